@@ -1,0 +1,1 @@
+"""musicdenoise: remove noise from songs."""

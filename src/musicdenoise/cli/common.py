@@ -1,0 +1,97 @@
+"""What all commands share: exit codes, error messages, progress on stderr.
+
+Exit codes: 0 all done; 1 at least one input failed; 2 wrong usage; 130 interrupted; 143 terminated.
+Data goes to stdout, words for people to stderr. Progress and notes are for terminals only; warnings
+and errors are always printed.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import ParamSpec
+
+import typer
+
+from musicdenoise.errors import DeviceError, MusicDenoiseError, UsageError
+
+__all__ = ["FAILED", "INTERRUPTED", "USAGE", "choose_device", "note", "print_error", "reports_errors", "warn"]
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+TERMINATED = 143
+
+_Params = ParamSpec("_Params")
+
+
+def print_error(message: object) -> None:
+    """Print one line on stderr, marked as an error."""
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+
+
+def warn(message: object) -> None:
+    """Print one line on stderr, marked as a warning."""
+    print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+
+
+def note(message: object, *, quiet: bool = False) -> None:
+    """Print one line on stderr if that is a terminal and ``quiet`` is false."""
+    if not quiet and sys.stderr.isatty():
+        print(message, file=sys.stderr)  # noqa: T201
+
+
+def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
+    """Decorate a command: errors become one line on stderr and an exit code, interrupts just that."""
+
+    @functools.wraps(command)
+    def wrapper(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        previous = signal.signal(signal.SIGTERM, _terminate)
+        try:
+            command(*args, **kwargs)
+        except UsageError as error:
+            print_error(error)
+            raise typer.Exit(USAGE) from error
+        except MusicDenoiseError as error:
+            print_error(error)
+            raise typer.Exit(FAILED) from error
+        except KeyboardInterrupt as error:
+            print_error("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+    return wrapper
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # Unwinds like an interrupt, so that temporary files are removed.
+    raise SystemExit(TERMINATED)
+
+
+def choose_device(device: str | None, *, cuda: bool) -> str:
+    """Device from ``--device`` and ``--cuda``; the latter falls back on the CPU with a warning.
+
+    Raises
+    ------
+    UsageError
+        If both are given and disagree, or the device's name is unknown.
+    DeviceError
+        If ``--device`` names a device that is not there.
+    """
+    from musicdenoise.core.device import resolve_device
+
+    if not cuda:
+        return str(resolve_device(device or "auto"))
+    if device is not None and not device.strip().lower().startswith("cuda"):
+        raise UsageError(f"--cuda and --device {device} contradict each other: give one of them")
+    try:
+        return str(resolve_device(device or "cuda"))
+    except DeviceError:
+        if device is not None:
+            raise
+        warn("--cuda: this machine has no CUDA device; using the CPU")
+        return "cpu"

@@ -1,0 +1,58 @@
+"""Progress bars on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from musicdenoise.training.loop import Progress as TrainingProgress
+
+__all__ = ["song_progress", "training_progress"]
+
+
+@contextlib.contextmanager
+def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Bar with the time left; gives the function to call with samples done and all samples.
+
+    Nothing is drawn where stderr is no terminal or ``quiet`` is true. The bar disappears at the end.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Bar with step, loss, best improvement, speed and time left; gives the function to call."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=1.0)
+
+        def show(state: TrainingProgress) -> None:
+            text = (
+                f"step {state.step}  loss {state.loss_db:.2f} dB  best {state.best_db:+.2f} dB  "
+                f"{state.audio_rate:.1f} s/s"
+            )
+            progress.update(task, completed=state.share, description=text)
+
+        yield show

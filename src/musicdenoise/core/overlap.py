@@ -1,0 +1,223 @@
+"""Cutting a signal of any length into segments for a network, and stitching the results.
+
+The unit is the STFT frame: every frame's estimate comes from exactly one segment, in which it has
+`SegmentPlan.context_frames` of real signal on both sides; the estimates of the context are discarded.
+Overlap-add of the windowed frames then cross-fades neighbouring segments over one window. Segments
+start at multiples of 16 frames counted from the start of the signal, because a network with strides
+moves its output along with its input for such shifts only. Beyond its ends the signal is mirrored.
+Hence the result does not depend on how long the segments are, but for what the network carries
+further than the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from musicdenoise.core.dcunet import TIME_STRIDE
+from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.stft import StftConfig, hann_window, stft
+from musicdenoise.errors import ConfigurationError
+
+__all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mirror"]
+
+# Maps a spectrogram (1, channels, freqs, frames) and its level gains (1, frames) to an estimate.
+Estimator = Callable[[Tensor, Tensor], Tensor]
+
+# A network of `16 k + 3` frames is fed whole segments of 16 frames with the context on both sides,
+# and three frames more on the right.
+_EXTRA_FRAMES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentPlan:
+    """Lengths in STFT frames.
+
+    Parameters
+    ----------
+    segment_frames
+        Frames whose estimate is kept, a multiple of 16.
+    context_frames
+        Frames to each side that the network sees beside them, a multiple of 16.
+    level_reach
+        Frames to each side that count for the level of a frame.
+    """
+
+    segment_frames: int = 512
+    context_frames: int = 64
+    level_reach: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("segment_frames", "context_frames"):
+            value = getattr(self, name)
+            if value < TIME_STRIDE or value % TIME_STRIDE:
+                raise ConfigurationError(
+                    f"{name} is {value}; it must be a positive multiple of {TIME_STRIDE} frames"
+                )
+        if self.level_reach < 0:
+            raise ConfigurationError(f"level_reach is {self.level_reach} frames; it must be 0 or more")
+
+    @property
+    def reach_left(self) -> int:
+        """Frames before a segment that it depends on."""
+        return self.context_frames + self.level_reach
+
+    @property
+    def reach_right(self) -> int:
+        """Frames after a segment that it depends on."""
+        return self.context_frames + _EXTRA_FRAMES + self.level_reach
+
+
+def mirror(waveform: Tensor, left: int, right: int) -> Tensor:
+    """Extend ``(channels, samples)`` at both ends by its mirror image, which does not repeat the ends.
+
+    Extensions longer than the signal are mirrored again and again.
+    """
+    length = waveform.shape[-1]
+    period = max(1, 2 * (length - 1))
+    index = torch.arange(-left, length + right, device=waveform.device) % period
+    return waveform[..., torch.where(index < length, index, period - index)]
+
+
+class SpectralStream:
+    """Denoise a signal block by block at the network's sample rate.
+
+    Parameters
+    ----------
+    estimator
+        The network.
+    config
+        Its STFT.
+    plan
+        Lengths of segments and context.
+    channels
+        Number of channels.
+    device
+        Where the estimator computes; samples come and go on the CPU.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        config: StftConfig,
+        plan: SegmentPlan,
+        channels: int,
+        device: torch.device,
+    ) -> None:
+        self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
+        self._adder = _OverlapAdd(config, channels)
+        self._buffer = torch.zeros(channels, 0)
+        self._buffer_start = 0  # position of the buffer's first sample; negative in the mirrored part
+        self._received = 0
+        self._next_frame = 0
+
+    def push(self, block: Tensor) -> Tensor:
+        """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
+        self._received += block.shape[-1]
+        self._buffer = torch.cat([self._buffer, block], dim=-1)
+        done = [self._buffer[:, :0]]
+        while self._buffer_start + self._buffer.shape[-1] >= self._last_sample_needed(
+            self.plan.segment_frames
+        ):
+            done.append(self._run_segment(self.plan.segment_frames))
+        return torch.cat(done, dim=-1)
+
+    def flush(self) -> Tensor:
+        """End of the signal: return the rest, so that as many samples come out as went in."""
+        if self._received == 0:
+            return self._buffer
+        hop = self.config.hop_length
+        last_frame = ceil(self._received / hop) + 1
+        done = [self._buffer[:, :0]]
+        while self._next_frame <= last_frame:
+            missing = last_frame + 1 - self._next_frame
+            frames = min(self.plan.segment_frames, ceil(missing / TIME_STRIDE) * TIME_STRIDE)
+            end = self._buffer_start + self._buffer.shape[-1]
+            self._extend_right(max(0, self._last_sample_needed(frames) - end))
+            done.append(self._run_segment(frames))
+        rest = torch.cat(done, dim=-1)
+        surplus = self._adder.returned - self._received
+        return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
+
+    def _last_sample_needed(self, frames: int) -> int:
+        last = self._next_frame + frames + self.plan.reach_right - 1
+        return last * self.config.hop_length + self.config.half_window
+
+    def _extend_right(self, num_samples: int) -> None:
+        # Mirrored around the last *real* sample, also where an earlier extension is already there.
+        real = self._received - self._buffer_start
+        have = self._buffer.shape[-1] - real
+        self._buffer = mirror(self._buffer[:, :real], 0, have + num_samples)
+
+    def _run_segment(self, frames: int) -> Tensor:
+        """Estimate the next ``frames`` frames and return the samples settled by them."""
+        config, plan = self.config, self.plan
+        first = (self._next_frame - plan.reach_left) * config.hop_length - config.half_window
+        last = self._last_sample_needed(frames)
+        if first < self._buffer_start:  # the first segment: mirror the start
+            self._buffer = mirror(self._buffer, self._buffer_start - first, 0)
+            self._buffer_start = first
+        piece = self._buffer[:, first - self._buffer_start : last - self._buffer_start]
+        spectrogram = stft(piece.to(self.device), config, center=False).unsqueeze(0)
+        gains = frame_gains(frame_powers(spectrogram), plan.level_reach)
+        inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
+        estimate = self.estimator(spectrogram[..., inner], gains[:, inner])[0]
+        kept = estimate[..., plan.context_frames : plan.context_frames + frames]
+        self._next_frame += frames
+        self._forget()
+        return self._adder.push(kept.cpu())
+
+    def _forget(self) -> None:
+        # What the next segment needs, and as much again as mirroring the end can ask for.
+        keep_frames = self._next_frame - self.plan.reach_left - 2 * TIME_STRIDE - self.plan.reach_right
+        start = keep_frames * self.config.hop_length - 2 * self.config.half_window
+        if start > self._buffer_start:
+            self._buffer = self._buffer[:, start - self._buffer_start :].clone()
+            self._buffer_start = start
+
+
+class _OverlapAdd:
+    """Inverse STFT frame by frame, by least squares (Griffin & Lim 1984, equation 6)."""
+
+    def __init__(self, config: StftConfig, channels: int) -> None:
+        self.config = config
+        self.returned = 0
+        window = hann_window(config)
+        self._window = window * config.n_fft**0.5  # undoes the division in `stft`
+        self._squares = window.square()
+        # Sums from the next sample to return onwards; the first half window precedes the signal.
+        self._sums = torch.zeros(channels, config.n_fft)
+        self._weights = torch.zeros(config.n_fft)
+        self._lead = config.half_window
+
+    def push(self, spectrogram: Tensor) -> Tensor:
+        """Take the next frames ``(channels, freqs, frames)``; return the samples they settle."""
+        hop, n_fft = self.config.hop_length, self.config.n_fft
+        frames = spectrogram.shape[-1]
+        waves = torch.fft.irfft(spectrogram, n=n_fft, dim=-2) * self._window[:, None]
+        length = (frames - 1) * hop + n_fft
+        sums = _add_frames(waves, hop, length)
+        weights = _add_frames(self._squares[None, :, None].expand(1, n_fft, frames), hop, length)[0]
+        tail = n_fft - hop
+        sums[:, :tail] += self._sums[:, :tail]
+        weights[:tail] += self._weights[:tail]
+        settled = frames * hop
+        done = sums[:, :settled] / weights[:settled].clamp_min(1e-8)
+        self._sums, self._weights = sums[:, settled:].clone(), weights[settled:].clone()
+        lead = min(self._lead, settled)
+        self._lead -= lead
+        self.returned += settled - lead
+        return done[:, lead:]
+
+
+def _add_frames(frames: Tensor, hop: int, length: int) -> Tensor:
+    """Overlap-add ``(channels, n_fft, frames)`` at steps of ``hop`` to ``(channels, length)``."""
+    channels, n_fft, count = frames.shape
+    folded = torch.nn.functional.fold(
+        frames.reshape(channels, n_fft, count), (1, length), (1, n_fft), stride=(1, hop)
+    )
+    return folded.reshape(channels, length)

@@ -1,0 +1,1 @@
+"""Songs, noises, and the pairs that are made of them."""

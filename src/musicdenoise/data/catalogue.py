@@ -1,0 +1,113 @@
+"""Songs and noises as they lie on disk.
+
+Songs are all audio files of a folder. Noises are labelled by the file names of UrbanSound8K,
+``fsID-classID-occurrenceID-sliceID``, or else by the folder that they lie in.
+
+Reference: https://urbansounddataset.weebly.com/urbansound8k.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicdenoise.audio import find_audio
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.kinds import NOISE_CLASSES
+from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.errors import DataError
+
+__all__ = ["NoiseFile", "find_noises", "find_songs", "noise_source"]
+
+_URBANSOUND_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
+_WHITE_SHARE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFile:
+    """A noise recording and its class."""
+
+    path: Path
+    label: str
+
+
+def find_songs(folder: Path) -> list[Path]:
+    """Audio files of a folder and its sub-folders, sorted.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    songs = find_audio(folder) if folder.is_dir() else []
+    if not songs:
+        raise DataError(f"{folder}: holds no songs: give a folder with audio files in it or below it")
+    return songs
+
+
+def find_noises(folder: Path, kind: str) -> list[NoiseFile]:
+    """Noise recordings of a kind: of one class, or of all for ``mixed``.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    files = find_audio(folder) if folder.is_dir() else []
+    noises = [NoiseFile(path=path, label=_label(path)) for path in files]
+    if kind != "mixed":
+        noises = [noise for noise in noises if noise.label == kind]
+    if not noises:
+        wanted = "noise recordings" if kind == "mixed" else f"noise recordings of the class {kind}"
+        raise DataError(
+            f"{folder}: holds no {wanted}: give a folder in the layout of UrbanSound8K/audio, or one whose "
+            "sub-folders name the classes"
+        )
+    return noises
+
+
+def noise_source(
+    kind: str,
+    folder: Path | None,
+    cache: Path,
+    sample_rate: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> NoiseSource:
+    """Source of noise of a kind.
+
+    Parameters
+    ----------
+    kind
+        ``white``, ``mixed`` (recordings of all classes, and white noise a fifth of the time), or a
+        class name.
+    folder
+        Noise recordings; not needed for white noise.
+    cache
+        Where decoded recordings are kept.
+    sample_rate
+        Rate in Hz.
+    on_progress
+        Called with the number of recordings decoded so far.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings of the kind.
+    """
+    if kind == "white":
+        return WhiteNoise()
+    if folder is None:
+        raise DataError(f"noise of the kind {kind} needs recordings: give their folder with --noises")
+    noises = find_noises(folder, kind)
+    bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)
+    recorded = RecordedNoise(bank, [noise.label for noise in noises])
+    if kind == "mixed":
+        return MixedNoise([WhiteNoise(), recorded], [_WHITE_SHARE, 1.0 - _WHITE_SHARE])
+    return recorded
+
+
+def _label(path: Path) -> str:
+    match = _URBANSOUND_NAME.match(path.stem)
+    return NOISE_CLASSES[int(match[1])] if match else path.parent.name

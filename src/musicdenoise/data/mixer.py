@@ -1,0 +1,151 @@
+"""Training pairs mixed on the fly: new crop, noise and level every time.
+
+Example ``i`` depends on the seed and on ``i`` alone, so that a run can be resumed, or split over
+processes, by counting. A pair holds the same music with two independent noises (Noise2Noise, Lehtinen
+et al. 2018); the clean music itself is the target only where that is asked for as a comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musicdenoise.core.mixing import mix_at_snr, rms
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.noise import NoiseSource
+from musicdenoise.errors import ConfigurationError, DataError
+
+__all__ = ["MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
+
+_ATTEMPTS = 20
+_SILENCE_RMS = 1e-4  # -80 dB re full scale
+_SONG_LEVEL_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixConfig:
+    """How pairs are mixed.
+
+    Parameters
+    ----------
+    num_samples
+        Length of an example in samples.
+    snr_range_db
+        Lowest and highest SNR, drawn uniformly for input and target, each on its own. Half of the
+        time the SNR is that within the crop, otherwise that of the whole song, as it is for a song
+        with steady noise in its quiet passages.
+    targets
+        ``"noisy"`` (Noise2Noise) or ``"clean"``.
+    """
+
+    num_samples: int
+    snr_range_db: tuple[float, float] = (-5.0, 35.0)
+    targets: str = "noisy"
+
+    def __post_init__(self) -> None:
+        if self.num_samples < 1:
+            raise ConfigurationError(f"num_samples is {self.num_samples}; it must be at least 1")
+        if not self.snr_range_db[0] <= self.snr_range_db[1]:
+            raise ConfigurationError(f"snr_range_db is {self.snr_range_db}; the lower limit comes first")
+        if self.targets not in ("noisy", "clean"):
+            raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
+
+
+class PairMixer:
+    """Endless training pairs from songs and a source of noise.
+
+    Parameters
+    ----------
+    songs
+        Music; crops are drawn in proportion to length, from one channel or the mean of all.
+    noise
+        Where noise comes from.
+    config
+        How pairs are mixed.
+    seed
+        Seed of everything random here.
+    """
+
+    def __init__(self, songs: AudioBank, noise: NoiseSource, config: MixConfig, seed: int) -> None:
+        self.songs, self.noise, self.config, self.seed = songs, noise, config, seed
+        room = np.maximum(songs.lengths - config.num_samples + 1, 0)
+        if not room.any():
+            raise DataError(
+                f"no song is as long as an example ({config.num_samples} samples at "
+                f"{songs.sample_rate} Hz): add longer songs or shorten the segments"
+            )
+        self._ends = np.cumsum(room)
+        self._song_rms: dict[int, float] = {}
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
+        rng = np.random.default_rng((self.seed, index))
+        clean, level = self._crop(rng)
+        noisy = self._add_noise(clean, level, rng)
+        if self.config.targets == "clean":
+            return noisy, clean
+        return noisy, self._add_noise(clean, level, rng)
+
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """Examples ``first`` to ``first + size - 1``, each ``(size, 1, num_samples)``."""
+        pairs = [self.pair(index) for index in range(first, first + size)]
+        return torch.stack([noisy for noisy, _ in pairs]), torch.stack([target for _, target in pairs])
+
+    def _crop(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+        """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""
+        for _ in range(_ATTEMPTS):
+            position = int(rng.integers(self._ends[-1]))
+            song = int(np.searchsorted(self._ends, position, side="right"))
+            start = position - (int(self._ends[song - 1]) if song else 0)
+            samples = self.songs.read(song, start, self.config.num_samples)
+            channel = int(rng.integers(samples.shape[0] + 1))
+            mono = samples.mean(0, keepdim=True) if channel == samples.shape[0] else samples[channel, None]
+            level = self._level(song) if rng.random() < _SONG_LEVEL_SHARE else rms(mono)
+            if level > _SILENCE_RMS:
+                return mono, level
+        raise DataError(f"{_ATTEMPTS} crops of songs in a row are silent: remove the silent songs")
+
+    def _level(self, song: int) -> float:
+        if song not in self._song_rms:
+            self._song_rms[song] = rms(self.songs.read(song))
+        return self._song_rms[song]
+
+    def _add_noise(self, clean: Tensor, level: float, rng: np.random.Generator) -> Tensor:
+        snr_db = float(rng.uniform(*self.config.snr_range_db))
+        noise = self.noise.draw(clean.shape[-1], rng)
+        return clean + noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationItem:
+    """A noisy mix with its clean music, each ``(1, samples)``, and its SNR in dB."""
+
+    clean: Tensor
+    noisy: Tensor
+    snr_db: float
+
+
+def fixed_mixes(
+    songs: AudioBank, noise: NoiseSource, *, num_samples: int, snrs_db: tuple[float, ...], seed: int
+) -> list[ValidationItem]:
+    """One mix per song and SNR, the same every time: the middle of each song, as mono.
+
+    Songs that are silent there are left out; shorter songs are taken whole.
+    """
+    items = []
+    for song in range(len(songs)):
+        start = max(0, (int(songs.lengths[song]) - num_samples) // 2)
+        clean = songs.read(song, start, num_samples).mean(0, keepdim=True)
+        if rms(clean) <= _SILENCE_RMS:
+            continue
+        for i, snr_db in enumerate(snrs_db):
+            rng = np.random.default_rng((seed, song, i))
+            noisy = mix_at_snr(clean, noise.draw(clean.shape[-1], rng), snr_db)
+            items.append(ValidationItem(clean=clean, noisy=noisy, snr_db=snr_db))
+    if not items:
+        raise DataError("every song for validation is silent in its middle: choose others")
+    return items

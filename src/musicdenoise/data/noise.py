@@ -1,0 +1,108 @@
+"""Where noise comes from: a random generator, recordings, or both.
+
+Every source draws ``(1, num_samples)`` float32 of arbitrary level; mixing scales it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from musicdenoise.core.mixing import loop_to_length, rms, zero_mean
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.errors import DataError
+
+__all__ = ["MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
+
+_ATTEMPTS = 20
+
+
+class NoiseSource(Protocol):
+    """Something that noise can be drawn from."""
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """Independent noise, ``(1, num_samples)``, not silent."""
+        ...
+
+
+class WhiteNoise:
+    """Gaussian white noise of variance 1."""
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """White noise, ``(1, num_samples)``."""
+        return torch.from_numpy(rng.standard_normal((1, num_samples), dtype=np.float32))
+
+
+class RecordedNoise:
+    """Random stretches of recordings, looped where they are short, read out at a random speed.
+
+    Parameters
+    ----------
+    bank
+        The recordings.
+    labels
+        Class of each recording. Classes are drawn with equal probability, then a recording of it.
+    fastest
+        Recordings are read out 1 to ``fastest`` times as fast, which also moves their band upwards.
+    """
+
+    def __init__(self, bank: AudioBank, labels: list[str], *, fastest: float = 2.0) -> None:
+        if len(labels) != len(bank):
+            raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
+        self.bank = bank
+        self.fastest = fastest
+        self._by_label = [
+            [i for i, label in enumerate(labels) if label == name] for name in sorted(set(labels))
+        ]
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """Noise of a random recording, ``(1, num_samples)``.
+
+        Raises
+        ------
+        DataError
+            If recordings are silent time after time.
+        """
+        for _ in range(_ATTEMPTS):
+            choices = self._by_label[int(rng.integers(len(self._by_label)))]
+            index = choices[int(rng.integers(len(choices)))]
+            speed = float(rng.uniform(1.0, self.fastest))
+            needed = int(np.ceil(num_samples * speed)) + 1
+            length = int(self.bank.lengths[index])
+            start = int(rng.integers(length))
+            piece = self.bank.read(index, start, min(needed, length - start)).mean(0, keepdim=True)
+            if piece.shape[-1] < needed:
+                head = self.bank.read(index, 0, min(length, needed)).mean(0, keepdim=True)
+                piece = torch.cat([piece, loop_to_length(head, needed - piece.shape[-1])], dim=-1)
+            noise = F.interpolate(piece.unsqueeze(0), num_samples, mode="linear", align_corners=True)[0]
+            noise = zero_mean(noise)
+            if rms(noise) > 0.0:
+                return noise
+        raise DataError(f"{_ATTEMPTS} noise recordings in a row are silent: remove the silent ones")
+
+
+class MixedNoise:
+    """One of several sources at random.
+
+    Parameters
+    ----------
+    sources
+        At least one.
+    weights
+        Probability of each, up to a common factor; equal by default.
+    """
+
+    def __init__(self, sources: list[NoiseSource], weights: list[float] | None = None) -> None:
+        if not sources:
+            raise DataError("there are no noise sources to mix")
+        self.sources = sources
+        shares = np.ones(len(sources)) if weights is None else np.asarray(weights, dtype=float)
+        self._shares = shares / shares.sum()
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """Noise of one of the sources, ``(1, num_samples)``."""
+        return self.sources[int(rng.choice(len(self.sources), p=self._shares))].draw(num_samples, rng)

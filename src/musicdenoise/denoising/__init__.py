@@ -1,0 +1,1 @@
+"""Whole songs of any length: blocks in, blocks out; files in, files out."""

@@ -1,0 +1,168 @@
+"""The denoiser: a network made ready for songs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.device import resolve_device
+from musicdenoise.core.fused import FusedDCUNet
+from musicdenoise.core.overlap import SegmentPlan
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising.stream import SongStream
+from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
+from musicdenoise.weights.checkpoint import load_weights
+from musicdenoise.weights.index import resolve_weights
+
+__all__ = ["DenoiseConfig", "Denoiser"]
+
+MAX_CHANNELS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseConfig:
+    """How songs are cut for the network; the result hardly depends on it (below -60 dB).
+
+    Parameters
+    ----------
+    segment_seconds
+        Length of the stretches that the network sees at once, context not counted. Longer ones
+        recompute less and take more memory.
+    context_seconds
+        What the network sees beside each stretch.
+    """
+
+    segment_seconds: float = 6.0
+    context_seconds: float = 0.75
+
+    def __post_init__(self) -> None:
+        for name in ("segment_seconds", "context_seconds"):
+            if not 0.0 < getattr(self, name) <= 600.0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be in (0, 600] seconds")
+
+    def plan(self, stft: StftConfig, level_reach: int) -> SegmentPlan:
+        """The lengths in STFT frames, rounded to the grid of 16."""
+
+        def frames(seconds: float) -> int:
+            return max(1, round(seconds * stft.sample_rate / stft.hop_length / 16)) * 16
+
+        return SegmentPlan(
+            segment_frames=frames(self.segment_seconds),
+            context_frames=frames(self.context_seconds),
+            level_reach=level_reach,
+        )
+
+
+class Denoiser:
+    """Removes noise from songs.
+
+    Parameters
+    ----------
+    weights
+        A noise kind or the name of a pretrained network (``"white"``), or the path of a weights file.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+    config
+        How songs are cut.
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or they cannot be read.
+    DeviceError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> clean = Denoiser("white").denoise(noisy, 44100)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, weights: str | Path = "white", *, device: str = "auto", config: DenoiseConfig | None = None
+    ) -> None:
+        resolved = resolve_weights(weights)
+        network, metadata = load_weights(resolved.path)
+        self.weights_name = resolved.name
+        self.metadata = metadata
+        self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
+
+    @classmethod
+    def from_network(
+        cls,
+        network: DCUNet,
+        stft: StftConfig,
+        *,
+        device: str = "cpu",
+        config: DenoiseConfig | None = None,
+    ) -> Denoiser:
+        """Denoiser around a network in memory."""
+        denoiser = cls.__new__(cls)
+        denoiser.weights_name = "in memory"
+        denoiser._prepare(network, stft, resolve_device(device), config or DenoiseConfig())
+        return denoiser
+
+    def _prepare(
+        self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
+    ) -> None:
+        self.device, self.stft = device, stft
+        self._network = FusedDCUNet(network.eval()).to(device)
+        self._plan = config.plan(stft, network.config.level_reach)
+
+    def stream(self, sample_rate: int, channels: int) -> SongStream:
+        """Denoise a song block by block: ``push(block)`` for each, ``flush()`` at the end.
+
+        Raises
+        ------
+        UnsupportedAudioError
+            If there are more than 8 channels or the rate is out of range.
+        """
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise UnsupportedAudioError(
+                f"the audio has {channels} channels, 1 to {MAX_CHANNELS} are supported: "
+                "the shape must be (channels, samples); are the axes swapped?"
+            )
+        return SongStream(
+            self._network,
+            self.stft,
+            self._plan,
+            sample_rate=sample_rate,
+            channels=channels,
+            device=self.device,
+        )
+
+    def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:
+        """Denoise a whole song.
+
+        Parameters
+        ----------
+        samples
+            ``(channels, samples)`` or ``(samples,)``, converted to float32; not changed.
+        sample_rate
+            Rate in Hz.
+
+        Returns
+        -------
+        ndarray
+            float32, same shape.
+
+        Raises
+        ------
+        AudioError
+            If a sample is not finite or the shape is not one of the above.
+        """
+        array = np.array(samples, dtype=np.float32)
+        if array.ndim not in (1, 2):
+            raise AudioError(
+                f"the samples have {array.ndim} dimensions: give (channels, samples) or (samples,)"
+            )
+        if not np.isfinite(array).all():
+            raise AudioError("some samples are not finite numbers: repair the audio first")
+        waveform = torch.from_numpy(np.atleast_2d(array))
+        stream = self.stream(sample_rate, waveform.shape[0])
+        cleaned: NDArray[np.float32] = torch.cat([stream.push(waveform), stream.flush()], dim=-1).numpy()
+        return cleaned.reshape(array.shape)

@@ -1,0 +1,103 @@
+"""A song of any sample rate, block by block.
+
+The network knows one sample rate. A song of another rate is resampled to it, denoised, and the
+*estimate of the noise* is resampled back and subtracted from the song as it came: what lies above the
+network's band is not touched, and neither filter leaves a trace in the music.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
+from musicdenoise.core.resample import StreamResampler
+from musicdenoise.core.stft import StftConfig
+
+__all__ = ["SongStream"]
+
+
+class SongStream:
+    """Denoise blocks of a song; as many samples come out as go in.
+
+    Parameters
+    ----------
+    estimator
+        The network; see `musicdenoise.core.overlap.Estimator`.
+    config
+        Its STFT, with the network's sample rate.
+    plan
+        Lengths of segments and context.
+    sample_rate
+        Rate of the song in Hz.
+    channels
+        Channels of the song.
+    device
+        Where the network computes; samples come and go on the CPU.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        config: StftConfig,
+        plan: SegmentPlan,
+        *,
+        sample_rate: int,
+        channels: int,
+        device: torch.device,
+    ) -> None:
+        self._to_network = StreamResampler(sample_rate, config.sample_rate, channels)
+        self._from_network = StreamResampler(config.sample_rate, sample_rate, channels)
+        self._spectral = SpectralStream(estimator, config, plan, channels, device)
+        self._song = _Delay(channels)
+        self._network_input = _Delay(channels)
+        self._resamples = sample_rate != config.sample_rate
+
+    @torch.inference_mode()
+    def push(self, block: Tensor) -> Tensor:
+        """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing.
+
+        Output lags behind input by up to one segment and its context.
+        """
+        if not self._resamples:
+            return self._spectral.push(block)
+        self._song.push(block)
+        resampled = self._to_network.push(block)
+        return self._subtract(self._from_network.push(self._noise(resampled)))
+
+    @torch.inference_mode()
+    def flush(self) -> Tensor:
+        """End of the song: return the rest ``(channels, samples)``."""
+        if not self._resamples:
+            return self._spectral.flush()
+        last = self._noise(self._to_network.flush())
+        clean = self._spectral.flush()
+        last = torch.cat([last, self._network_input.pop(clean.shape[-1]) - clean], dim=-1)
+        noise = torch.cat([self._from_network.push(last), self._from_network.flush()], dim=-1)
+        return self._subtract(noise[:, : self._song.length])
+
+    def _noise(self, resampled: Tensor) -> Tensor:
+        self._network_input.push(resampled)
+        clean = self._spectral.push(resampled)
+        return self._network_input.pop(clean.shape[-1]) - clean
+
+    def _subtract(self, noise: Tensor) -> Tensor:
+        return self._song.pop(noise.shape[-1]) - noise
+
+
+class _Delay:
+    """Samples that wait for their counterpart."""
+
+    def __init__(self, channels: int) -> None:
+        self._waiting = torch.zeros(channels, 0)
+
+    @property
+    def length(self) -> int:
+        return self._waiting.shape[-1]
+
+    def push(self, block: Tensor) -> None:
+        self._waiting = torch.cat([self._waiting, block], dim=-1)
+
+    def pop(self, num_samples: int) -> Tensor:
+        taken, self._waiting = self._waiting[:, :num_samples], self._waiting[:, num_samples:].clone()
+        return taken

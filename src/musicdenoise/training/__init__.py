@@ -1,0 +1,1 @@
+"""Noise2Noise training: configuration, state, one step, the loop."""

@@ -1,0 +1,1 @@
+"""Networks on disk: the file format, the index of pretrained ones, the reference's format."""

@@ -1,0 +1,167 @@
+"""The weights file: safetensors with one JSON document as metadata.
+
+Format version 1: the tensors are the network's state dict; the metadata key ``musicdenoise`` holds
+the fields of `CheckpointMetadata` as JSON. Nothing in the file is executed when it is loaded.
+
+Reference: https://github.com/huggingface/safetensors (metadata values are strings).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.errors import ConfigurationError, WeightsError
+
+__all__ = ["CheckpointMetadata", "build_network", "load_weights", "read_metadata", "save_weights"]
+
+FORMAT_VERSION = 1
+_KEY = "musicdenoise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointMetadata:
+    """What a weights file says about itself.
+
+    Parameters
+    ----------
+    network, stft
+        Configuration that the weights belong to.
+    noise_kind
+        Kind of noise that the network was trained on.
+    data
+        What it was trained on, in words and numbers.
+    training
+        How: steps, seconds of audio, recipe.
+    metrics
+        Measured figures by name, in dB unless the name says otherwise.
+    licence
+        SPDX identifier of the licence of the weights.
+    versions
+        Versions of the software that made them.
+    """
+
+    network: DCUNetConfig
+    stft: StftConfig
+    noise_kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    licence: str = "unknown"
+    versions: Mapping[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """The metadata as one JSON object."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CheckpointMetadata:
+        """Metadata from JSON.
+
+        Raises
+        ------
+        WeightsError
+            If the text is no JSON, of a newer format, or lacks a field.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields["format_version"]
+            if version != FORMAT_VERSION:
+                raise WeightsError(
+                    f"the weights have format version {version}; this musicdenoise reads version "
+                    f"{FORMAT_VERSION}: install a version that matches"
+                )
+            network = fields.pop("network")
+            for name in ("encoder_channels", "decoder_channels"):
+                network[name] = tuple(network[name])
+            return cls(network=DCUNetConfig(**network), stft=StftConfig(**fields.pop("stft")), **fields)
+        except (json.JSONDecodeError, KeyError, TypeError, ConfigurationError) as error:
+            raise WeightsError(f"the metadata of the weights cannot be understood: {error}") from error
+
+
+def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: CheckpointMetadata) -> None:
+    """Write a weights file atomically.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata={_KEY: metadata.to_json()})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"cannot write the weights to {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """What a weights file says about itself, without loading the weights.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing or not a weights file of musicdenoise.
+    """
+    return _read(path, tensors=False)[0]
+
+
+def load_weights(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
+    """Network in evaluation mode on the CPU, and what its file says about it.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, or not a weights file of musicdenoise.
+    """
+    metadata, tensors = _read(path, tensors=True)
+    return build_network(metadata.network, tensors, path), metadata
+
+
+def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: Path) -> DCUNet:
+    """Network of ``config`` with the given weights (from ``path``, for messages), in evaluation mode.
+
+    Raises
+    ------
+    WeightsError
+        If names or shapes do not match the configuration.
+    """
+    with torch.device("meta"):
+        network = DCUNet(config)
+    network = network.to_empty(device="cpu")
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in state_dict.items()}, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{path} does not fit the network it describes: {reason}") from error
+    return network.eval()
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[CheckpointMetadata, dict[str, Tensor]]:
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            document = (file.metadata() or {}).get(_KEY)
+            loaded = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+    if document is None:
+        raise WeightsError(f"{path} is a safetensors file, but not one of musicdenoise (no metadata)")
+    return CheckpointMetadata.from_json(document), loaded

@@ -1,0 +1,73 @@
+"""The house rules: imports point downwards, and the command line starts without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import musicdenoise
+
+SOURCE = Path(musicdenoise.__file__).parent
+
+# A package may import itself and what stands below it (docs/design.md).
+LAYERS = [
+    {"cli", "__main__"},
+    {"denoising", "training", "evaluation"},
+    {"data", "weights"},
+    {"audio"},
+    {"core"},
+    {"errors"},
+]
+ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "soundfile": {"audio"}, "av": {"audio"}}
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+
+
+def imported_modules(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            if node.module == "musicdenoise":
+                names.update(f"musicdenoise.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def layer(name: str) -> int:
+    return next(i for i, rooms in enumerate(LAYERS) if name in rooms)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_downwards(path: Path) -> None:
+    own = room(path)
+    for name in imported_modules(path):
+        parts = name.split(".")
+        if parts[0] == "musicdenoise" and len(parts) > 1 and parts[1] != own:
+            assert layer(parts[1]) > layer(own), f"{path} imports {name}"
+        if parts[0] in ONLY_IN:
+            assert own in ONLY_IN[parts[0]], f"{path} imports {name}"
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\n"
+        "from musicdenoise.cli.app import app\n"
+        "for arguments in (['--help'], ['denoise', '--help'], ['train', '--help']):\n"
+        "    try:\n"
+        "        app(arguments)\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'torchaudio', 'numpy', 'scipy', 'av', 'soundfile'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Usage" in result.stdout
