@@ -1,0 +1,51 @@
+"""Audio files: what they are, and their samples in blocks.
+
+Conventions: samples are float32 of shape ``(channels, samples)``, full scale is 1.0 and values
+beyond it are kept; positions and lengths count samples per channel; rates are in Hz. A file's
+content decides its format, never its name. Files of 1 to 8 channels are handled.
+
+Nothing is guessed and nothing is lost in silence: a file that ends before its declared length is an
+error, a file is written whole or not at all, and integer PCM up to 24 bits survives reading and
+writing bit for bit.
+
+WAV, RF64, AIFF, FLAC, Ogg and MP3 go through libsndfile, MP4 and raw AAC through FFmpeg, which is
+only loaded when a file needs it.
+"""
+
+from __future__ import annotations
+
+from musicdenoise.audio.find import find_audio
+from musicdenoise.audio.formats import (
+    AUDIO_SUFFIXES,
+    FORMATS,
+    TAG_NAMES,
+    ContainerFormat,
+    container_for_suffix,
+    subtype_for,
+    suffix_for_container,
+    writable_container,
+)
+from musicdenoise.audio.reader import AudioReader, open_reader, probe, read_audio
+from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo
+from musicdenoise.audio.writer import AudioWriter, open_writer
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "FORMATS",
+    "MAX_CHANNELS",
+    "TAG_NAMES",
+    "Audio",
+    "AudioInfo",
+    "AudioReader",
+    "AudioWriter",
+    "ContainerFormat",
+    "container_for_suffix",
+    "find_audio",
+    "open_reader",
+    "open_writer",
+    "probe",
+    "read_audio",
+    "subtype_for",
+    "suffix_for_container",
+    "writable_container",
+]

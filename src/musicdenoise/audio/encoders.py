@@ -1,0 +1,203 @@
+"""Encode samples into an open binary file: libsndfile, and FFmpeg (through PyAV) for AAC in MP4.
+
+Choices, where a format leaves them open: MP3 is variable bit rate at LAME's best setting (V0, about
+245 kbit/s in stereo), Vorbis is quality 7 (about 220 kbit/s), Opus about 210 kbit/s in stereo and
+AAC 128 kbit/s per channel: transparent, so that a copy does not lose more than its source did.
+Samples beyond full scale pass into FLOAT, DOUBLE, MP3, Vorbis and Opus as they are; FFmpeg's AAC
+encoder distorts them (measured), so they are limited before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from musicdenoise.audio.formats import PCM_BITS, TAG_NAMES
+from musicdenoise.audio.types import Samples
+from musicdenoise.errors import AudioWriteError
+
+__all__ = ["ByteFile", "Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
+
+_QUALITY: dict[str, dict[str, Any]] = {
+    "MPEG_LAYER_III": {"bitrate_mode": "VARIABLE", "compression_level": 0.0},
+    "VORBIS": {"compression_level": 0.3},
+    "OPUS": {"compression_level": 0.6},
+}
+_AAC_BITS_PER_CHANNEL = 128_000
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_MP4_TAGS = {"tracknumber": "track"}
+
+
+class ByteFile(Protocol):
+    """The part of a binary file that the libraries use."""
+
+    def write(self, data: bytes) -> int:
+        """Write bytes and return how many."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move, and return the new position."""
+
+    def tell(self) -> int:
+        """Return the position."""
+
+
+class Encoder(Protocol):
+    """What a backend offers."""
+
+    def write(self, samples: Samples) -> None:
+        """Encode samples of shape ``(channels, n)``."""
+
+    def close(self) -> None:
+        """Write what is still held back and the final header."""
+
+
+def quantize(samples: Samples, bits: int, *, symmetric: bool = False) -> npt.NDArray[np.int32]:
+    """Round samples to integers of some width, in the upper bits of 32.
+
+    ``round(x * 2**(bits - 1))``, the inverse of how integer files are read, limited to what fits.
+
+    Parameters
+    ----------
+    samples
+        Any shape; full scale is 1.0.
+    bits
+        Width from 8 to 32.
+    symmetric
+        Whether to leave out the lowest value, which has no positive counterpart.
+
+    Returns
+    -------
+    ndarray
+        int32, the same shape; the lower ``32 - bits`` bits are zero.
+    """
+    limit = 2 ** (bits - 1)
+    rounded = np.rint(samples.astype(np.float64) * limit)
+    integers = np.clip(rounded, 1 - limit if symmetric else -limit, limit - 1).astype(np.int32)
+    return cast(npt.NDArray[np.int32], integers << (32 - bits))
+
+
+class SoundFileEncoder:
+    """Writes with libsndfile.
+
+    libsndfile's own float-to-integer conversion rounds down; `quantize` rounds to nearest.
+
+    Parameters
+    ----------
+    file
+        Open for reading and writing, at its beginning.
+    container, subtype, sample_rate, channels
+        As checked by `musicdenoise.audio.formats.check_writable`.
+    tags
+        By the names of `TAG_NAMES`.
+
+    Raises
+    ------
+    AudioWriteError
+        libsndfile refuses.
+    """
+
+    def __init__(
+        self,
+        file: ByteFile,
+        *,
+        container: str,
+        subtype: str,
+        sample_rate: int,
+        channels: int,
+        tags: Mapping[str, str],
+    ) -> None:
+        self._bits = PCM_BITS.get(subtype)
+        # libsndfile negates before it compands: the lowest integer would come out positive.
+        self._symmetric = subtype in ("ALAW", "ULAW")
+        try:
+            self._file = soundfile.SoundFile(
+                file, "w", sample_rate, channels, subtype, format=container, **_QUALITY.get(subtype, {})
+            )
+        except soundfile.LibsndfileError as error:
+            raise AudioWriteError(f"cannot be encoded: {error.error_string}") from error
+        for name in TAG_NAMES:
+            if tags.get(name):
+                setattr(self._file, name, tags[name])
+
+    def write(self, samples: Samples) -> None:
+        """Encode samples of shape ``(channels, n)``."""
+        block = samples if self._bits is None else quantize(samples, self._bits, symmetric=self._symmetric)
+        try:
+            self._file.write(np.ascontiguousarray(block.T))
+        except soundfile.LibsndfileError as error:
+            raise AudioWriteError(f"cannot be encoded: {error.error_string}") from error
+
+    def close(self) -> None:
+        """Write what is still held back and the final header."""
+        try:
+            self._file.close()
+        except soundfile.LibsndfileError as error:
+            raise AudioWriteError(f"cannot be encoded: {error.error_string}") from error
+
+
+class PyAvEncoder:
+    """Writes AAC in MP4 with FFmpeg.
+
+    The movie's time scale is the sample rate, so that the edit list and the duration of the last
+    packet give the beginning and the end to the sample.
+
+    Parameters
+    ----------
+    file
+        Open for reading and writing, at its beginning.
+    sample_rate, channels
+        As checked by `musicdenoise.audio.formats.check_writable`.
+    tags
+        By the names of `TAG_NAMES`.
+    """
+
+    def __init__(self, file: ByteFile, *, sample_rate: int, channels: int, tags: Mapping[str, str]) -> None:
+        # FFmpeg's libraries take a while to load, and most files do not need them.
+        import av
+
+        self._av = av
+        self._rate, self._layout, self._position = sample_rate, _LAYOUTS[channels], 0
+        self._container = av.open(file, "w", format="mp4", options={"movie_timescale": str(sample_rate)})
+        self._stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout)
+        self._stream.bit_rate = _AAC_BITS_PER_CHANNEL * channels
+        self._stream.time_base = Fraction(1, sample_rate)
+        for name in TAG_NAMES:
+            if tags.get(name):
+                self._container.metadata[_MP4_TAGS.get(name, name)] = tags[name]
+
+    def write(self, samples: Samples) -> None:
+        """Encode samples of shape ``(channels, n)``."""
+        if samples.shape[1] == 0:
+            return
+        # Packed, because PyAV cannot fill a planar frame of eight channels.
+        packed = np.clip(samples, -1.0, 1.0).T.reshape(1, -1)
+        frame = self._av.AudioFrame.from_ndarray(packed, format="flt", layout=self._layout)
+        frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
+        frame.pts = self._position
+        self._position += samples.shape[1]
+        self._mux(frame)
+
+    def close(self) -> None:
+        """Write what is still held back and the final header."""
+        try:
+            if self._position:
+                self._mux(None)
+        finally:
+            try:
+                self._container.close()
+            except self._av.FFmpegError as error:
+                raise AudioWriteError(f"cannot be encoded: {error.strerror}") from error
+
+    def _mux(self, frame: Any) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except self._av.FFmpegError as error:
+            raise AudioWriteError(f"cannot be encoded: {error.strerror}") from error

@@ -1,0 +1,109 @@
+"""How much audio a file's own headers promise, where libsndfile silently makes do with less.
+
+libsndfile reads a cut-off WAV, RF64 or AIFF file up to where it ends and reports that as its
+length; a cut-off Ogg file likewise. A song that lost its end must not pass for a whole one.
+
+References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991), Ogg (RFC 3533).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["DataChunk", "ends_inside_ogg_page", "find_data_chunk"]
+
+# Sizes that programs put in a header when they write to a pipe and cannot come back to it:
+# FFmpeg, SoX, arecord.
+_OPEN_SIZES = frozenset({0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF})
+_OGG_HEADER_BYTES = 27
+_OGG_MAX_PAGE_BYTES = _OGG_HEADER_BYTES + 255 + 255 * 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataChunk:
+    """The chunk that holds the samples.
+
+    Parameters
+    ----------
+    declared_bytes
+        Size of the samples by the header.
+    available_bytes
+        Bytes from the beginning of the samples to the end of the file.
+    """
+
+    declared_bytes: int
+    available_bytes: int
+
+
+def find_data_chunk(path: Path, container: str) -> DataChunk | None:
+    """Find the samples of a WAV, RF64 or AIFF file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    container
+        Its container; any other than these three gives None.
+
+    Returns
+    -------
+    DataChunk or None
+        None where there is no such chunk or where its size was left open by the program that wrote it.
+    """
+    if container not in ("WAV", "WAVEX", "RF64", "AIFF"):
+        return None
+    layout = ">4sI" if container == "AIFF" else "<4sI"
+    wanted = b"SSND" if container == "AIFF" else b"data"
+    with path.open("rb") as file:
+        file_bytes = file.seek(0, 2)
+        offset, size_64 = 12, None
+        while offset + 8 <= file_bytes:
+            file.seek(offset)
+            name, size = struct.unpack(layout, file.read(8))
+            offset += 8
+            if name == b"ds64":
+                size_64 = _read_ds64(file)
+            if name == wanted:
+                return _data_chunk(container, size, size_64, file_bytes - offset)
+            offset += size + size % 2
+    return None
+
+
+def _read_ds64(file: BinaryIO) -> int | None:
+    """Read the 64-bit size of the data chunk, the second number of a ds64 chunk."""
+    body = file.read(16)
+    return int.from_bytes(body[8:], "little") if len(body) == 16 else None
+
+
+def _data_chunk(container: str, size: int, size_64: int | None, available: int) -> DataChunk | None:
+    if container == "AIFF":
+        # The chunk begins with two numbers, offset and block size, that are no samples.
+        return DataChunk(declared_bytes=max(size - 8, 0), available_bytes=max(available - 8, 0))
+    if size_64 is not None and size == 0xFFFFFFFF:
+        return DataChunk(declared_bytes=size_64, available_bytes=available)
+    if size in _OPEN_SIZES:
+        return None
+    return DataChunk(declared_bytes=size, available_bytes=available)
+
+
+def ends_inside_ogg_page(path: Path) -> bool:
+    """Return whether an Ogg file breaks off inside its last page.
+
+    A last page without the end-of-stream mark is no proof of a cut: recordings of web radio lack it.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 2 * _OGG_MAX_PAGE_BYTES))
+        tail = file.read()
+    start = tail.rfind(b"OggS")
+    # A cut may leave a piece of the next page's capture pattern, too.
+    if start == -1 or len(tail) - start < _OGG_HEADER_BYTES:
+        return True
+    segments = tail[start + _OGG_HEADER_BYTES - 1]
+    table = tail[start + _OGG_HEADER_BYTES : start + _OGG_HEADER_BYTES + segments]
+    end = start + _OGG_HEADER_BYTES + segments + sum(table)
+    leftover = tail[end : end + 4]
+    return len(table) < segments or end > len(tail) or (bool(leftover) and b"OggS".startswith(leftover))

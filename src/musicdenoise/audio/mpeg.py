@@ -1,0 +1,88 @@
+"""MPEG audio frame headers, as far as they are needed to tell an MP3 file and to trust its length.
+
+References: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3 (header and tables); the "MPEG 2.5"
+extension; the Xing/Info header as LAME writes it (http://gabriel.mp3-tech.org/mp3infotag.html).
+"""
+
+from __future__ import annotations
+
+__all__ = ["HEADER_BYTES", "declares_length", "find_first_frame", "frame_bytes"]
+
+HEADER_BYTES = 4
+
+# kbit/s by bitrate index 1 to 14, for (MPEG-1?, layer).
+_KBITS = {
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES_HZ = (44100, 48000, 32000)
+_RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # version bits: MPEG-1, MPEG-2, MPEG-2.5
+_CHAIN = 3  # consecutive frames that make it certain: a lone sync word turns up in any binary data
+_XING_REACH = HEADER_BYTES + 2 + 32  # header, checksum, the longest side information
+
+
+def frame_bytes(header: bytes) -> int | None:
+    """Return the length of an MPEG audio frame.
+
+    Parameters
+    ----------
+    header
+        At least the first four bytes of the frame.
+
+    Returns
+    -------
+    int or None
+        Length in bytes, header included; None where these bytes are no valid header.
+    """
+    if len(header) < HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = (header[1] >> 3) & 3, 4 - ((header[1] >> 1) & 3)
+    bitrate_index, rate_index, padding = header[2] >> 4, (header[2] >> 2) & 3, (header[2] >> 1) & 1
+    if version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
+        return None
+    bits_per_second = 1000 * _KBITS[version == 3, layer][bitrate_index - 1]
+    rate = _RATES_HZ[rate_index] // _RATE_DIVISORS[version]
+    if layer == 1:
+        return 4 * (12 * bits_per_second // rate + padding)
+    samples = 576 if layer == 3 and version != 3 else 1152
+    return samples // 8 * bits_per_second // rate + padding
+
+
+def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:
+    """Find where MPEG audio begins.
+
+    Parameters
+    ----------
+    data
+        The beginning of the file, after any ID3v2 tag.
+    is_whole
+        Whether `data` reaches to the end of the file; then fewer frames suffice at its very start.
+
+    Returns
+    -------
+    int or None
+        Offset of the first of three consecutive frames, or None.
+    """
+    offset = data.find(b"\xff")
+    while offset != -1:
+        position, count = offset, 0
+        while count < _CHAIN and (size := frame_bytes(data[position : position + HEADER_BYTES])) is not None:
+            position += size
+            count += 1
+        if count == _CHAIN or (offset == 0 and count > 0 and is_whole and position >= len(data)):
+            return offset
+        offset = data.find(b"\xff", offset + 1)
+    return None
+
+
+def declares_length(frame: bytes) -> bool:
+    """Return whether the first frame is a Xing or Info header that counts the frames of the file."""
+    for name in (b"Xing", b"Info"):
+        at = frame.find(name, HEADER_BYTES, _XING_REACH + len(name))
+        if at != -1:
+            return bool(int.from_bytes(frame[at + 4 : at + 8], "big") & 1)
+    return False

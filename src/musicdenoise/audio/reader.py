@@ -1,0 +1,279 @@
+"""Read audio files: what they are, their samples in blocks, or the whole.
+
+The length that a file declares is the length that is read: a file that ends earlier, or that holds
+samples that are not finite, is an error and not a shorter or a silent song. The memory used depends
+on the blocks that are asked for, not on the length of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from musicdenoise.audio.identify import identify
+from musicdenoise.audio.soundfile_decoder import SoundFileDecoder
+from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
+from musicdenoise.errors import AudioReadError, UnsupportedAudioError
+
+__all__ = ["AudioReader", "open_reader", "probe", "read_audio"]
+
+
+class Decoder(Protocol):
+    """What a backend offers; see `SoundFileDecoder` and `PyAvDecoder`."""
+
+    info: AudioInfo
+    incomplete_end: bool
+
+    def read(self, num_samples: int) -> Samples:
+        """Decode up to `num_samples`, shape ``(channels, n)``."""
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample, exactly."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class AudioReader:
+    """An open audio file; use it as a context manager. Made by `open_reader`.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        What the file declares.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._position = 0
+        self.info = decoder.info
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def position(self) -> int:
+        """Index of the sample that is read next."""
+        return self._position
+
+    def read(self, num_samples: int) -> Samples:
+        """Read the next samples.
+
+        Parameters
+        ----------
+        num_samples
+            How many per channel, at least 0.
+
+        Returns
+        -------
+        ndarray
+            float32, shape ``(channels, n)``; n is smaller than `num_samples` only at the end, and 0
+            after it.
+
+        Raises
+        ------
+        AudioReadError
+            The file is damaged, ends before its declared length, or holds samples that are not finite.
+        """
+        if num_samples < 0:
+            raise ValueError(f"num_samples must be at least 0; got {num_samples}")
+        wanted = min(num_samples, self.info.num_samples - self._position)
+        try:
+            samples = self._decoder.read(wanted)
+        except AudioReadError as error:
+            raise AudioReadError(
+                f"{self.info.path}: {error}; {self._position} of {self.info.num_samples} declared samples "
+                f"were decoded; get a complete copy of the file"
+            ) from error
+        self._check_finite(samples)
+        self._position += samples.shape[1]
+        self._check_complete(samples.shape[1] < wanted)
+        return samples
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample, so that `read` begins there.
+
+        Parameters
+        ----------
+        sample
+            Index from 0 to the number of samples, which is the end.
+
+        Raises
+        ------
+        AudioReadError
+            The file is damaged before that sample.
+        ValueError
+            The index is out of range.
+        """
+        if not 0 <= sample <= self.info.num_samples:
+            raise ValueError(f"sample must be from 0 to {self.info.num_samples}; got {sample}")
+        try:
+            self._decoder.seek(sample)
+        except AudioReadError as error:
+            raise AudioReadError(f"{self.info.path}: {error}; sample {sample} cannot be reached") from error
+        self._position = sample
+
+    def blocks(self, block_samples: int) -> Iterator[Samples]:
+        """Read what is left in blocks.
+
+        Parameters
+        ----------
+        block_samples
+            Samples per channel of each block, at least 1; the last may be shorter.
+
+        Yields
+        ------
+        ndarray
+            float32, shape ``(channels, n)``, n from 1 to `block_samples`.
+
+        Raises
+        ------
+        AudioReadError
+            As `read`.
+        """
+        if block_samples < 1:
+            raise ValueError(f"block_samples must be at least 1; got {block_samples}")
+        while (block := self.read(block_samples)).shape[1] > 0:
+            yield block
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._decoder.close()
+
+    def _check_finite(self, samples: Samples) -> None:
+        finite = np.isfinite(samples).all(axis=0)
+        if finite.all():
+            return
+        index = self._position + int(np.argmin(finite))
+        raise AudioReadError(
+            f"{self.info.path}: sample {index} (at {index / self.info.sample_rate:.3f} s) is not "
+            f"a finite number; repair the file with an audio editor"
+        )
+
+    def _check_complete(self, is_short: bool) -> None:
+        if is_short:
+            raise AudioReadError(
+                f"{self.info.path}: ends too early: {self._position} of {self.info.num_samples} declared "
+                f"samples were decoded; get a complete copy of the file"
+            )
+        if self._decoder.incomplete_end and self._position == self.info.num_samples:
+            raise AudioReadError(
+                f"{self.info.path}: ends too early: {self._position} samples were decoded, then the file "
+                f"breaks off inside a block of data; get a complete copy of the file"
+            )
+
+
+def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
+    """Open an audio file for reading in blocks.
+
+    Parameters
+    ----------
+    path
+        The file; its content decides the format, not its name.
+    stream
+        Which of several audio streams, counted from 0 (stem files have five). Only MP4 files have
+        more than one.
+
+    Returns
+    -------
+    AudioReader
+        To be used as a context manager.
+
+    Raises
+    ------
+    AudioReadError
+        The file cannot be opened, is not an audio file, is damaged, or has no such stream.
+    UnsupportedAudioError
+        It has more than eight channels, or is audio of a kind that is not read.
+    """
+    path = Path(path)
+    content = identify(path)
+    decoder: Decoder
+    if content.backend == "pyav":
+        # FFmpeg's libraries take a while to load, and most files do not need them.
+        from musicdenoise.audio.pyav_decoder import PyAvDecoder
+
+        decoder = PyAvDecoder(path, content.container, stream)
+    elif stream != 0:
+        raise AudioReadError(f"{path}: has 1 audio stream, counted from 0; stream {stream} was asked for")
+    else:
+        decoder = SoundFileDecoder(path, content.container)
+    if decoder.info.channels > MAX_CHANNELS:
+        decoder.close()
+        raise UnsupportedAudioError(
+            f"{path}: has {decoder.info.channels} channels and {decoder.info.num_samples} samples; at most "
+            f"{MAX_CHANNELS} channels are handled; were the axes swapped when the file was written?"
+        )
+    return AudioReader(decoder)
+
+
+def probe(path: str | Path, *, stream: int = 0) -> AudioInfo:
+    """Tell what an audio file is, without decoding it.
+
+    Parameters
+    ----------
+    path, stream
+        As for `open_reader`.
+
+    Returns
+    -------
+    AudioInfo
+        What the file declares; zero samples are no error.
+
+    Raises
+    ------
+    AudioReadError, UnsupportedAudioError
+        As `open_reader`.
+    """
+    with open_reader(path, stream=stream) as reader:
+        return reader.info
+
+
+def read_audio(path: str | Path, *, start: int = 0, num_samples: int | None = None, stream: int = 0) -> Audio:
+    """Read an audio file, or a part of it, into memory.
+
+    Parameters
+    ----------
+    path, stream
+        As for `open_reader`.
+    start
+        Index of the first sample.
+    num_samples
+        How many samples per channel; None: to the end. Fewer are returned where the file ends.
+
+    Returns
+    -------
+    Audio
+        float32, shape ``(channels, samples)``.
+
+    Raises
+    ------
+    AudioReadError, UnsupportedAudioError
+        As `open_reader` and `AudioReader.read`.
+    ValueError
+        `start` lies outside the file, or `num_samples` is negative.
+    """
+    with open_reader(path, stream=stream) as reader:
+        if start:
+            reader.seek(start)
+        wanted = reader.info.num_samples - start if num_samples is None else num_samples
+        try:
+            samples = reader.read(wanted)
+        except MemoryError as error:
+            raise AudioReadError(
+                f"{path}: the {wanted} declared samples do not fit into memory; read it in blocks, or check "
+                f"whether its header is damaged"
+            ) from error
+        return Audio(samples=samples, sample_rate=reader.info.sample_rate)

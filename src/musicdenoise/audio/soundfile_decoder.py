@@ -1,0 +1,167 @@
+"""Decode with libsndfile: WAV, RF64, AIFF, FLAC, Ogg and MP3.
+
+libsndfile reads integer samples as ``value / 2**(bits - 1)``, which float32 holds exactly up to 24
+bits; PCM_32 and DOUBLE lose what lies below their upper 24 bits.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import soundfile
+
+from musicdenoise.audio.formats import TAG_NAMES
+from musicdenoise.audio.integrity import ends_inside_ogg_page, find_data_chunk
+from musicdenoise.audio.quiet import silenced_stderr
+from musicdenoise.audio.types import AudioInfo, Samples
+from musicdenoise.errors import AudioReadError
+
+__all__ = ["SoundFileDecoder"]
+
+_BYTES = {
+    "PCM_S8": 1,
+    "PCM_U8": 1,
+    "ALAW": 1,
+    "ULAW": 1,
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "PCM_32": 4,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+# Here libsndfile's seek lands up to a frame away from where it says, or decodes without the frames
+# before it (measured), so these are decoded up to the place instead.
+_INEXACT_SEEK = frozenset({"VORBIS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"})
+_SKIP_SAMPLES = 65_536
+# A read that ends inside the last Opus packet makes libsndfile return wrong samples for the rest of
+# it (measured), so the end is read at once: twice the longest packet, 120 ms (RFC 6716 section 2).
+_OPUS_TAIL_SECONDS = 0.24
+
+
+class SoundFileDecoder:
+    """One open file that libsndfile decodes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    container
+        Its container as told by its content; the open file may refine it (WAV to WAVEX).
+
+    Attributes
+    ----------
+    info : AudioInfo
+        What the file declares.
+    incomplete_end : bool
+        Whether the file breaks off although it declares no length that would show it.
+
+    Raises
+    ------
+    AudioReadError
+        The header cannot be read.
+    """
+
+    def __init__(self, path: Path, container: str) -> None:
+        self._path = path
+        self._is_mpeg = container == "MP3"
+        self._file = self._open()
+        self._position = 0
+        self.info = _describe(path, self._file)
+        self._tail: Samples | None = None
+        self._tail_start = self._file.frames
+        if self.info.subtype == "OPUS":
+            self._tail_start -= round(_OPUS_TAIL_SECONDS * self.info.sample_rate)
+            self._tail_start = max(self._tail_start, 0)
+        self.incomplete_end = container == "OGG" and ends_inside_ogg_page(path)
+
+    def read(self, num_samples: int) -> Samples:
+        """Decode up to `num_samples`; float32, shape ``(channels, n)``, n smaller at the end.
+
+        Raises
+        ------
+        AudioReadError
+            The data is damaged.
+        """
+        until_tail = max(self._tail_start - self._position, 0)
+        samples = self._decode(min(num_samples, until_tail))
+        if num_samples > until_tail:
+            if self._tail is None:
+                self._tail = self._decode(self._file.frames - self._tail_start)
+            begin = max(self._position - self._tail_start, 0)
+            end = self._position + num_samples - self._tail_start
+            samples = np.concatenate([samples, self._tail[:, begin:end]], axis=1)
+        self._position += samples.shape[1]
+        return samples
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample; what `read` gives there is what a read from the beginning gives.
+
+        Raises
+        ------
+        AudioReadError
+            The data before the sample is damaged, where it has to be decoded.
+        """
+        if self.info.subtype not in _INEXACT_SEEK:
+            self._file.seek(min(sample, self._tail_start))
+            self._position = sample
+            if sample < self._tail_start:
+                self._tail = None  # reading on comes by the beginning of the tail again
+            return
+        if sample < self._position:
+            self._file.close()
+            self._file = self._open()
+            self._position = 0
+        while self._position < sample:
+            if self.read(min(_SKIP_SAMPLES, sample - self._position)).shape[1] == 0:
+                return
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _decode(self, num_samples: int) -> Samples:
+        try:
+            with self._quietly():
+                block = self._file.read(num_samples, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioReadError(f"the data is damaged or cut off ({_reason(error)})") from error
+        return cast(Samples, np.ascontiguousarray(block.T))
+
+    def _open(self) -> soundfile.SoundFile:
+        try:
+            with self._quietly():
+                return soundfile.SoundFile(self._path)
+        except soundfile.LibsndfileError as error:
+            raise AudioReadError(f"{self._path}: cannot be decoded: {_reason(error)}") from error
+
+    def _quietly(self) -> AbstractContextManager[None]:
+        return silenced_stderr() if self._is_mpeg else nullcontext()
+
+
+def _describe(path: Path, file: soundfile.SoundFile) -> AudioInfo:
+    tags = {name: str(getattr(file, name)) for name in TAG_NAMES if getattr(file, name)}
+    info = AudioInfo(
+        path=path,
+        sample_rate=file.samplerate,
+        channels=file.channels,
+        num_samples=file.frames,
+        container=file.format,
+        subtype=file.subtype,
+        tags=tags,
+    )
+    chunk = find_data_chunk(path, file.format)
+    if chunk is None or chunk.declared_bytes <= chunk.available_bytes:
+        return info
+    if file.subtype in _BYTES:
+        declared = chunk.declared_bytes // (file.channels * _BYTES[file.subtype])
+    else:
+        declared = file.frames * chunk.declared_bytes // max(chunk.available_bytes, 1)
+    return replace(info, num_samples=max(declared, file.frames))
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).strip().rstrip(".")

@@ -1,0 +1,89 @@
+"""What audio is in memory and what is known of a file before it is decoded.
+
+Samples are float32 of shape ``(channels, samples)``, full scale is 1.0, rates are in Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "Samples"]
+
+Samples = npt.NDArray[np.float32]
+
+MAX_CHANNELS = 8
+"""The most channels a file may have (7.1). More is nearly always an array with its axes swapped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioInfo:
+    """What an audio file says about itself.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sample_rate
+        Rate in Hz.
+    channels
+        Number of channels, 1 to 8.
+    num_samples
+        Samples per channel that the file declares. A truncated file declares more than it holds.
+    container
+        File format, a key of `musicdenoise.audio.FORMATS` ("WAV", "FLAC", "MP4", ...).
+    subtype
+        Sample format or codec ("PCM_16", "FLOAT", "VORBIS", "MPEG_LAYER_III", "AAC", ...).
+    tags
+        Title, artist and the like, by the names of `musicdenoise.audio.TAG_NAMES`; only those that
+        are not empty.
+    """
+
+    path: Path
+    sample_rate: int
+    channels: int
+    num_samples: int
+    container: str
+    subtype: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sample_rate <= 0 or self.channels <= 0 or self.num_samples < 0:
+            raise ValueError(
+                f"an AudioInfo needs a positive rate and channel count and a length of at least 0; "
+                f"got {self.sample_rate} Hz, {self.channels} channels, {self.num_samples} samples"
+            )
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audio:
+    """A signal in memory.
+
+    Parameters
+    ----------
+    samples
+        float32, shape ``(channels, samples)``; full scale is 1.0.
+    sample_rate
+        Rate in Hz.
+    """
+
+    samples: Samples
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.dtype != np.float32:
+            raise ValueError(
+                f"samples must be float32 of shape (channels, samples); "
+                f"got {self.samples.dtype} of shape {self.samples.shape}"
+            )
+        if self.sample_rate <= 0:
+            raise ValueError(f"sample_rate must be positive; got {self.sample_rate}")

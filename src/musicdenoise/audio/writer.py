@@ -1,0 +1,304 @@
+"""Write audio files in blocks, whole or not at all.
+
+Samples go into a hidden temporary file in the target's folder, which is renamed onto the target
+when everything is written. Whatever interrupts that leaves the target as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from io import BufferedRandom
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from musicdenoise.audio import aiff
+from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
+from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
+from musicdenoise.audio.types import Samples
+from musicdenoise.errors import AudioWriteError
+
+__all__ = ["AudioWriter", "open_writer"]
+
+
+# Bits of one stored sample; the codecs that compress are not listed.
+_STORED_BITS = PCM_BITS | {"ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}
+
+
+class _Sink:
+    """A binary file that remembers the error of a failed write instead of raising it.
+
+    The encoders call it from native code. libsndfile loses errors in its Ogg and MP3 writers, and
+    an exception cannot pass through it.
+    """
+
+    def __init__(self, file: BufferedRandom) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:  # a seek first flushes what was written before
+            self.error = self.error or error
+            return offset
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        pass
+
+    def close_file(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            self.error = self.error or error
+
+
+class AudioWriter:
+    """An audio file being written; a context manager, made by `open_writer`.
+
+    Leaving the block puts the file in its place; leaving it by an exception removes all traces.
+
+    Attributes
+    ----------
+    num_samples : int
+        Samples per channel written so far.
+    clipped_samples : int
+        Samples beyond full scale (``abs(x) > 1``, counted over all channels) that were limited
+        because the subtype holds integers or is AAC. The other subtypes hold them as they are.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        container: str,
+        subtype: str,
+        overwrite: bool,
+        tags: Mapping[str, str],
+    ) -> None:
+        self.path = path
+        self.num_samples = 0
+        self.clipped_samples = 0
+        self._sample_rate, self._channels = sample_rate, channels
+        self._container, self._subtype, self._tags = container, subtype, dict(tags)
+        self._overwrite = overwrite
+        self._stored_bits = _STORED_BITS.get(subtype, 0)
+        self._temporary = path.parent / f".musicdenoise-{secrets.token_hex(8)}.part"
+        self._sink: _Sink | None = None
+        self._encoder: Encoder | None = None
+
+    def __enter__(self) -> AudioWriter:
+        self._check_target()
+        try:
+            # Unlike the functions of `tempfile`, this gives the file the usual permissions.
+            descriptor = os.open(
+                self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+            )
+        except OSError as error:
+            raise AudioWriteError(
+                f"{self.path}: cannot be written: {error.strerror}; choose another folder"
+            ) from error
+        self._sink = _Sink(os.fdopen(descriptor, "w+b"))
+        try:
+            self._encoder = self._open_encoder(self._sink)
+        finally:
+            if self._encoder is None:
+                self._discard()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if exc_type is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def write(self, samples: Samples) -> None:
+        """Append samples.
+
+        Parameters
+        ----------
+        samples
+            float32, shape ``(channels, n)``, n at least 0; full scale is 1.0. Not changed.
+
+        Raises
+        ------
+        AudioWriteError
+            They are not finite, the disk is full, or the container can grow no further.
+        ValueError
+            The shape is wrong, or the writer is not open.
+        """
+        if samples.ndim != 2 or samples.shape[0] != self._channels:
+            raise ValueError(
+                f"samples must have shape ({self._channels}, n); got {samples.shape}; are the axes swapped?"
+            )
+        if self._encoder is None:
+            raise ValueError("the writer is not open; use it in a with statement")
+        if not np.isfinite(samples).all():
+            raise AudioWriteError(f"{self.path}: samples that are not finite numbers cannot be written")
+        self._check_room(samples.shape[1])
+        if self._subtype in PCM_BITS or self._subtype == "AAC":
+            self.clipped_samples += int(np.count_nonzero(np.abs(samples) > 1.0))
+        try:
+            self._encoder.write(np.asarray(samples, dtype=np.float32))
+        except AudioWriteError as error:
+            raise self._explain(error) from error
+        self._check_sink()
+        self.num_samples += samples.shape[1]
+
+    def _finish(self) -> None:
+        """Complete the file and put it in its place."""
+        if self.num_samples == 0 and not FORMATS[self._container].holds_nothing:
+            raise AudioWriteError(
+                f"{self.path}: {self._container} cannot hold zero samples; write WAV instead"
+            )
+        encoder, self._encoder = self._encoder, None
+        try:
+            if encoder is not None:
+                encoder.close()
+        except AudioWriteError as error:
+            raise self._explain(error) from error
+        if self._sink is not None:
+            if self._container == "AIFF" and self._stored_bits == 8:
+                aiff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
+            self._sink.close_file()
+        self._check_sink()
+        self._check_target()
+        try:
+            self._temporary.replace(self.path)
+        except OSError as error:
+            raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
+
+    def _discard(self) -> None:
+        """Close what is open and remove the temporary file, if it is still there."""
+        encoder, self._encoder = self._encoder, None
+        try:
+            if encoder is not None:
+                encoder.close()
+        except AudioWriteError:
+            pass  # the file is thrown away, and the reason is already on its way as an exception
+        finally:
+            if self._sink is not None:
+                self._sink.close_file()
+            self._temporary.unlink(missing_ok=True)
+
+    def _open_encoder(self, sink: _Sink) -> Encoder:
+        try:
+            if self._container == "MP4":
+                return PyAvEncoder(
+                    sink, sample_rate=self._sample_rate, channels=self._channels, tags=self._tags
+                )
+            return SoundFileEncoder(
+                sink,
+                container=self._container,
+                subtype=self._subtype,
+                sample_rate=self._sample_rate,
+                channels=self._channels,
+                tags=self._tags,
+            )
+        except AudioWriteError as error:
+            raise self._explain(error) from error
+
+    def _check_target(self) -> None:
+        if self.path.is_dir():
+            raise AudioWriteError(f"{self.path}: is a folder; give the name of a file")
+        if not self._overwrite and self.path.exists():
+            raise AudioWriteError(f"{self.path}: already exists; pass overwrite=True / --force to replace it")
+
+    def _check_room(self, more_samples: int) -> None:
+        limit = FORMATS[self._container].max_bytes
+        if (
+            limit is not None
+            and (self.num_samples + more_samples) * self._channels * self._stored_bits // 8 > limit
+        ):
+            raise AudioWriteError(
+                f"{self.path}: {self._container} files end at 4 GiB; write RF64 or FLAC instead"
+            )
+
+    def _check_sink(self) -> None:
+        if self._sink is not None and self._sink.error is not None:
+            raise AudioWriteError(
+                f"{self.path}: cannot be written: {self._sink.error.strerror}"
+            ) from self._sink.error
+
+    def _explain(self, error: AudioWriteError) -> AudioWriteError:
+        """Name the file, and the failed write where there was one behind the encoder's complaint."""
+        cause = self._sink.error if self._sink is not None else None
+        reason = str(error) if cause is None else f"cannot be written: {cause.strerror}"
+        return AudioWriteError(f"{self.path}: {reason}")
+
+
+def open_writer(
+    path: str | Path,
+    *,
+    sample_rate: int,
+    channels: int,
+    container: str,
+    subtype: str,
+    overwrite: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> AudioWriter:
+    """Open an audio file for writing in blocks.
+
+    Parameters
+    ----------
+    path
+        The file to be made.
+    sample_rate
+        Rate in Hz.
+    channels
+        Number of channels, 1 to 8 (MP3: 2).
+    container, subtype
+        As in `musicdenoise.audio.FORMATS`; see `container_for_suffix` and `subtype_for`.
+    overwrite
+        Whether a file of that name may be replaced.
+    tags
+        By the names of `TAG_NAMES`; what the container cannot hold is left out.
+
+    Returns
+    -------
+    AudioWriter
+        To be used as a context manager; nothing is created before it is entered.
+
+    Raises
+    ------
+    UnsupportedAudioError
+        The container cannot hold that subtype, rate or number of channels.
+    AudioWriteError
+        The file exists and may not be replaced, or its folder cannot be written to.
+    """
+    check_writable(container=container, subtype=subtype, sample_rate=sample_rate, channels=channels)
+    writer = AudioWriter(
+        Path(path),
+        sample_rate=sample_rate,
+        channels=channels,
+        container=container,
+        subtype=subtype,
+        overwrite=overwrite,
+        tags=tags or {},
+    )
+    writer._check_target()
+    return writer
