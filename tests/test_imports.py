@@ -13,7 +13,8 @@ SOURCE = Path(musicdenoise.__file__).parent
 
 # A package may import itself and what stands below it (docs/design.md).
 LAYERS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"denoising", "training", "evaluation"},
     {"data", "weights"},
     {"audio"},
