@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.core.mixing import mix_at_snr, rms
+from musicdenoise.data.augment import chain_response, through_chain
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import NoiseSource
 from musicdenoise.errors import ConfigurationError, DataError
@@ -86,9 +87,9 @@ class PairMixer:
         rng = np.random.default_rng((self.seed, index))
         clean, level = self._crop(rng)
         noisy = self._add_noise(clean, level, rng)
-        if self.config.targets == "clean":
-            return noisy, clean
-        return noisy, self._add_noise(clean, level, rng)
+        target = clean if self.config.targets == "clean" else self._add_noise(clean, level, rng)
+        response = chain_response(self.config.num_samples, self.songs.sample_rate, rng)
+        return through_chain(noisy, response), through_chain(target, response)
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
         """Examples ``first`` to ``first + size - 1``, each ``(size, 1, num_samples)``."""

@@ -155,7 +155,7 @@ class Denoiser:
         AudioError
             If a sample is not finite or the shape is not one of the above.
         """
-        array = np.array(samples, dtype=np.float32)
+        array = np.array(np.asarray(samples), dtype=np.float32)  # tensors, too
         if array.ndim not in (1, 2):
             raise AudioError(
                 f"the samples have {array.ndim} dimensions: give (channels, samples) or (samples,)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.core.dcunet import FEWEST_FRAMES, DCUNetConfig, pad_frames_to_fit
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 
@@ -79,6 +79,11 @@ class TrainConfig:
                 raise ConfigurationError(f"{name} is {value}; it must be positive")
         if self.segment_frames < 2:
             raise ConfigurationError(f"segment_frames is {self.segment_frames}; it must be at least 2")
+        if self.batch_size == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
+            raise ConfigurationError(
+                f"a batch of one example of {self.segment_frames} frames gives the batch norms one value to "
+                f"average: raise batch_size to 2, or segment_frames to more than {FEWEST_FRAMES}"
+            )
         if not 0.0 <= self.ema_decay < 1.0:
             raise ConfigurationError(f"ema_decay is {self.ema_decay}; it must be in [0, 1)")
         if self.precision not in PRECISIONS:

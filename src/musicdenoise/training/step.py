@@ -66,7 +66,7 @@ def train_step(state: TrainState, noisy: Tensor, target: Tensor, dtype: torch.dt
     Raises
     ------
     TrainingError
-        If the loss or the gradient is not finite; the weights are left as they were.
+        If the loss or the gradient is not finite; the parameters are left as they were.
     """
     config = state.config
     rate = schedule(config, state.step, state.progress)

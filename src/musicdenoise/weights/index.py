@@ -7,6 +7,7 @@ figures.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,8 +16,17 @@ from pathlib import Path
 
 from musicdenoise.errors import WeightsError
 
-__all__ = ["IndexEntry", "ResolvedWeights", "default_weights", "load_index", "resolve_weights"]
+__all__ = [
+    "INDEX_NAME",
+    "IndexEntry",
+    "ResolvedWeights",
+    "default_weights",
+    "load_index",
+    "read_index",
+    "resolve_weights",
+]
 
+INDEX_NAME = "index.json"
 _FOLDER = files("musicdenoise") / "pretrained"
 
 
@@ -60,8 +70,21 @@ class ResolvedWeights:
 @lru_cache(maxsize=1)
 def load_index() -> tuple[IndexEntry, ...]:
     """All pretrained networks, the default first."""
-    document = json.loads((_FOLDER / "index.json").read_text(encoding="utf-8"))
-    return tuple(IndexEntry(**entry) for entry in document["networks"])
+    return read_index((_FOLDER / INDEX_NAME).read_text(encoding="utf-8"))
+
+
+def read_index(text: str) -> tuple[IndexEntry, ...]:
+    """Entries of an index given as JSON.
+
+    Raises
+    ------
+    WeightsError
+        If it is damaged.
+    """
+    try:
+        return tuple(IndexEntry(**entry) for entry in json.loads(text)["networks"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise WeightsError(f"the index of pretrained weights is damaged ({error}): reinstall") from error
 
 
 def default_weights() -> str:
@@ -75,21 +98,21 @@ def resolve_weights(name_or_path: str | Path) -> ResolvedWeights:
     Parameters
     ----------
     name_or_path
-        Name in the index, or a path. Whatever has a suffix or a folder is a path.
+        Name in the index, or a path. A string is looked up as a name first.
 
     Raises
     ------
     WeightsError
         If there is neither such a name nor such a file.
     """
-    text = str(name_or_path)
-    path = Path(text)
-    if isinstance(name_or_path, Path) or path.suffix or path.parent != Path():
-        if not path.is_file():
-            raise WeightsError(f"there is no weights file {path}")
+    path, text = Path(name_or_path), str(name_or_path)
+    if isinstance(name_or_path, str):
+        for entry in load_index():
+            if entry.name == text:
+                return ResolvedWeights(name=entry.name, path=Path(str(_FOLDER / entry.file)))
+    if path.is_file():
         return ResolvedWeights(name=path.name, path=path)
-    for entry in load_index():
-        if entry.name == text:
-            return ResolvedWeights(name=entry.name, path=Path(str(_FOLDER / entry.file)))
+    if isinstance(name_or_path, Path) or path.suffix or "/" in text or os.sep in text:
+        raise WeightsError(f"there is no weights file {path}")
     names = ", ".join(entry.name for entry in load_index())
     raise WeightsError(f"there are no pretrained weights named {text!r}: choose {names}, or give a file")

@@ -1,0 +1,242 @@
+"""``musicdenoise denoise`` as its users run it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from musicdenoise.audio import open_writer, probe, read_audio
+from musicdenoise.cli.app import app
+from musicdenoise.core.metrics import snr
+from musicdenoise.denoising import files
+
+
+@pytest.fixture
+def song(write_wav, noisy_tune) -> Path:
+    return write_wav("song.wav", noisy_tune[:, :66_150])
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["denoise", *map(str, arguments)])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_main_job(write_wav, tune, noisy_tune, tmp_path: Path) -> None:
+    source = write_wav("söng ♪.wav", noisy_tune, subtype="PCM_24")
+    result = invoke(source, "--noise", "white", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    target = tmp_path / "söng ♪_denoised.wav"
+    before, after = probe(source), probe(target)
+    assert (after.sample_rate, after.channels, after.num_samples, after.subtype) == (
+        before.sample_rate,
+        before.channels,
+        before.num_samples,
+        "PCM_24",
+    )
+    estimate = torch.from_numpy(read_audio(target).samples)
+    assert snr(tune, estimate) - snr(tune, noisy_tune) > 4.0
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "suffix"),
+    [
+        ("FLAC", "PCM_16", "flac"),
+        ("OGG", "VORBIS", "ogg"),
+        ("MP3", "MPEG_LAYER_III", "mp3"),
+        ("MP4", "AAC", "m4a"),
+    ],
+)
+def test_formats_are_kept(
+    tmp_path: Path, mini_weights: Path, noisy_tune, container: str, subtype: str, suffix: str
+) -> None:
+    source = tmp_path / f"song.{suffix}"
+    with open_writer(
+        source, sample_rate=48_000, channels=2, container=container, subtype=subtype, tags={"title": "Air"}
+    ) as writer:
+        writer.write(noisy_tune[:, :50_000].numpy())
+    result = invoke(source, "--weights", mini_weights)
+    assert result.exit_code == 0, result.output
+    after = probe(tmp_path / f"song_denoised.{suffix}")
+    assert (after.container, after.subtype, after.sample_rate, after.channels, after.num_samples) == (
+        container,
+        subtype,
+        48_000,
+        2,
+        50_000,
+    )
+    assert after.tags["title"] == "Air"
+
+
+def test_output_file_decides_the_format(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    target = tmp_path / "new" / "x.flac"
+    assert invoke(song, "--weights", mini_weights, "-o", target).exit_code == 0
+    assert probe(target).container == "FLAC"
+
+
+def test_existing_outputs_are_kept_without_force(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    target = tmp_path / "song_denoised.wav"
+    target.write_text("precious")
+    result = invoke(song, "--weights", mini_weights)
+    assert result.exit_code == 1
+    assert "already exists" in result.stderr
+    assert target.read_text() == "precious"
+    assert invoke(song, "--weights", mini_weights, "--force").exit_code == 0
+    assert probe(target).num_samples == 66_150
+
+
+def bad_inputs(tmp_path: Path, write_wav, noisy_tune) -> dict[str, tuple[Path, str]]:
+    text = tmp_path / "text.mp3"
+    text.write_text("this is no music")
+    cut = tmp_path / "cut.mp3"
+    with open_writer(
+        cut, sample_rate=44_100, channels=2, container="MP3", subtype="MPEG_LAYER_III"
+    ) as writer:
+        writer.write(noisy_tune.numpy())
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    nan = noisy_tune[:, :50_000].clone()
+    nan[1, 30_000] = float("nan")
+    import soundfile
+
+    soundfile.write(tmp_path / "nan.wav", nan.numpy().T, 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "wide.wav", np.zeros((5_000, 24)), 44_100)
+    (tmp_path / "empty").mkdir()
+    return {
+        "missing": (tmp_path / "missing.wav", "no such file"),
+        "folder": (tmp_path / "empty", "holds no audio"),
+        "text": (text, "not an audio file"),
+        "truncated": (cut, "ends too early"),
+        "no samples": (write_wav("none.wav", np.zeros((2, 0))), "holds no samples"),
+        "one sample": (write_wav("one.wav", np.ones((1, 1)) * 0.1), "too short"),
+        "silent": (write_wav("silent.wav", np.zeros((2, 50_000))), "is silent"),
+        "nan": (tmp_path / "nan.wav", "sample 30000"),
+        "24 channels": (tmp_path / "wide.wav", "24 channels"),
+    }
+
+
+def test_bad_inputs_are_named_and_the_others_done(
+    tmp_path: Path, write_wav, noisy_tune, mini_weights: Path, song: Path
+) -> None:
+    cases = bad_inputs(tmp_path, write_wav, noisy_tune)
+    before = files_in(tmp_path)
+    for name, (path, message) in cases.items():
+        result = invoke(path, "--weights", mini_weights)
+        assert result.exit_code == 1, name
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: "), name
+        assert message in line, name
+        assert str(path) in line, name
+        assert files_in(tmp_path) == before, name
+    result = invoke(*[path for path, _ in cases.values()], song, "--weights", mini_weights)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "error: 9 of 10 inputs failed"
+    assert files_in(tmp_path) == before | {"song_denoised.wav"}
+
+
+def test_unwritable_outputs(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    blocker = tmp_path / "blocker"
+    blocker.touch()
+    result = invoke(song, "--weights", mini_weights, "-o", blocker / "x.wav")
+    assert result.exit_code == 1
+    assert "cannot be made" in result.stderr
+    assert files_in(tmp_path) == {"song.wav", "blocker"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--noise", "purple"], "there is no noise kind 'purple'"),
+        (["--noise", "white", "--weights", "white"], "give one of them"),
+        (["--device", "gpu"], "there is no device 'gpu'"),
+        (["--cuda", "--device", "cpu"], "contradict"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_wrong_usage(song: Path, arguments: list[str], message: str) -> None:
+    result = invoke(song, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert invoke().exit_code == 2
+
+
+def test_cuda_falls_back_and_device_cuda_does_not(
+    tmp_path: Path, mini_weights: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = invoke(song, "--weights", mini_weights, "--cuda")
+    assert result.exit_code == 0
+    assert "using the CPU" in result.stderr
+    result = invoke(song, "--weights", mini_weights, "--device", "cuda", "--force")
+    assert result.exit_code == 1
+    assert "no CUDA device" in result.stderr
+
+
+def test_wrong_weights(tmp_path: Path, song: Path) -> None:
+    junk = tmp_path / "junk.safetensors"
+    junk.write_bytes(b"junk")
+    for weights, message in ((junk, "damaged"), (tmp_path / "no.safetensors", "no weights file")):
+        result = invoke(song, "--weights", weights)
+        assert result.exit_code == 1
+        assert message in result.stderr
+
+
+def test_loud_results_are_clipped_and_counted(
+    tmp_path: Path, mini_weights: Path, write_wav, noisy_tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = write_wav("loud.wav", 3 * noisy_tune[:, :66_150], subtype="FLOAT")
+    kept = tmp_path / "float.wav"
+    assert invoke(song, "--weights", mini_weights, "-o", kept).stderr == ""
+    monkeypatch.setattr(
+        files, "_denoised_blocks", lambda denoiser, reader, meter: iter([loud(reader, meter)])
+    )
+
+    def loud(reader, meter) -> np.ndarray:
+        block = reader.read(reader.info.num_samples)
+        meter.take_input(block)
+        return meter.take_output(3 * block)
+
+    result = invoke(song, "--weights", mini_weights, "-o", tmp_path / "x.flac")
+    assert result.exit_code == 0
+    assert "samples beyond full scale were limited" in result.stderr
+    samples = read_audio(tmp_path / "x.flac").samples
+    assert np.all(np.sign(samples) * np.sign(read_audio(song).samples) >= 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupts_leave_nothing_behind(
+    tmp_path: Path, mini_weights: Path, write_wav, tune, number: int, code: int
+) -> None:
+    song = write_wav("long.wav", tune.repeat(1, 40))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "musicdenoise", "denoise", str(song), "--weights", str(mini_weights)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+    assert files_in(tmp_path) == {"long.wav"}
+
+
+def test_help_and_version() -> None:
+    for arguments in (["--help"], ["denoise", "--help"], ["--version"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0
+        assert "musicdenoise" in result.output

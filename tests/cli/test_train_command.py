@@ -1,0 +1,55 @@
+"""``musicdenoise train`` from the command line alone."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from musicdenoise.cli.app import app
+from musicdenoise.weights.checkpoint import read_metadata
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, write_wav, tune) -> list[str]:
+    write_wav("songs/tune.wav", tune)
+    folders = [
+        "--songs",
+        tmp_path / "songs",
+        "--valid-songs",
+        tmp_path / "songs",
+        "--cache",
+        tmp_path / "bank",
+    ]
+    return ["train", *map(str, folders), "--complexity", "1", "--batch-size", "2", "--device", "cpu"]
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_run_and_what_becomes_of_it(tmp_path: Path, arguments: list[str], write_wav, noisy_tune) -> None:
+    run = tmp_path / "run"
+    result = invoke(*arguments, "--out", run, "--steps", 2, "--licence", "CC0-1.0")
+    assert result.exit_code == 0, result.output
+    best = run / "best.safetensors"
+    assert read_metadata(best).licence == "CC0-1.0"
+    song = write_wav("song.wav", noisy_tune[:, :50_000])
+    assert invoke("denoise", song, "--weights", best).exit_code == 0
+    result = invoke(*arguments, "--out", run, "--steps", 3)
+    assert result.exit_code == 1
+    assert "already holds a training run" in result.stderr
+    assert invoke(*arguments, "--out", run, "--steps", 3, "--resume").exit_code == 0
+    assert invoke(*arguments, "--out", tmp_path / "second", "--steps", 1, "--init", best).exit_code == 0
+
+
+def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
+    result = invoke(*arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "needs an end" in result.stderr
+    result = invoke(*arguments, "--out", tmp_path / "run", "--steps", 2, "--noise", "siren")
+    assert result.exit_code == 1
+    assert "--noises" in result.stderr
+    arguments[2] = str(tmp_path / "nowhere")
+    result = invoke(*arguments, "--out", tmp_path / "run", "--steps", 2)
+    assert result.exit_code == 1
+    assert "holds no songs" in result.stderr

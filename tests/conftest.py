@@ -1,0 +1,54 @@
+"""Shared fixtures: small networks and synthetic music."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musicdenoise.audio import open_writer
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.data.synthetic import synthesise_tune
+from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
+
+
+@pytest.fixture(scope="session")
+def tune() -> torch.Tensor:
+    """Six seconds of stereo music, float32 ``(2, samples)`` at 44.1 kHz."""
+    return synthesise_tune(6.0)
+
+
+@pytest.fixture(scope="session")
+def noisy_tune(tune: torch.Tensor) -> torch.Tensor:
+    """The tune with white noise at 10 dB SNR."""
+    noise = torch.randn(tune.shape, generator=torch.Generator().manual_seed(3))
+    return tune + noise * (tune.square().mean().sqrt() * 10**-0.5)
+
+
+@pytest.fixture(scope="session")
+def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights file of an untrained network with one channel per layer."""
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini())
+    path = tmp_path_factory.mktemp("weights") / "mini.safetensors"
+    metadata = CheckpointMetadata(network=network.config, stft=StftConfig(), noise_kind="white")
+    save_weights(path, network.state_dict(), metadata)
+    return path
+
+
+@pytest.fixture
+def write_wav(tmp_path: Path):
+    """Function that writes samples ``(channels, n)`` to a WAV file in the test's folder."""
+
+    def write(name: str, samples, sample_rate: int = 44_100, subtype: str = "PCM_16") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = np.asarray(samples, dtype=np.float32)
+        with open_writer(
+            path, sample_rate=sample_rate, channels=array.shape[0], container="WAV", subtype=subtype
+        ) as writer:
+            writer.write(array)
+        return path
+
+    return write

@@ -1,0 +1,197 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musicdenoise.core.metrics import snr
+from musicdenoise.data.augment import chain_response, through_chain
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.catalogue import find_noises, find_songs, noise_source
+from musicdenoise.data.kinds import NOISE_CLASSES, parse_kind
+from musicdenoise.data.mixer import MixConfig, PairMixer, fixed_mixes
+from musicdenoise.data.noise import MixedNoise, RecordedNoise, WhiteNoise
+from musicdenoise.errors import ConfigurationError, DataError, UsageError
+
+RATE = 44_100
+
+
+@pytest.fixture
+def songs(tmp_path: Path, write_wav, tune) -> AudioBank:
+    write_wav("songs/a.wav", tune)
+    write_wav("songs/b.wav", tune[:1, : 2 * RATE] * 0.1)
+    return AudioBank(find_songs(tmp_path / "songs"), tmp_path / "bank", RATE)
+
+
+def test_bank_reads_any_stretch(tmp_path: Path, songs: AudioBank, tune) -> None:
+    assert songs.channels(0) == 2
+    piece = songs.read(0, 1000, 500)
+    assert float((piece - tune[:, 1000:1500]).abs().max()) < 1e-4
+    assert songs.read(0).shape == tune.shape
+    assert songs.lengths.tolist() == [tune.shape[1], 2 * RATE]
+
+
+def test_bank_decodes_once_and_again_after_a_change(tmp_path: Path, write_wav, tune) -> None:
+    path = write_wav("x.wav", tune)
+    AudioBank([path], tmp_path / "bank", RATE)
+    (stored,) = (tmp_path / "bank").glob("*.npy")
+    made = stored.stat().st_mtime_ns
+    AudioBank([path], tmp_path / "bank", RATE)
+    assert stored.stat().st_mtime_ns == made
+    path.unlink()
+    write_wav("x.wav", tune[:, :RATE])
+    assert AudioBank([path], tmp_path / "bank", RATE).lengths.tolist() == [RATE]
+
+
+def test_bank_converts_the_rate(tmp_path: Path, write_wav, tune) -> None:
+    path = write_wav("x.wav", tune, sample_rate=22_050)
+    assert AudioBank([path], tmp_path / "bank", RATE).lengths.tolist() == [2 * tune.shape[1]]
+
+
+def test_bank_refuses_what_holds_nothing(tmp_path: Path, write_wav) -> None:
+    with pytest.raises(DataError, match="no samples"):
+        AudioBank([write_wav("x.wav", np.zeros((1, 0)))], tmp_path / "bank", RATE)
+    with pytest.raises(DataError, match="no audio files"):
+        AudioBank([], tmp_path / "bank", RATE)
+
+
+def test_pairs_depend_on_seed_and_index_only(songs: AudioBank) -> None:
+    config = MixConfig(num_samples=20_000)
+    first, again = (PairMixer(songs, WhiteNoise(), config, seed=1) for _ in range(2))
+    again.pair(3)
+    for a, b in zip(first.pair(7), again.pair(7), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first.pair(7)[0], first.pair(8)[0])
+    assert not torch.equal(first.pair(7)[0], PairMixer(songs, WhiteNoise(), config, seed=2).pair(7)[0])
+    noisy, target = first.batch(7, 2)
+    assert noisy.shape == target.shape == (2, 1, 20_000)
+    assert torch.equal(noisy[0], first.pair(7)[0])
+
+
+def test_the_two_noises_of_a_pair_are_independent(songs: AudioBank) -> None:
+    config = MixConfig(num_samples=40_000, snr_range_db=(-30.0, -30.0))
+    correlations = []
+    for index in range(10):
+        noisy, target = PairMixer(songs, WhiteNoise(), config, seed=0).pair(index)
+        correlations.append(float(torch.corrcoef(torch.cat([noisy, target]))[0, 1]))
+    assert np.abs(correlations).mean() < 0.05
+
+
+def test_clean_targets_are_the_music(songs: AudioBank) -> None:
+    config = MixConfig(num_samples=40_000, snr_range_db=(10.0, 10.0), targets="clean")
+    mixer = PairMixer(songs, WhiteNoise(), config, seed=0)
+    ratios = [snr(clean, noisy) for noisy, clean in (mixer.pair(index) for index in range(20))]
+    # Set within the crop for one half, within the song for the other; a chain moves both.
+    assert 5 < float(np.median(ratios)) < 15
+
+
+def test_songs_shorter_than_an_example_are_not_used(songs: AudioBank) -> None:
+    mixer = PairMixer(songs, WhiteNoise(), MixConfig(num_samples=3 * RATE), seed=0)
+    assert all(mixer.pair(index)[0].shape == (1, 3 * RATE) for index in range(10))
+    with pytest.raises(DataError, match="no song is as long"):
+        PairMixer(songs, WhiteNoise(), MixConfig(num_samples=10 * RATE), seed=0)
+
+
+def test_fixed_mixes_have_their_snr(songs: AudioBank) -> None:
+    items = fixed_mixes(songs, WhiteNoise(), num_samples=RATE, snrs_db=(0.0, 12.0), seed=5)
+    assert [item.snr_db for item in items] == [0.0, 12.0] * 2
+    for item in items:
+        assert snr(item.clean, item.noisy) == pytest.approx(item.snr_db, abs=0.01)
+
+
+@pytest.mark.parametrize("wrong", [{"num_samples": 0}, {"snr_range_db": (5.0, 0.0)}, {"targets": "clear"}])
+def test_impossible_mixes_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        MixConfig(**{"num_samples": 100, **wrong})
+
+
+def test_a_chain_filters_both_alike() -> None:
+    rng = np.random.default_rng(0)
+    responses = [chain_response(4096, RATE, rng) for _ in range(200)]
+    idle = sum(response is None for response in responses)
+    assert 40 < idle < 100  # 0.7 * 0.5 of 200
+    x = torch.randn(2, 4096, generator=torch.Generator().manual_seed(0))
+    assert through_chain(x, None) is x
+    response = next(r for r in responses if r is not None)
+    torch.testing.assert_close(
+        torch.fft.rfft(through_chain(x, response)).abs(),
+        torch.fft.rfft(x).abs() * torch.from_numpy(response),
+        atol=1e-3,
+        rtol=1e-3,
+    )
+    limited = [r for r in responses if r is not None and r[-1] < 0.1]
+    assert 50 < len(limited) < 130
+    assert all(r[int(3_000 / RATE * 4096)] > 0.1 for r in limited)
+
+
+@pytest.fixture
+def noises(tmp_path: Path, write_wav) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("fold1/1-3-0-0.wav", "fold1/2-8-0-0.wav", "rain/shower.wav"):
+        write_wav(f"noises/{name}", 0.1 * rng.standard_normal((1, 5_000)), 22_050)
+    write_wav("noises/fold1/9-8-0-0.wav", np.zeros((1, 5_000)), 22_050)
+    return tmp_path / "noises"
+
+
+def test_noises_are_labelled_by_name_or_folder(noises: Path) -> None:
+    labels = {noise.path.name: noise.label for noise in find_noises(noises, "mixed")}
+    assert labels == {
+        "1-3-0-0.wav": "dog_bark",
+        "2-8-0-0.wav": "siren",
+        "9-8-0-0.wav": "siren",
+        "shower.wav": "rain",
+    }
+    assert [noise.path.name for noise in find_noises(noises, "dog_bark")] == ["1-3-0-0.wav"]
+    with pytest.raises(DataError, match="of the class drilling"):
+        find_noises(noises, "drilling")
+
+
+def test_recorded_noise_has_the_length_and_skips_silence(noises: Path, tmp_path: Path) -> None:
+    source = noise_source("siren", noises, tmp_path / "bank", RATE)
+    assert isinstance(source, RecordedNoise)
+    rng = np.random.default_rng(0)
+    for length in (100, 10_000, 50_000):  # the last needs the recording several times
+        noise = source.draw(length, rng)
+        assert noise.shape == (1, length)
+        assert float(noise.square().mean()) > 0
+        assert abs(float(noise.mean())) < 1e-5
+
+
+def test_only_silent_noise_is_an_error(tmp_path: Path, write_wav) -> None:
+    write_wav("quiet/rain/a.wav", np.zeros((1, 5_000)))
+    source = noise_source("mixed", tmp_path / "quiet", tmp_path / "bank", RATE)
+    assert isinstance(source, MixedNoise)
+    with pytest.raises(DataError, match="silent"):
+        source.sources[1].draw(100, np.random.default_rng(0))
+
+
+def test_mixed_noise_draws_from_all(noises: Path, tmp_path: Path) -> None:
+    class Constant:
+        def __init__(self, value: float) -> None:
+            self.value = value
+
+        def draw(self, num_samples: int, rng: np.random.Generator) -> torch.Tensor:
+            return torch.full((1, num_samples), self.value)
+
+    source = MixedNoise([Constant(1.0), Constant(2.0)], [1.0, 3.0])
+    rng = np.random.default_rng(0)
+    values = [float(source.draw(1, rng)) for _ in range(400)]
+    assert 0.65 < values.count(2.0) / 400 < 0.85
+
+
+def test_kinds() -> None:
+    assert parse_kind("White") == "white"
+    assert parse_kind("3") == "dog_bark"
+    assert parse_kind("car-horn") == "car_horn"
+    for index, name in enumerate(NOISE_CLASSES):
+        assert parse_kind(str(index)) == parse_kind(name) == name
+    for wrong in ("10", "rain", "", "-1"):
+        with pytest.raises(UsageError, match="choose white, mixed, or a class"):
+            parse_kind(wrong)
+
+
+def test_noise_needs_recordings(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--noises"):
+        noise_source("mixed", None, tmp_path, RATE)
+    with pytest.raises(DataError, match="holds no songs"):
+        find_songs(tmp_path / "nowhere")

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.metrics import snr
+from musicdenoise.core.overlap import SegmentPlan
+from musicdenoise.core.resample import resample
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.stream import SongStream
+from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> Denoiser:
+    return Denoiser("white", device="cpu")
+
+
+def relative_db(difference: np.ndarray, reference: np.ndarray) -> float:
+    ratio = np.sum(difference.astype(float) ** 2) / np.sum(reference.astype(float) ** 2)
+    return 10 * np.log10(max(ratio, 1e-30))
+
+
+def test_white_noise_is_removed_from_music(denoiser: Denoiser, tune, noisy_tune) -> None:
+    before = noisy_tune.clone()
+    clean = torch.from_numpy(denoiser.denoise(noisy_tune, 44_100))
+    assert snr(tune, clean) - snr(tune, noisy_tune) > 4.0
+    assert torch.equal(noisy_tune, before)
+
+
+def test_result_does_not_depend_on_segment_length(denoiser: Denoiser, noisy_tune) -> None:
+    short = Denoiser("white", device="cpu", config=DenoiseConfig(segment_seconds=1.5))
+    expected = denoiser.denoise(noisy_tune[:1], 44_100)
+    assert relative_db(short.denoise(noisy_tune[:1], 44_100) - expected, expected) < -60
+
+
+@pytest.mark.parametrize("factor", [0.1, 7.0])
+def test_gain_goes_through(denoiser: Denoiser, noisy_tune, factor: float) -> None:
+    x = noisy_tune[:, :90_000].numpy()
+    expected = factor * denoiser.denoise(x, 44_100)
+    assert relative_db(denoiser.denoise(factor * x, 44_100) - expected, expected) < -80
+
+
+def test_mono_equals_either_channel_of_its_doubling(denoiser: Denoiser, noisy_tune) -> None:
+    mono = noisy_tune[0, :90_000].numpy()
+    single = denoiser.denoise(mono, 44_100)
+    double = denoiser.denoise(np.stack([mono, mono]), 44_100)
+    assert single.shape == mono.shape
+    for channel in double:
+        assert relative_db(channel - single, single) < -100
+
+
+@pytest.mark.parametrize("rate", [22_050, 48_000, 96_000])
+def test_other_rates(denoiser: Denoiser, tune, noisy_tune, rate: int) -> None:
+    clean = resample(tune[:1, :132_300], 44_100, rate)
+    noisy = resample(noisy_tune[:1, :132_300], 44_100, rate)
+    estimate = torch.from_numpy(denoiser.denoise(noisy, rate))
+    assert estimate.shape == noisy.shape
+    assert snr(clean, estimate) - snr(clean, noisy) > 3.0
+
+
+def test_what_lies_above_the_network_band_is_untouched() -> None:
+    # Even a network that removes everything leaves it as it came.
+    rate = 96_000
+    t = torch.arange(rate, dtype=torch.float64) / rate
+    low, high = (0.1 * torch.sin(2 * torch.pi * hz * t)[None].float() for hz in (1_000.0, 30_000.0))
+    stream = SongStream(
+        lambda spectrogram, gains: 0 * spectrogram,
+        StftConfig(),
+        SegmentPlan(segment_frames=64),
+        sample_rate=rate,
+        channels=1,
+        device=torch.device("cpu"),
+    )
+    out = torch.cat([stream.push(low + high), stream.flush()], dim=1)
+    inner = slice(4_000, -4_000)
+    assert relative_db((out - high)[:, inner].numpy(), high.numpy()) < -90
+
+
+def test_blocks_equal_the_whole(noisy_tune) -> None:
+    torch.manual_seed(0)
+    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig())
+    for rate in (44_100, 48_000):
+        x = noisy_tune[:, :100_000]
+        expected = denoiser.denoise(x, rate)
+        for size in (997, 44_100):
+            stream = denoiser.stream(rate, 2)
+            blocks = [*[stream.push(block) for block in x.split(size, dim=1)], stream.flush()]
+            assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -100
+
+
+def test_silence_stays_silent(denoiser: Denoiser) -> None:
+    assert not denoiser.denoise(np.zeros((2, 50_000)), 44_100).any()
+
+
+def test_bad_samples_are_refused(denoiser: Denoiser) -> None:
+    with pytest.raises(AudioError, match="not finite"):
+        denoiser.denoise([0.0, float("nan")], 44_100)
+    with pytest.raises(AudioError, match="3 dimensions"):
+        denoiser.denoise(np.zeros((1, 1, 10)), 44_100)
+    with pytest.raises(UnsupportedAudioError, match="axes swapped"):
+        denoiser.denoise(np.zeros((44_100, 2)), 44_100)
+    with pytest.raises(UnsupportedAudioError, match="sample rate of 10 Hz"):
+        denoiser.denoise(np.zeros(100), 10)
+
+
+def test_unknown_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="choose"):
+        Denoiser("purple")
+
+
+@pytest.mark.parametrize("wrong", [{"segment_seconds": 0.0}, {"context_seconds": -1.0}])
+def test_impossible_configurations_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        DenoiseConfig(**wrong)

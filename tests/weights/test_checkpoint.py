@@ -1,0 +1,127 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.errors import WeightsError
+from musicdenoise.weights.checkpoint import (
+    CheckpointMetadata,
+    load_weights,
+    read_metadata,
+    save_weights,
+)
+from musicdenoise.weights.index import default_weights, load_index, read_index, resolve_weights
+from musicdenoise.weights.publish import publish
+
+METADATA = CheckpointMetadata(
+    network=DCUNetConfig.mini(mask="component", level_reach=7),
+    stft=StftConfig(),
+    noise_kind="siren",
+    data={"songs": 3},
+    metrics={"snr_improvement_db": 1.25},
+    licence="CC0-1.0",
+)
+
+
+@pytest.fixture
+def network() -> DCUNet:
+    torch.manual_seed(0)
+    return DCUNet(METADATA.network)
+
+
+def test_saved_weights_come_back_bit_for_bit(tmp_path: Path, network: DCUNet) -> None:
+    path = tmp_path / "deep" / "x.safetensors"
+    save_weights(path, network.state_dict(), METADATA)
+    loaded, metadata = load_weights(path)
+    assert metadata == METADATA == read_metadata(path)
+    assert not loaded.training
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert [file.name for file in path.parent.iterdir()] == ["x.safetensors"]
+
+
+def test_damaged_files_are_refused(tmp_path: Path, network: DCUNet) -> None:
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(WeightsError, match="there is no weights file"):
+        load_weights(path)
+    save_weights(path, network.state_dict(), METADATA)
+    content = path.read_bytes()
+    for damaged in (b"", b"<html>not found</html>", content[:1000], content[:-10]):
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError, match="damaged"):
+            load_weights(path)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="not one of musicdenoise"):
+        load_weights(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, network: DCUNet) -> None:
+    path = tmp_path / "x.safetensors"
+    save_weights(path, network.state_dict(), replace(METADATA, network=DCUNetConfig.of_complexity(2)))
+    with pytest.raises(WeightsError, match="does not fit the network it describes"):
+        load_weights(path)
+
+
+def test_a_newer_format_is_refused() -> None:
+    fields = json.loads(METADATA.to_json())
+    with pytest.raises(WeightsError, match="format version 2"):
+        CheckpointMetadata.from_json(json.dumps({**fields, "format_version": 2}))
+    del fields["stft"]
+    with pytest.raises(WeightsError, match="stft"):
+        CheckpointMetadata.from_json(json.dumps(fields))
+    with pytest.raises(WeightsError, match="cannot be understood"):
+        CheckpointMetadata.from_json("{")
+
+
+def test_publishing_enters_the_index(tmp_path: Path, network: DCUNet) -> None:
+    source, folder = tmp_path / "best.safetensors", tmp_path / "pretrained"
+    save_weights(source, network.state_dict(), METADATA)
+    publish(source, "other", folder)
+    entry = publish(source, "siren", folder, metrics={"measured_db": 2.0})
+    assert entry == publish(source, "siren", folder, metrics={"measured_db": 2.0})
+    names = [entry.name for entry in read_index((folder / "index.json").read_text())]
+    assert names == ["other", "siren"]
+    assert entry.metrics == {"snr_improvement_db": 1.25, "measured_db": 2.0}
+    stored, _ = load_weights(folder / entry.file)
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(stored.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+    assert (folder / entry.file).stat().st_size < source.stat().st_size
+
+
+def test_a_damaged_index_is_refused() -> None:
+    for text in ("", "[]", '{"networks": [{}]}'):
+        with pytest.raises(WeightsError, match="index of pretrained weights is damaged"):
+            read_index(text)
+
+
+def test_every_pretrained_network_loads_and_is_what_the_index_says() -> None:
+    from hashlib import sha256
+
+    assert load_index()[0].name == default_weights()
+    for entry in load_index():
+        path = resolve_weights(entry.name).path
+        assert path.stat().st_size == entry.size_bytes
+        assert sha256(path.read_bytes()).hexdigest() == entry.sha256
+        _, metadata = load_weights(path)
+        assert metadata.noise_kind == entry.noise_kind
+        assert metadata.licence == entry.licence != "unknown"
+        assert metadata.training["steps"] > 0
+
+
+def test_names_and_paths(mini_weights: Path, tmp_path: Path) -> None:
+    assert resolve_weights(mini_weights).path == mini_weights
+    assert resolve_weights(str(mini_weights)).name == "mini.safetensors"
+    with pytest.raises(WeightsError, match="no pretrained weights named 'purple': choose"):
+        resolve_weights("purple")
+    for missing in (tmp_path / "x", "x.safetensors", "./x"):
+        with pytest.raises(WeightsError, match="there is no weights file"):
+            resolve_weights(missing)
