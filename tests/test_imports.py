@@ -72,3 +72,12 @@ def test_help_does_not_import_torch() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "Usage" in result.stdout
+
+
+def test_public_names() -> None:
+    assert sorted(musicdenoise.__all__) == musicdenoise.__all__
+    for name in musicdenoise.__all__:
+        assert getattr(musicdenoise, name).__name__ == name
+    assert set(musicdenoise.__all__) <= set(dir(musicdenoise))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = musicdenoise.nothing

@@ -1,1 +1,56 @@
-"""musicdenoise: remove noise from songs."""
+"""musicdenoise: remove noise from songs.
+
+>>> from musicdenoise import Denoiser
+>>> clean = Denoiser("white").denoise(noisy, 44100)  # doctest: +SKIP
+
+Names are loaded when they are first used, so that importing the package is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+    from musicdenoise.core.stft import StftConfig
+    from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+    from musicdenoise.denoising.files import DenoiseReport, denoise_file
+    from musicdenoise.errors import MusicDenoiseError
+    from musicdenoise.weights.checkpoint import load_weights, save_weights
+
+__all__ = [
+    "DCUNet",
+    "DCUNetConfig",
+    "DenoiseConfig",
+    "DenoiseReport",
+    "Denoiser",
+    "MusicDenoiseError",
+    "StftConfig",
+    "denoise_file",
+    "load_weights",
+    "save_weights",
+]
+
+_HOMES = {
+    "DCUNet": "core.dcunet",
+    "DCUNetConfig": "core.dcunet",
+    "DenoiseConfig": "denoising.denoiser",
+    "DenoiseReport": "denoising.files",
+    "Denoiser": "denoising.denoiser",
+    "MusicDenoiseError": "errors",
+    "StftConfig": "core.stft",
+    "denoise_file": "denoising.files",
+    "load_weights": "weights.checkpoint",
+    "save_weights": "weights.checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

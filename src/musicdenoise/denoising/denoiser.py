@@ -110,7 +110,7 @@ class Denoiser:
         self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
     ) -> None:
         self.device, self.stft = device, stft
-        self._network = FusedDCUNet(network.eval()).to(device)
+        self.network = FusedDCUNet(network.eval()).to(device)
         self._plan = config.plan(stft, network.config.level_reach)
 
     def stream(self, sample_rate: int, channels: int) -> SongStream:
@@ -127,7 +127,7 @@ class Denoiser:
                 "the shape must be (channels, samples); are the axes swapped?"
             )
         return SongStream(
-            self._network,
+            self.network,
             self.stft,
             self._plan,
             sample_rate=sample_rate,

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
@@ -103,7 +103,8 @@ def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: Checkpo
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={_KEY: metadata.to_json()})
+        # Not `save_file`, which makes files that only their owner can read.
+        temporary.write_bytes(save(tensors, metadata={_KEY: metadata.to_json()}))
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"cannot write the weights to {path}: {error}") from error
