@@ -1,0 +1,195 @@
+"""``musicdenoise dataset build``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from musicdenoise.cli import build_options as options
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, warn
+from musicdenoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from musicdenoise.data.build import Build
+    from musicdenoise.data.build_config import BuildConfig
+    from musicdenoise.data.summary import BuildSummary
+
+__all__ = ["build"]
+
+_BAR_WIDTH = 30
+
+_Value = TypeVar("_Value")
+
+
+@reports_errors
+def build(
+    kind: options.Kind,
+    songs: options.Songs = None,
+    noises: options.Noises = None,
+    noise_class: options.NoiseClass = None,
+    split: options.Split = None,
+    max_songs: options.MaxSongs = None,
+    max_noises: options.MaxNoises = None,
+    out: options.Out = None,
+    input_dir: options.InputDir = None,
+    target_dir: options.TargetDir = None,
+    seed: options.Seed = 42,
+    jobs: options.Jobs = None,
+    snr_range: options.SnrRange = None,
+    same_class: options.SameClass = None,
+    file_format: options.FileFormat = "wav",
+    sample_rate: options.SampleRate = 44_100,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
+    device: options.Device = None,
+    cuda: options.Cuda = False,
+    quiet: options.Quiet = False,
+    path_songs: options.PathSongs = None,
+    path_noises: options.PathNoises = None,
+    iter_songs: options.IterSongs = None,
+    iter_noise: options.IterNoise = None,
+    class_num: options.ClassNum = None,
+    use_cuda: options.UseCuda = False,
+) -> None:
+    """Mix songs with noise into pairs for Noise2Noise training and for testing.
+
+    A training pair is the same song with two independent noises, a test pair a noisy song and the clean
+    one. The folder gets the files, manifest.jsonl (one line per pair) and build.json (a summary).
+    """
+    from musicdenoise.data.build import plan_build
+    from musicdenoise.data.build_config import BuildConfig
+
+    if resume and force:
+        raise UsageError("--resume keeps what is there and --force removes it: give one of them")
+    config = BuildConfig(
+        kind=kind,
+        songs=_either("--songs", songs, "--path-songs", path_songs) or options.DEFAULT_SONGS,
+        noises=_either("--noises", noises, "--path-noises", path_noises) or options.DEFAULT_NOISES,
+        noise_class=_either("--class", noise_class, "--class-num", class_num),
+        split=split,
+        max_songs=_either("--max-songs", max_songs, "--iter-songs", iter_songs),
+        pairs_per_song=_first(_either("--max-noises", max_noises, "--iter-noise", iter_noise), 1),
+        seed=seed,
+        snr_range_db=snr_range,
+        same_class=same_class,
+        file_format=file_format,
+        sample_rate=sample_rate,
+    )
+    if device is not None or cuda or use_cuda:
+        chosen = choose_device(device, cuda=cuda or use_cuda)
+        if chosen != "cpu":
+            note(f"Mixing runs on the CPU; {chosen} is left free.", quiet=quiet)
+    root = _root(out, input_dir, target_dir, config)
+    note("Looking at songs and noises ...", quiet=quiet)
+    planned = plan_build(config, root, input_dir, target_dir)
+    for noise in planned.plan.skipped:
+        tell = print_error if noise.is_damaged else warn
+        tell(f"{noise.path}: {noise.reason}; skipped")
+    if dry_run:
+        _show_plan(planned)
+        return
+    _run(planned, jobs, resume=resume, force=force, quiet=quiet)
+
+
+def _either(name: str, value: _Value | None, alias: str, other: _Value | None) -> _Value | None:
+    if value is not None and other is not None:
+        raise UsageError(f"{name} and {alias} mean the same: give one of them")
+    return other if value is None else value
+
+
+def _first(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, config: BuildConfig) -> Path:
+    """Folder of the manifest: ``--out``, or the folder that holds both given folders."""
+    if out is not None:
+        return out
+    if input_dir is None or target_dir is None:
+        return Path(f"dataset_{config.kind}")
+    try:
+        return Path(os.path.commonpath([input_dir.absolute(), target_dir.absolute()]))
+    except ValueError:  # on different drives
+        return input_dir
+
+
+def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: bool) -> None:
+    from musicdenoise.cli.progress import song_progress
+    from musicdenoise.data.build import build_dataset
+    from musicdenoise.data.parallel import default_jobs
+
+    with song_progress(f"Mixing {planned.plan.num_pairs} pairs", quiet=quiet) as on_progress:
+        summary = build_dataset(
+            planned,
+            jobs=default_jobs() if jobs is None else jobs,
+            resume=resume,
+            force=force,
+            on_progress=on_progress,
+        )
+    for failure in summary.failures:
+        print_error(f"{failure.what}: {failure.reason.removeprefix(f'{failure.what}: ')}")
+    if not quiet:
+        _show_summary(summary, planned)
+    if not summary.is_complete:
+        damaged = sum(noise.is_damaged for noise in summary.skipped)
+        print_error(
+            f"{len(summary.failures)} song(s) or pair(s) failed and {damaged} noise(s) could not be read; "
+            f"the other {summary.num_pairs} pairs are complete"
+        )
+        raise typer.Exit(FAILED)
+
+
+def _show_plan(planned: Build) -> None:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from musicdenoise.data.build import estimate_build
+
+    table = Table(title=f"Would be built in {planned.layout.root}")
+    for heading in ("split", "songs", "pairs"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    songs = Counter(song.split for song in planned.plan.songs)
+    for split, count in songs.items():
+        pairs = sum(len(song.pairs) for song in planned.plan.songs if song.split == split)
+        table.add_row(split, str(count), str(pairs))
+    estimate = estimate_build(planned)
+    console = Console()
+    console.print(table)
+    console.print(f"about {estimate.hours:.2f} h of pairs, at most {estimate.megabytes:.0f} MB")
+
+
+def _show_summary(summary: BuildSummary, planned: Build) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"Dataset {planned.layout.root} (noise: {planned.config.kind})", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for split, count in summary.pairs.items():
+        table.add_row(f"{split} pairs", str(count))
+        table.add_row(f"{split} hours", f"{summary.hours[split]:.2f}")
+    table.add_row("megabytes", f"{summary.megabytes:.1f}")
+    table.add_row("pairs scaled down", str(summary.scaled))
+    table.add_row("noises skipped", str(len(summary.skipped)))
+    table.add_row("songs or pairs failed", str(len(summary.failures)))
+    console.print(table)
+    bars = Table(title="SNRs of inputs and noisy targets")
+    for heading in ("dB", "count", ""):
+        bars.add_column(heading, justify="left" if not heading else "right")
+    most = max(summary.snrs.values(), default=1)
+    for low, count in summary.snrs.items():
+        bars.add_row(f"{low} to {low + 5}", str(count), "█" * round(_BAR_WIDTH * count / most))
+    console.print(bars)
+    classes = Table(title="Noises mixed in, by class")
+    classes.add_column("class")
+    classes.add_column("count", justify="right")
+    for label, count in summary.classes.items():
+        classes.add_row(label, str(count))
+    console.print(classes)

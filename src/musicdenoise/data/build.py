@@ -1,0 +1,294 @@
+"""Build a dataset of noisy pairs: plan, mix song by song, and go on where a former run stopped.
+
+The work is divided by songs. When all files of a song are in place, its rows are stored in a small file
+in the hidden folder of the build; a run that is killed loses the songs in progress and nothing else. The
+manifest is put together at the end, in the order of the plan, so that neither the number of processes
+nor an interruption leaves a trace in it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from musicdenoise.audio import probe
+from musicdenoise.data.build_config import BuildConfig, BuildLayout
+from musicdenoise.data.files import make_folder, remove_partial, write_text
+from musicdenoise.data.layouts import find_song_splits, find_split_noises, match_class
+from musicdenoise.data.manifest import (
+    MANIFEST_NAME,
+    SPLITS,
+    PairRow,
+    read_manifest,
+    rows_to_text,
+    write_manifest,
+)
+from musicdenoise.data.pairing import BuildPlan, SongPlan, limit_to_class, plan_pairs
+from musicdenoise.data.parallel import map_jobs
+from musicdenoise.data.render import Failure, SongResult, render_song, try_noise
+from musicdenoise.data.summary import SUMMARY_NAME, BuildSummary, summarise
+from musicdenoise.errors import DataError, MusicDenoiseError
+
+__all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
+
+_STATE_NAME = "state.json"
+_PARTS = "parts"
+_BYTES_PER_SAMPLE = {"wav": 4, "flac": 3}
+_OWN_FILES = ("INPUT-S*N*-(*)-(*).*", "TARGET-S*N*-(*)-(*).*", "CLEAN-S*-(*).*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A dataset that is planned: from what, where, and which pairs."""
+
+    config: BuildConfig
+    layout: BuildLayout
+    plan: BuildPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Size of a dataset before it is built; FLAC files are smaller than this."""
+
+    hours: float
+    megabytes: float
+
+
+def plan_build(
+    config: BuildConfig, root: Path, input_dir: Path | None = None, target_dir: Path | None = None
+) -> Build:
+    """Look at songs and noises and decide on the pairs; nothing is written.
+
+    Parameters
+    ----------
+    config
+        What to build.
+    root, input_dir, target_dir
+        Where, see `BuildLayout`.
+
+    Raises
+    ------
+    DataError
+        If songs or noises are missing or too few.
+    UsageError
+        If there is no such noise class, or the folders contradict each other.
+    """
+    BuildLayout(root=root, splits=(), input_dir=input_dir, target_dir=target_dir)  # before any long work
+    songs = find_song_splits(config.songs, config.split)
+    noises = {} if config.kind == "white" else find_split_noises(config.noises, tuple(songs))
+    same_class = config.same_class
+    if config.kind == "class":
+        label = match_class(config.noise_class or "", noises)
+        noises, same_class = limit_to_class(noises, label), True
+        for split, files in noises.items():
+            if not files:
+                raise DataError(
+                    f"{config.noises}: holds no noise recordings of the class {label} for the split {split}; "
+                    "choose another class, or add recordings (three at least, one in four is for testing)"
+                )
+    plan = plan_pairs(
+        songs,
+        noises,
+        kind=config.kind,
+        noise_folder=config.noises,
+        max_songs=config.max_songs,
+        pairs_per_song=config.pairs_per_song,
+        same_class=same_class,
+        seed=config.seed,
+        try_noise=partial(try_noise, sample_rate=config.sample_rate),
+    )
+    layout = BuildLayout(root=root, splits=tuple(songs), input_dir=input_dir, target_dir=target_dir)
+    return Build(config=config, layout=layout, plan=plan)
+
+
+def estimate_build(build: Build) -> Estimate:
+    """Hours and megabytes that a build will make, from the headers of the songs.
+
+    Songs that cannot be read count nothing.
+    """
+    seconds, files_seconds = 0.0, 0.0
+    for song in build.plan.songs:
+        try:
+            duration = probe(song.song.path).duration_seconds
+        except MusicDenoiseError:
+            continue  # the build itself will name it
+        seconds += len(song.pairs) * duration
+        files_seconds += (2 * len(song.pairs) + (song.split == "train")) * duration
+    size = 2 * _BYTES_PER_SAMPLE[build.config.file_format] * build.config.sample_rate
+    return Estimate(hours=seconds / 3600.0, megabytes=files_seconds * size / 1e6)
+
+
+def build_dataset(
+    build: Build,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> BuildSummary:
+    """Make the files of a planned dataset, its manifest and ``build.json``.
+
+    Parameters
+    ----------
+    build
+        From `plan_build`.
+    jobs
+        Number of processes; the result does not depend on it.
+    resume
+        Go on with a dataset that was begun with the same plan, or confirm one that is finished.
+    force
+        Remove what a former build left in the folder.
+    on_progress
+        Called with the number of pairs done and of all pairs.
+
+    Raises
+    ------
+    DataError
+        If the folder is not empty, was begun with another plan, or no pair at all could be made.
+    AudioWriteError
+        If a file cannot be written; what is done is kept for ``resume``.
+    """
+    layout, plan = build.layout, build.plan
+    _prepare(build, resume=resume, force=force)
+    done = _known_rows(build)
+    todo = [song for song in plan.songs if _key(song) not in done]
+    finished = plan.num_pairs - sum(len(song.pairs) for song in todo)
+    failures: dict[str, tuple[Failure, ...]] = {}
+    render = partial(_render_and_store, config=build.config, layout=layout)
+    for index, result in map_jobs(render, todo, jobs):
+        done[_key(todo[index])] = result.rows
+        failures[_key(todo[index])] = result.failures
+        finished += len(todo[index].pairs)
+        if on_progress:
+            on_progress(finished, plan.num_pairs)
+    rows = [row for song in plan.songs for row in done[_key(song)]]
+    failed = [failure for song in plan.songs for failure in failures.get(_key(song), ())]
+    if not rows:
+        _remove_own(layout)
+        raise DataError(f"no pair could be made; the first reason of {len(failed)}: {failed[0].reason}")
+    write_manifest(layout.root, rows)
+    summary = summarise(layout.root, rows, plan, failed)
+    write_text(layout.root / SUMMARY_NAME, summary.to_json(build.config, plan) + "\n")
+    if not failed:
+        shutil.rmtree(layout.work)
+    return summary
+
+
+def _render_and_store(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> SongResult:
+    result = render_song(plan, config, layout)
+    if not result.failures:
+        write_text(_part(layout, plan), rows_to_text(result.rows))
+    return result
+
+
+def _key(plan: SongPlan) -> str:
+    return f"{plan.split}-S{plan.number}"
+
+
+def _part(layout: BuildLayout, plan: SongPlan) -> Path:
+    return layout.work / _PARTS / f"{_key(plan)}.jsonl"
+
+
+def _prepare(build: Build, *, resume: bool, force: bool) -> None:
+    """Make the folders, and see that what is in them belongs to this build."""
+    layout = build.layout
+    state: dict[str, object] = {"options": build.config.to_dict(), "plan_sha256": build.plan.digest()}
+    if force:
+        _remove_own(layout)
+    elif resume:
+        _check_same(layout, state)
+    occupied = [] if resume or force else _occupied(layout)
+    if occupied:
+        raise DataError(
+            f"{occupied[0]}: is not empty; give --resume to go on with the dataset in it, --force to replace "
+            "that, or choose another folder"
+        )
+    for folder in (*layout.folders(), layout.work / _PARTS):
+        make_folder(folder)
+        remove_partial(folder)
+    for scratch in layout.work.glob("*.raw"):
+        scratch.unlink()
+    write_text(layout.work / _STATE_NAME, json.dumps(state, ensure_ascii=False))
+
+
+def _occupied(layout: BuildLayout) -> list[Path]:
+    """Folders and files that stand in the way of a new dataset."""
+    if layout.input_dir is None:
+        return [layout.root] if layout.root.is_dir() and any(layout.root.iterdir()) else []
+    found = [folder for folder in layout.folders() if folder.is_dir() and any(folder.iterdir())]
+    own = (layout.root / MANIFEST_NAME, layout.root / SUMMARY_NAME, layout.work)
+    return found + [path for path in own if path.exists()]
+
+
+def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
+    """See that the dataset in the folder, if any, was begun with the same options, songs and noises."""
+    for path in (layout.work / _STATE_NAME, layout.root / SUMMARY_NAME):
+        if not path.is_file():
+            continue
+        try:
+            former = json.loads(path.read_text(encoding="utf-8"))
+            options, plan = former["options"], former["plan_sha256"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: cannot be understood ({error}); give --force to build anew") from error
+        wanted = state["options"]
+        if options != wanted and isinstance(wanted, dict):
+            different = ", ".join(
+                f"{name} was {options.get(name)!r} and is {value!r}"
+                for name, value in wanted.items()
+                if options.get(name) != value
+            )
+            raise DataError(
+                f"{layout.root}: was begun with other options ({different}); repeat those, or give --force"
+            )
+        if plan != state["plan_sha256"]:
+            raise DataError(
+                f"{layout.root}: was begun when the folders held other songs or noises; "
+                "restore them, or give --force to build anew"
+            )
+        return
+    occupied = _occupied(layout)
+    if occupied:
+        raise DataError(
+            f"{occupied[0]}: is not empty and holds no dataset that was begun; choose another folder, "
+            "or give --force to build into it"
+        )
+
+
+def _known_rows(build: Build) -> dict[str, tuple[PairRow, ...]]:
+    """Rows of the songs whose files are all there, by song."""
+    layout, known = build.layout, {}
+    manifest = layout.root / MANIFEST_NAME
+    stored = {row.id: row for row in read_manifest(manifest)} if manifest.is_file() else {}
+    for song in build.plan.songs:
+        part = _part(layout, song)
+        rows = read_manifest(part) if part.is_file() else []
+        rows = rows or [stored[name] for name in _ids(song) if name in stored]
+        files = [layout.root / name for row in rows for name in (row.input, row.target, row.clean) if name]
+        if len(rows) == len(song.pairs) and all(path.is_file() for path in files):
+            known[_key(song)] = tuple(rows)
+    return known
+
+
+def _ids(song: SongPlan) -> list[str]:
+    return [f"{_key(song)}N{pair.number}" for pair in song.pairs]
+
+
+def _remove_own(layout: BuildLayout) -> None:
+    """Remove what builds write, and the folders that are empty then; leave everything else."""
+    default = [layout.root / split / role for split in SPLITS for role in ("input", "target", "clean")]
+    folders = list(dict.fromkeys([*layout.folders(), *default]))
+    for folder in folders:
+        for pattern in _OWN_FILES:
+            for path in folder.glob(pattern):
+                path.unlink()
+        remove_partial(folder)
+    for name in (MANIFEST_NAME, SUMMARY_NAME):
+        (layout.root / name).unlink(missing_ok=True)
+    shutil.rmtree(layout.work, ignore_errors=True)
+    for folder in [*folders, *(layout.root / split for split in SPLITS)]:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,184 @@
+"""What a dataset is built from and where it goes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicdenoise.data.manifest import SPLITS
+from musicdenoise.errors import UsageError
+
+__all__ = ["BUILD_KINDS", "FORMATS", "BuildConfig", "BuildLayout"]
+
+BUILD_KINDS = ("real", "class", "mixed", "white")
+"""Kinds of noise: recordings of all classes, of one class, recordings and white noise, white noise."""
+
+FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
+"""Formats of the files by suffix: container and subtype. Neither rounds away what a pair is about."""
+
+_SNR_LIMIT_DB = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig:
+    """Everything that decides the bytes of a dataset, but for the songs and noises themselves.
+
+    Parameters
+    ----------
+    kind
+        One of `BUILD_KINDS`.
+    songs, noises
+        Folders.
+    noise_class
+        For the kind ``class``: number or name.
+    split
+        ``train``, ``test``, ``both``, or None for what the folder of songs offers.
+    max_songs
+        Most songs of a split; None for all.
+    pairs_per_song
+        Pairs of each song.
+    seed
+        Seed of every choice and of the white noise.
+    snr_range_db
+        Lowest and highest SNR in dB; None for the rule that depends on the song's dynamic range.
+    same_class
+        Whether both noises of a pair come from one class; None: from different ones where possible.
+    file_format
+        A key of `FORMATS`.
+    sample_rate
+        Rate of the dataset in Hz; songs and noises of other rates are converted.
+
+    Raises
+    ------
+    UsageError
+        If values are out of range or contradict each other.
+    """
+
+    kind: str
+    songs: Path = Path("musdb18")
+    noises: Path = Path("UrbanSound8K/audio")
+    noise_class: str | None = None
+    split: str | None = None
+    max_songs: int | None = None
+    pairs_per_song: int = 1
+    seed: int = 42
+    snr_range_db: tuple[float, float] | None = None
+    same_class: bool | None = None
+    file_format: str = "wav"
+    sample_rate: int = 44_100
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("--kind", self.kind, BUILD_KINDS),
+            ("--format", self.file_format, tuple(FORMATS)),
+            ("--split", self.split, (*SPLITS, "both", None)),
+        ):
+            if value not in allowed:
+                listed = ", ".join(str(choice) for choice in allowed if choice is not None)
+                raise UsageError(f"{name} is {value!r}; it must be one of {listed}")
+        for name, count in (("--max-songs", self.max_songs), ("--max-noises", self.pairs_per_song)):
+            if count is not None and count < 1:
+                raise UsageError(f"{name} is {count}; it must be at least 1")
+        if self.seed < 0:
+            raise UsageError(f"--seed is {self.seed}; it must be at least 0")
+        if not 8_000 <= self.sample_rate <= 192_000:
+            raise UsageError(f"--sample-rate is {self.sample_rate} Hz; it must be 8000 to 192000 Hz")
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        if self.kind == "class" and self.noise_class is None:
+            raise UsageError("--kind class needs a class: give its number or name with --class")
+        if self.kind != "class" and self.noise_class is not None:
+            raise UsageError(
+                f"--class belongs to --kind class, not to --kind {self.kind}: leave one of them out"
+            )
+        if self.same_class is not None and self.kind in ("class", "white"):
+            implied = self.kind == "class" and self.same_class
+            if not implied:
+                option = "--same-class" if self.same_class else "--different-class"
+                raise UsageError(
+                    f"{option} makes no sense with --kind {self.kind}, which has one class: leave it out"
+                )
+        if self.snr_range_db is not None:
+            low, high = self.snr_range_db
+            if not -_SNR_LIMIT_DB <= low <= high <= _SNR_LIMIT_DB:
+                raise UsageError(
+                    f"--snr-range is {low:g} {high:g}; give the lower limit first, "
+                    f"both from -{_SNR_LIMIT_DB:g} to {_SNR_LIMIT_DB:g} dB"
+                )
+
+    def to_dict(self) -> dict[str, object]:
+        """The configuration for JSON, by the names of the options."""
+        return {
+            "kind": self.kind,
+            "songs": str(self.songs),
+            "noises": str(self.noises),
+            "class": self.noise_class,
+            "split": self.split,
+            "max_songs": self.max_songs,
+            "max_noises": self.pairs_per_song,
+            "seed": self.seed,
+            "snr_range": None if self.snr_range_db is None else list(self.snr_range_db),
+            "same_class": self.same_class,
+            "format": self.file_format,
+            "sample_rate": self.sample_rate,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildLayout:
+    """Where the files of a dataset go.
+
+    Parameters
+    ----------
+    root
+        Folder of the manifest and of everything that has no other place.
+    input_dir, target_dir
+        Folders of inputs and targets in place of ``root/SPLIT/input`` and ``root/SPLIT/target``; with
+        two splits they get sub-folders ``train`` and ``test``. Both or neither.
+    splits
+        The splits that are built.
+
+    Raises
+    ------
+    UsageError
+        If only one of the two folders is given, or both are the same.
+    """
+
+    root: Path
+    splits: tuple[str, ...]
+    input_dir: Path | None = None
+    target_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.input_dir is None) is not (self.target_dir is None):
+            raise UsageError("--input-dir and --target-dir belong together: give both or neither")
+        if self.input_dir is not None and self.target_dir is not None:
+            first, second = self.input_dir.resolve(), self.target_dir.resolve()
+            if first == second:
+                raise UsageError(
+                    f"--input-dir and --target-dir are the same folder {self.input_dir}; inputs and targets "
+                    "need a folder each"
+                )
+
+    def folder(self, split: str, role: str) -> Path:
+        """Folder of the files of a split: ``role`` is ``input``, ``target`` or ``clean``."""
+        given = {"input": self.input_dir, "target": self.target_dir}.get(role)
+        if given is None:
+            return self.root / split / role
+        return given / split if len(self.splits) > 1 else given
+
+    def folders(self) -> list[Path]:
+        """Every folder that gets files of the dataset; test targets are clean and need no clean files."""
+        roles = {"train": ("input", "target", "clean"), "test": ("input", "target")}
+        return [self.folder(split, role) for split in self.splits for role in roles[split]]
+
+    def relative(self, path: Path) -> str:
+        """Path relative to the root, with ``/``; it may lead out of the root by ``..``."""
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    @property
+    def work(self) -> Path:
+        """Hidden folder of a build in progress; it is gone when the dataset is complete."""
+        return self.root / ".build"

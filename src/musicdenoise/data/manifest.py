@@ -1,0 +1,220 @@
+"""The manifest of a dataset: one line of JSON per pair, joined by id.
+
+Conventions: paths are relative to the folder of the manifest and use ``/``; positions and lengths
+count samples per channel at the stated rate; ratios are in dB of power over all channels; ``None``
+stands for what is not known, and for the infinite SNR of a clean target. The clean music of a pair is
+the clean file times `PairRow.clean_scale`, so the noises of a pair are known exactly: input minus
+clean and target minus clean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from musicdenoise.data.files import write_text
+from musicdenoise.errors import DataError
+
+__all__ = ["MANIFEST_NAME", "SPLITS", "PairRow", "read_manifest", "rows_to_text", "write_manifest"]
+
+MANIFEST_NAME = "manifest.jsonl"
+"""Name of the manifest in the folder of a dataset."""
+
+SPLITS = ("train", "test")
+"""The two parts of a dataset."""
+
+_SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRow:
+    """One pair: an input, its target, and what is known of both.
+
+    Parameters
+    ----------
+    id
+        Unique in the manifest, such as ``train-S1N1``.
+    split
+        ``train`` or ``test``.
+    input, target, clean
+        Files, relative to the manifest. The clean file of a test pair is its target.
+    sample_rate
+        Rate in Hz.
+    start, num_samples
+        Stretch of the source pair that this pair is (whole songs start at 0), in samples.
+    kind
+        Kind of noise: ``real``, ``white``, ``mixed``, or the name of a class; None if unknown.
+    song
+        The song that the pair was made of.
+    input_noise, target_noise
+        Recording (relative to the folder of noises) or ``white``; None for a clean target.
+    input_class, target_class
+        Classes of the noises.
+    input_snr_db, target_snr_db
+        SNR over the whole pair as measured, in dB.
+    gain
+        Factor on both files of the pair that keeps peaks within full scale: a power of two.
+    clean_scale
+        Factor on the clean file that gives the clean music of this pair.
+    seed
+        Seed of the dataset.
+    input_sha256, target_sha256, clean_sha256
+        Digests of the files.
+    source
+        For a segment, id of the pair that it was cut from.
+    score, diversity, correlation
+        For a segment, see `musicdenoise.data.segment`.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+    """
+
+    id: str
+    split: str
+    input: str
+    target: str
+    sample_rate: int
+    num_samples: int
+    start: int = 0
+    clean: str | None = None
+    kind: str | None = None
+    song: str | None = None
+    input_noise: str | None = None
+    target_noise: str | None = None
+    input_class: str | None = None
+    target_class: str | None = None
+    input_snr_db: float | None = None
+    target_snr_db: float | None = None
+    gain: float = 1.0
+    clean_scale: float = 1.0
+    seed: int | None = None
+    input_sha256: str | None = None
+    target_sha256: str | None = None
+    clean_sha256: str | None = None
+    source: str | None = None
+    score: float | None = None
+    diversity: float | None = None
+    correlation: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("id", "input", "target"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise DataError(f"{name} is {getattr(self, name)!r}; it must be a text that is not empty")
+        if self.split not in SPLITS:
+            raise DataError(f"split is {self.split!r}; it must be one of {', '.join(SPLITS)}")
+        for name, least in (("sample_rate", 1), ("num_samples", 0), ("start", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise DataError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+        for name in ("gain", "clean_scale"):
+            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0.0:
+                raise DataError(f"{name} is {getattr(self, name)!r}; it must be a positive number")
+        for name in ("input_snr_db", "target_snr_db", "score", "diversity", "correlation"):
+            value = getattr(self, name)
+            if value is not None and not _is_number(value):
+                raise DataError(f"{name} is {value!r}; it must be a finite number or null")
+        for name in ("input_sha256", "target_sha256", "clean_sha256"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and len(value) == _SHA256_DIGITS):
+                raise DataError(f"{name} is {value!r}; it must have {_SHA256_DIGITS} hexadecimal digits")
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sample_rate
+
+    def to_json(self) -> str:
+        """The row as one line of JSON, without what is None; the same row gives the same bytes."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(known, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> PairRow:
+        """Row from a line of JSON; fields that this version does not know are left out.
+
+        Raises
+        ------
+        DataError
+            If the line is no JSON object, lacks a field, or holds a value out of range.
+        """
+        try:
+            values: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f"is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise DataError("is not a JSON object in braces")
+        names = {field.name for field in fields(cls)}
+        try:
+            return cls(**{name: value for name, value in values.items() if name in names})
+        except TypeError as error:
+            raise DataError(f"lacks a field: {error}") from error
+
+
+def rows_to_text(rows: Iterable[PairRow]) -> str:
+    """Text of a manifest."""
+    return "".join(f"{row.to_json()}\n" for row in rows)
+
+
+def write_manifest(folder: Path, rows: Sequence[PairRow]) -> Path:
+    """Write the manifest of a dataset atomically and return its path.
+
+    Raises
+    ------
+    DataError
+        If two rows have the same id, or the file cannot be written.
+    """
+    path = folder / MANIFEST_NAME
+    _check_unique(rows, path)
+    write_text(path, rows_to_text(rows))
+    return path
+
+
+def read_manifest(path: Path) -> list[PairRow]:
+    """Rows of a manifest.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder that holds ``manifest.jsonl``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or a line is not a valid row; the message names file and line.
+    """
+    if path.is_dir():
+        path = path / MANIFEST_NAME
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a manifest: {error}; give the dataset's folder"
+        ) from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(PairRow.from_json(line))
+        except DataError as error:
+            raise DataError(f"{path}, line {number}: {error}; build the dataset anew") from error
+    _check_unique(rows, path)
+    return rows
+
+
+def _check_unique(rows: Sequence[PairRow], path: Path) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise DataError(f"{path}: the id {row.id!r} occurs twice; ids join the pairs and must differ")
+        seen.add(row.id)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,103 @@
+"""Run one function over many items, in this process or in several.
+
+The same function on the same item gives the same bytes either way: torch computes with one thread in
+both cases, for the number of threads can change the last bits of a result.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import torch
+
+from musicdenoise.errors import DataError, UsageError
+
+__all__ = ["default_jobs", "map_jobs"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def default_jobs() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_jobs(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int
+) -> Iterator[tuple[int, _Result]]:
+    """Results of ``function`` with the index of their item, as they become ready.
+
+    Parameters
+    ----------
+    function
+        Must be importable from a module (or a `functools.partial` of such a function) if ``jobs`` is
+        more than 1.
+    items
+        Arguments.
+    jobs
+        Number of processes; 1 computes in this one.
+
+    Raises
+    ------
+    UsageError
+        If ``jobs`` is less than 1.
+    DataError
+        If a process was killed.
+    """
+    if jobs < 1:
+        raise UsageError(f"--jobs is {jobs}; it must be at least 1")
+    if jobs == 1 or len(items) <= 1:
+        yield from _map_here(function, items)
+        return
+    before = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(
+        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    is_complete = False
+    try:
+        futures = {executor.submit(function, item): index for index, item in enumerate(items)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+        is_complete = True
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process was killed, perhaps for want of memory; run again with fewer --jobs"
+        ) from error
+    finally:
+        executor.shutdown(wait=is_complete, cancel_futures=True)
+        if not is_complete:  # nobody wants what the others still compute
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+
+
+def _map_here(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[tuple[int, _Result]]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for index, item in enumerate(items):
+            yield index, function(item)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _start_worker() -> None:
+    # An interrupt from the keyboard reaches every process; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End this process with the one that started it, which may be killed without a chance to say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
