@@ -1,5 +1,6 @@
 """``musicdenoise denoise`` as its users run it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -197,20 +198,96 @@ def test_loud_results_are_clipped_and_counted(
     song = write_wav("loud.wav", 3 * noisy_tune[:, :66_150], subtype="FLOAT")
     kept = tmp_path / "float.wav"
     assert invoke(song, "--weights", mini_weights, "-o", kept).stderr == ""
-    monkeypatch.setattr(
-        files, "_denoised_blocks", lambda denoiser, reader, meter: iter([loud(reader, meter)])
-    )
 
-    def loud(reader, meter) -> np.ndarray:
-        block = reader.read(reader.info.num_samples)
+    def loud(denoiser, reader, length, meter):
+        block = reader.read(length)
         meter.take_input(block)
-        return meter.take_output(3 * block)
+        yield meter.take_output(3 * block)
 
+    monkeypatch.setattr(files, "_denoised_blocks", loud)
     result = invoke(song, "--weights", mini_weights, "-o", tmp_path / "x.flac")
     assert result.exit_code == 0
     assert "samples beyond full scale were limited" in result.stderr
     samples = read_audio(tmp_path / "x.flac").samples
     assert np.all(np.sign(samples) * np.sign(read_audio(song).samples) >= 0)
+
+
+def test_strength_and_limit(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    samples = read_audio(song).samples.astype(float)
+
+    def removed(*arguments: object) -> np.ndarray:
+        target = tmp_path / "out.wav"
+        assert invoke(song, "--weights", mini_weights, "-o", target, "-f", *arguments).exit_code == 0
+        return samples - read_audio(target).samples
+
+    whole = removed()
+    assert not removed("--strength", 0).any()
+    assert not removed("--atten-limit", 0).any()
+    assert np.allclose(removed("--strength", 0.5), 0.5 * whole, atol=1e-4)
+    assert np.allclose(removed("--atten-limit", 6.0206), 0.5 * whole, atol=1e-4)
+    assert np.allclose(removed("--atten-limit", 6.0206, "--strength", 0.1), 0.1 * whole, atol=1e-4)
+
+
+def test_residual_is_what_was_removed(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    assert invoke(song, "--weights", mini_weights, "--residual", "-o", tmp_path / "out").exit_code == 0
+    assert files_in(tmp_path / "out") == {"song_denoised.wav", "song_residual.wav"}
+    clean, residual = (
+        read_audio(tmp_path / "out" / f"song_{name}.wav").samples for name in ("denoised", "residual")
+    )
+    assert np.abs(clean + residual - read_audio(song).samples).max() < 1e-4
+
+
+def test_a_preview_is_a_stretch_of_the_song(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    arguments = (song, "--weights", mini_weights, "--start", 0.5, "--duration", 0.5, "--strength", 0)
+    assert invoke(*arguments).exit_code == 0
+    preview = read_audio(tmp_path / "song_denoised.wav").samples
+    assert np.array_equal(preview, read_audio(song, start=22_050, num_samples=22_050).samples)
+    result = invoke(song, "--weights", mini_weights, "--start", 100, "-f")
+    assert result.exit_code == 1
+    assert "is 1.50 s long" in result.stderr
+    assert invoke(song, "--weights", mini_weights, "--duration", 0).exit_code == 2
+
+
+def test_channels_alone_or_together(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
+    stereo = noisy_tune[:, :66_150].clone()
+    stereo[1] *= 0.01
+    song = write_wav("song.wav", stereo, subtype="FLOAT")
+    left = write_wav("mono.wav", stereo[:1], subtype="FLOAT")
+    results = {}
+    for name, source, mode in (
+        ("alone", song, "independent"),
+        ("together", song, "linked"),
+        ("left", left, "linked"),
+    ):
+        target = tmp_path / f"{name}.wav"
+        assert invoke(source, "--weights", mini_weights, "--channels", mode, "-o", target).exit_code == 0
+        results[name] = read_audio(target).samples
+    assert np.allclose(results["alone"][0], results["left"][0], atol=1e-6)
+    assert not np.allclose(results["together"][0], results["left"][0], atol=1e-6)
+
+
+def test_skip_existing_dry_run_and_json(
+    tmp_path: Path, mini_weights: Path, write_wav, song: Path, noisy_tune
+) -> None:
+    other = write_wav("other.wav", noisy_tune[:1, :50_000])
+    result = invoke(song, other, "--dry-run")
+    assert result.stdout.splitlines() == [
+        f"{song}\t{tmp_path / 'song_denoised.wav'}",
+        f"{other}\t{tmp_path / 'other_denoised.wav'}",
+    ]
+    assert files_in(tmp_path) == {"song.wav", "other.wav"}
+    (tmp_path / "song_denoised.wav").write_text("precious")
+    result = invoke(tmp_path, tmp_path / "none.wav", "--weights", mini_weights, "--skip-existing", "--json")
+    assert result.exit_code == 1
+    assert (tmp_path / "song_denoised.wav").read_text() == "precious"
+    (line,) = result.stdout.splitlines()
+    report = json.loads(line)
+    assert report["source"] == str(other)
+    assert report["target"] == str(tmp_path / "other_denoised.wav")
+    assert (report["num_samples"], report["sample_rate"], report["channels"]) == (50_000, 44_100, 1)
+    result = invoke(write_wav("zero.wav", np.zeros((1, 9_000))), "--weights", mini_weights, "--json")
+    assert "is silent" in json.loads(result.stdout)["error"]
+    assert invoke(song, "--force", "--skip-existing").exit_code == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")

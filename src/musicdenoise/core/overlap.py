@@ -25,7 +25,7 @@ from musicdenoise.errors import ConfigurationError
 
 __all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mirror"]
 
-# Maps a spectrogram (1, channels, freqs, frames) and its level gains (1, frames) to an estimate.
+# Maps a spectrogram (batch, channels, freqs, frames) and its level gains (batch, frames) to an estimate.
 Estimator = Callable[[Tensor, Tensor], Tensor]
 
 # A network of `16 k + 3` frames is fed whole segments of 16 frames with the context on both sides,
@@ -98,6 +98,9 @@ class SpectralStream:
         Number of channels.
     device
         Where the estimator computes; samples come and go on the CPU.
+    linked
+        Whether all channels are brought to the network's level by one common gain, which keeps their
+        balance, or each by its own.
     """
 
     def __init__(
@@ -107,8 +110,11 @@ class SpectralStream:
         plan: SegmentPlan,
         channels: int,
         device: torch.device,
+        *,
+        linked: bool = True,
     ) -> None:
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
+        self._batch_dim = 0 if linked else 1  # channels of one item, or items of one channel
         self._adder = _OverlapAdd(config, channels)
         self._buffer = torch.zeros(channels, 0)
         self._buffer_start = 0  # position of the buffer's first sample; negative in the mirrored part
@@ -162,10 +168,10 @@ class SpectralStream:
             self._buffer = mirror(self._buffer, self._buffer_start - first, 0)
             self._buffer_start = first
         piece = self._buffer[:, first - self._buffer_start : last - self._buffer_start]
-        spectrogram = stft(piece.to(self.device), config, center=False).unsqueeze(0)
+        spectrogram = stft(piece.to(self.device), config, center=False).unsqueeze(self._batch_dim)
         gains = frame_gains(frame_powers(spectrogram), plan.level_reach)
         inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
-        estimate = self.estimator(spectrogram[..., inner], gains[:, inner])[0]
+        estimate = self.estimator(spectrogram[..., inner], gains[:, inner]).squeeze(self._batch_dim)
         kept = estimate[..., plan.context_frames : plan.context_frames + frames]
         self._next_frame += frames
         self._forget()

@@ -68,4 +68,5 @@ def through_chain(waveform: Tensor, response: NDArray[np.float32] | None) -> Ten
     if response is None:
         return waveform
     spectrum = torch.fft.rfft(waveform) * torch.from_numpy(response)
-    return torch.fft.irfft(spectrum, n=waveform.shape[-1])
+    filtered: Tensor = torch.fft.irfft(spectrum, n=waveform.shape[-1])
+    return filtered

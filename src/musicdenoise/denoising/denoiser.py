@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ MAX_CHANNELS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseConfig:
-    """How songs are cut for the network; the result hardly depends on it (below -60 dB).
+    """How songs are denoised. The lengths hardly change the result (below -60 dB).
 
     Parameters
     ----------
@@ -35,15 +36,35 @@ class DenoiseConfig:
         recompute less and take more memory.
     context_seconds
         What the network sees beside each stretch.
+    strength
+        Share of the estimated noise that is taken away, 0 (none) to 1 (all).
+    atten_limit_db
+        Noise is lowered by at most this much, in dB; None for no limit. Some noise that is left masks
+        what the network does to the music.
+    linked
+        Whether all channels are brought to the network's level together, or each on its own.
     """
 
     segment_seconds: float = 6.0
     context_seconds: float = 0.75
+    strength: float = 1.0
+    atten_limit_db: float | None = None
+    linked: bool = True
 
     def __post_init__(self) -> None:
         for name in ("segment_seconds", "context_seconds"):
             if not 0.0 < getattr(self, name) <= 600.0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be in (0, 600] seconds")
+        if not 0.0 <= self.strength <= 1.0:
+            raise ConfigurationError(f"strength is {self.strength}; it must be from 0 to 1")
+        if self.atten_limit_db is not None and not self.atten_limit_db >= 0.0:
+            raise ConfigurationError(f"atten_limit_db is {self.atten_limit_db}; it must be 0 dB or more")
+
+    @property
+    def removed_share(self) -> float:
+        """Share of the estimated noise's amplitude that is taken away, from strength and limit."""
+        limit = 1.0 if self.atten_limit_db is None else 1.0 - math.pow(10.0, -self.atten_limit_db / 20.0)
+        return min(self.strength, limit)
 
     def plan(self, stft: StftConfig, level_reach: int) -> SegmentPlan:
         """The lengths in STFT frames, rounded to the grid of 16."""
@@ -68,7 +89,7 @@ class Denoiser:
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
     config
-        How songs are cut.
+        How songs are denoised.
 
     Raises
     ------
@@ -109,7 +130,7 @@ class Denoiser:
     def _prepare(
         self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
     ) -> None:
-        self.device, self.stft = device, stft
+        self.device, self.stft, self.config = device, stft, config
         self.network = FusedDCUNet(network.eval()).to(device)
         self._plan = config.plan(stft, network.config.level_reach)
 
@@ -133,6 +154,8 @@ class Denoiser:
             sample_rate=sample_rate,
             channels=channels,
             device=self.device,
+            strength=self.config.removed_share,
+            linked=self.config.linked,
         )
 
     def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:

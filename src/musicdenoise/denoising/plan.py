@@ -12,6 +12,7 @@ from musicdenoise.errors import AudioReadError, UsageError
 __all__ = ["SUFFIX", "Job", "plan_jobs"]
 
 SUFFIX = "_denoised"
+RESIDUAL_SUFFIX = "_residual"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +30,21 @@ class Job:
     source: Path
     target: Path
 
+    @property
+    def residual(self) -> Path:
+        """Beside the target: ``NAME_residual.EXT``, where NAME is that without ``_denoised``."""
+        return self.target.with_name(
+            f"{self.target.stem.removesuffix(SUFFIX)}{RESIDUAL_SUFFIX}{self.target.suffix}"
+        )
+
 
 def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], list[AudioReadError]]:
     """Decide where the result of each input goes.
 
     A folder stands for all audio files in it and in its sub-folders, but for results of earlier runs
-    (``..._denoised``). Results go beside their inputs, or into the folder ``output``, in which the
-    sub-folders of an input folder are mirrored. For a single input file ``output`` may be a file.
+    (``..._denoised`` and ``..._residual``). Results go beside their inputs, or into the folder
+    ``output``, in which the sub-folders of an input folder are mirrored. For a single input file
+    ``output`` may be a file.
 
     Parameters
     ----------
@@ -66,7 +75,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
         )
     for path in inputs:
         if path.is_dir():
-            found = [file for file in find_audio(path) if not file.stem.endswith(SUFFIX)]
+            found = [file for file in find_audio(path) if not file.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))]
             if not found:
                 failures.append(
                     AudioReadError(f"{path}: holds no audio files; give files, or another folder")

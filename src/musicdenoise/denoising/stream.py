@@ -34,6 +34,10 @@ class SongStream:
         Channels of the song.
     device
         Where the network computes; samples come and go on the CPU.
+    strength
+        Share of the estimated noise that is taken away, 0 to 1.
+    linked
+        Whether all channels share one level; see `SpectralStream`.
     """
 
     def __init__(
@@ -45,13 +49,17 @@ class SongStream:
         sample_rate: int,
         channels: int,
         device: torch.device,
+        strength: float = 1.0,
+        linked: bool = True,
     ) -> None:
         self._to_network = StreamResampler(sample_rate, config.sample_rate, channels)
         self._from_network = StreamResampler(config.sample_rate, sample_rate, channels)
-        self._spectral = SpectralStream(estimator, config, plan, channels, device)
+        self._spectral = SpectralStream(estimator, config, plan, channels, device, linked=linked)
         self._song = _Delay(channels)
         self._network_input = _Delay(channels)
-        self._resamples = sample_rate != config.sample_rate
+        self._strength = strength
+        # At full strength and the network's own rate its estimate is the result.
+        self._is_direct = sample_rate == config.sample_rate and strength == 1.0
 
     @torch.inference_mode()
     def push(self, block: Tensor) -> Tensor:
@@ -59,7 +67,7 @@ class SongStream:
 
         Output lags behind input by up to one segment and its context.
         """
-        if not self._resamples:
+        if self._is_direct:
             return self._spectral.push(block)
         self._song.push(block)
         resampled = self._to_network.push(block)
@@ -68,7 +76,7 @@ class SongStream:
     @torch.inference_mode()
     def flush(self) -> Tensor:
         """End of the song: return the rest ``(channels, samples)``."""
-        if not self._resamples:
+        if self._is_direct:
             return self._spectral.flush()
         last = self._noise(self._to_network.flush())
         clean = self._spectral.flush()
@@ -82,7 +90,7 @@ class SongStream:
         return self._network_input.pop(clean.shape[-1]) - clean
 
     def _subtract(self, noise: Tensor) -> Tensor:
-        return self._song.pop(noise.shape[-1]) - noise
+        return self._song.pop(noise.shape[-1]) - self._strength * noise
 
 
 class _Delay:

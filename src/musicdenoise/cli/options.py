@@ -1,0 +1,115 @@
+"""Options that several commands share, and those of `denoise`: their names, help texts and limits."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AttenLimit",
+    "ChannelMode",
+    "Channels",
+    "Cuda",
+    "Device",
+    "DryRun",
+    "Duration",
+    "Force",
+    "Inputs",
+    "Json",
+    "NoiseKind",
+    "Output",
+    "Quiet",
+    "Residual",
+    "SegmentSeconds",
+    "SkipExisting",
+    "Start",
+    "Strength",
+    "Weights",
+]
+
+
+class ChannelMode(str, Enum):
+    """How channels are brought to the level of the network."""
+
+    LINKED = "linked"
+    INDEPENDENT = "independent"
+
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT", help="Songs, or folders of songs.", show_default=False),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
+        "The suffix of a file decides its format.",
+    ),
+]
+NoiseKind = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="KIND",
+        help="Kind of noise to remove: white, mixed, or an UrbanSound8K class by name or number 0-9. "
+        "Default: the best network there is for noise of unknown kind.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="NAME|PATH", help="Pretrained network, or a .safetensors file."),
+]
+Strength = Annotated[
+    float,
+    typer.Option("--strength", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."),
+]
+AttenLimit = Annotated[
+    float | None,
+    typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this much."),
+]
+Residual = Annotated[
+    bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
+]
+Start = Annotated[
+    float, typer.Option("--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview.")
+]
+Duration = Annotated[
+    float | None,
+    typer.Option("--duration", metavar="SECONDS", help="Length of the preview; default: to the end."),
+]
+Channels = Annotated[
+    ChannelMode,
+    typer.Option("--channels", help="Bring the channels to the network's level together, or each alone."),
+]
+SegmentSeconds = Annotated[
+    float,
+    typer.Option(
+        "--segment-seconds",
+        min=0.5,
+        max=600.0,
+        help="What the network sees at once; longer is faster and takes more memory.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
+]
+Cuda = Annotated[
+    bool, typer.Option("--cuda", help="Use a CUDA device; where there is none, say so and use the CPU.")
+]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Pass over inputs whose output is there already.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only list what would be written: INPUT, tabulator, OUTPUT.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a report on stdout for each input, one JSON object a line.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
