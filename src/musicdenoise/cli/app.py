@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.cli.correlate import correlate
 from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.train import train
@@ -43,3 +44,4 @@ def _main(
 app.command("denoise")(denoise)
 app.command("train")(train)
 app.add_typer(dataset, name="dataset")
+app.command("correlate")(correlate)

@@ -151,7 +151,9 @@ def _show_plan(planned: Build) -> None:
 
     from musicdenoise.data.build import estimate_build
 
-    table = Table(title=f"Would be built in {planned.layout.root}")
+    console = Console()
+    console.print(f"Would be built in {planned.layout.root}", markup=False, highlight=False, soft_wrap=True)
+    table = Table()
     for heading in ("split", "songs", "pairs"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     songs = Counter(song.split for song in planned.plan.songs)
@@ -159,7 +161,6 @@ def _show_plan(planned: Build) -> None:
         pairs = sum(len(song.pairs) for song in planned.plan.songs if song.split == split)
         table.add_row(split, str(count), str(pairs))
     estimate = estimate_build(planned)
-    console = Console()
     console.print(table)
     console.print(f"about {estimate.hours:.2f} h of pairs, at most {estimate.megabytes:.0f} MB")
 
@@ -169,7 +170,9 @@ def _show_summary(summary: BuildSummary, planned: Build) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table(title=f"Dataset {planned.layout.root} (noise: {planned.config.kind})", show_header=False)
+    heading = f"Dataset {planned.layout.root} (noise: {planned.config.kind})"
+    console.print(heading, markup=False, highlight=False, soft_wrap=True)
+    table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for split, count in summary.pairs.items():

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 __all__ = [
     "CrossSpectrum",
@@ -31,6 +32,7 @@ __all__ = [
 # Shares of the three terms, and the quotient's floor: those of NoiseRemover.
 _DIVERSITY_WEIGHTS = (0.4, 0.3, 0.3)
 _TINY = 1e-20
+_SMOOTHING = (33, 5)  # bins and frames
 _PHAT_FLOOR = 1e-9  # relative to the strongest bin: bins without any signal have no phase
 
 
@@ -60,21 +62,35 @@ def quiet_correlation(first: Tensor, second: Tensor, share: float = 0.1) -> comp
     """Estimate the correlation of the noises of two takes of the same music, the music being unknown.
 
     In each frequency bin those frames are kept in which both takes together have the least power, where
-    the music pauses and steady noise remains; `complex_correlation` of these is returned. What music
-    remains there correlates perfectly, so the estimate is too high for weak noise: it tends to the true
-    value where the noise outweighs the music in the quietest frames, and to 1 where there is no noise.
+    the music pauses and steady noise remains. The power is averaged over neighbouring bins and frames
+    first: a choice by the noise's own fluctuations would favour bins that do not correlate. The
+    correlation of the kept frames is computed bin by bin, as in `complex_correlation`, and averaged, so
+    that the few bins with loud music do not decide. What music remains correlates perfectly: the
+    estimate is too high for weak noise. It tends to the true value where the noise outweighs the music
+    in the quietest frames, and to 1 where there is no noise.
 
     Parameters
     ----------
     first, second
-        Complex, ``(..., freqs, frames)``, the same shape.
+        Complex, ``(channels, freqs, frames)``, the same shape.
     share
         Share of the frames that are kept, above 0 and at most 1; at least one frame is.
+
+    Returns
+    -------
+    complex
+        Of modulus at most 1; 0 where one of them is silent.
     """
     power = first.abs().square() + second.abs().square()
     kept = max(1, round(share * power.shape[-1]))
-    quiet = power.topk(kept, dim=-1, largest=False).indices
-    return complex_correlation(first.gather(-1, quiet), second.gather(-1, quiet))
+    smooth = F.avg_pool2d(power, _SMOOTHING, 1, [size // 2 for size in _SMOOTHING], count_include_pad=False)
+    quiet = smooth.topk(kept, dim=-1, largest=False).indices
+    a, b = (signal.to(torch.complex128).gather(-1, quiet) for signal in (first, second))
+    powers = a.abs().square().sum(-1) * b.abs().square().sum(-1)
+    heard = powers > _TINY**2
+    if not bool(heard.any()):
+        return 0j
+    return complex(((a * b.conj()).sum(-1)[heard] / powers[heard].sqrt()).mean())
 
 
 def spectral_diversity(first: Tensor, second: Tensor) -> float:

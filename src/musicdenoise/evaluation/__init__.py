@@ -1,0 +1,1 @@
+"""Evaluation: how good a network is, and how alike recordings are."""
