@@ -25,6 +25,7 @@ from musicdenoise.audio.formats import (
     suffix_for_container,
     writable_container,
 )
+from musicdenoise.audio.pipes import PipeReader, WavPipeWriter
 from musicdenoise.audio.reader import AudioReader, open_reader, probe, read_audio
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo
 from musicdenoise.audio.writer import AudioWriter, open_writer
@@ -39,6 +40,8 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "ContainerFormat",
+    "PipeReader",
+    "WavPipeWriter",
     "container_for_suffix",
     "find_audio",
     "open_reader",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["DataChunk", "ends_inside_ogg_page", "find_data_chunk"]
+__all__ = ["DataChunk", "declared_wav_bytes", "ends_inside_ogg_page", "find_data_chunk"]
 
 # Sizes that programs put in a header when they write to a pipe and cannot come back to it:
 # FFmpeg, SoX, arecord.
@@ -69,6 +69,26 @@ def find_data_chunk(path: Path, container: str) -> DataChunk | None:
             if name == wanted:
                 return _data_chunk(container, size, size_64, file_bytes - offset)
             offset += size + size % 2
+    return None
+
+
+def declared_wav_bytes(head: bytes) -> int | None:
+    """Size of the samples by the header of a WAV or RF64 file, given its first bytes.
+
+    None where it is no such file, its size was left open, or its samples begin behind those bytes.
+    """
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
+        return None
+    offset, size_64 = 12, None
+    while offset + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, offset)
+        if name == b"ds64" and offset + 24 <= len(head):
+            size_64 = int.from_bytes(head[offset + 16 : offset + 24], "little")
+        if name == b"data":
+            if size == 0xFFFFFFFF and size_64:
+                return size_64
+            return None if size in _OPEN_SIZES else int(size)
+        offset += 8 + size + size % 2
     return None
 
 

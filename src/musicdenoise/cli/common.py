@@ -1,6 +1,7 @@
 """What all commands share: exit codes, error messages, progress on stderr.
 
-Exit codes: 0 all done; 1 at least one input failed; 2 wrong usage; 130 interrupted; 143 terminated.
+Exit codes: 0 all done; 1 at least one input failed; 2 wrong usage; 130 interrupted; 141 nobody
+reads the output; 143 terminated.
 Data goes to stdout, words for people to stderr. Progress and notes are for terminals only; warnings
 and errors are always printed.
 """
@@ -8,6 +9,7 @@ and errors are always printed.
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -24,6 +26,7 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 TERMINATED = 143
+BROKEN_PIPE = 141
 
 _Params = ParamSpec("_Params")
 
@@ -61,6 +64,10 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
         except KeyboardInterrupt as error:
             print_error("interrupted")
             raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:
+            # Nobody reads any more. What is still buffered must not fail again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from error
         finally:
             signal.signal(signal.SIGTERM, previous)
 

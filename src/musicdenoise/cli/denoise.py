@@ -17,7 +17,8 @@ from musicdenoise.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
     from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-    from musicdenoise.denoising.files import DenoiseReport, FileOptions
+    from musicdenoise.denoising.ends import FileOptions
+    from musicdenoise.denoising.files import DenoiseReport
     from musicdenoise.denoising.plan import Job
 
 __all__ = ["denoise"]
@@ -35,7 +36,7 @@ class _Request:
     quiet: bool
 
     def file_options(self, job: Job) -> FileOptions:
-        from musicdenoise.denoising.files import FileOptions
+        from musicdenoise.denoising.ends import FileOptions
 
         return FileOptions(
             overwrite=self.force,
@@ -71,7 +72,11 @@ def denoise(
     Sample rate, channels, length, format and level of each song are kept. Songs may be WAV, FLAC, AIFF,
     OGG, Opus, MP3, M4A or MP4, of any length.
     """
+    if inputs == [Path("-")] and output is None:
+        output = Path("-")
     _check_usage(noise, weights, duration, force=force, skip_existing=skip_existing)
+    if output == Path("-") and (as_json or residual):
+        raise UsageError("standard output holds the song already: leave --json and --residual out")
     from musicdenoise.denoising.denoiser import DenoiseConfig
     from musicdenoise.denoising.plan import plan_jobs
 

@@ -40,7 +40,9 @@ class ChannelMode(str, Enum):
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT", help="Songs, or folders of songs.", show_default=False),
+    typer.Argument(
+        metavar="INPUT", help="Songs, folders of songs, or - for standard input.", show_default=False
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -48,7 +50,7 @@ Output = Annotated[
         "-o",
         "--output",
         help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
-        "The suffix of a file decides its format.",
+        "The suffix of a file decides its format; - is standard output, as WAV.",
     ),
 ]
 NoiseKind = Annotated[

@@ -16,7 +16,7 @@ __all__ = ["song_progress", "training_progress"]
 
 
 @contextlib.contextmanager
-def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
     """Bar with the time left; gives the function to call with samples done and all samples.
 
     Nothing is drawn where stderr is no terminal or ``quiet`` is true. The bar disappears at the end.
@@ -37,7 +37,7 @@ def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], N
 
 @contextlib.contextmanager
 def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Bar with step, loss, best improvement, speed and time left; gives the function to call."""
+    """Bar with step, loss, improvement (last and best), speed and time left; gives the function to call."""
     console = Console(stderr=True)
     columns = (
         BarColumn(),
@@ -48,10 +48,14 @@ def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], N
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task("starting", total=1.0)
 
+        last = "not yet"
+
         def show(state: TrainingProgress) -> None:
+            nonlocal last
+            if state.record is not None:
+                last = f"{state.record['snr_improvement_db']:+.2f} dB (best {state.best_db:+.2f} dB)"
             text = (
-                f"step {state.step}  loss {state.loss_db:.2f} dB  best {state.best_db:+.2f} dB  "
-                f"{state.audio_rate:.1f} s/s"
+                f"step {state.step}  loss {state.loss_db:.2f} dB  measured {last}  {state.audio_rate:.1f} s/s"
             )
             progress.update(task, completed=state.share, description=text)
 

@@ -1,4 +1,8 @@
-"""Denoise one audio file into another, in bounded memory."""
+"""Denoise one audio file into another, in bounded memory.
+
+The path ``-`` stands for standard input, in any format that can be read from a pipe, or for standard
+output, as WAV.
+"""
 
 from __future__ import annotations
 
@@ -13,69 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicdenoise.audio import (
-    AudioInfo,
-    AudioReader,
-    AudioWriter,
-    container_for_suffix,
-    open_reader,
-    open_writer,
-    subtype_for,
-    writable_container,
-)
+from musicdenoise.audio import AudioWriter
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.errors import AudioError, AudioWriteError, ConfigurationError
+from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
+from musicdenoise.errors import AudioError
 
-__all__ = ["DenoiseReport", "FileOptions", "denoise_file"]
-
-_BLOCK_SECONDS = 2.0
+__all__ = ["DenoiseReport", "denoise_file"]
 
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileOptions:
-    """How files are treated.
-
-    Parameters
-    ----------
-    overwrite
-        Whether existing files are replaced.
-    residual
-        Where to write what was removed, or None.
-    start_seconds, duration_seconds
-        Stretch of the song to denoise, for a preview; all of it by default.
-    """
-
-    overwrite: bool = False
-    residual: Path | None = None
-    start_seconds: float = 0.0
-    duration_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.start_seconds < math.inf:
-            raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
-        if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:
-            raise ConfigurationError(f"duration_seconds is {self.duration_seconds}; it must be positive")
-
-    def stretch(self, info: AudioInfo) -> tuple[int, int]:
-        """First sample and number of samples to denoise.
-
-        Raises
-        ------
-        AudioError
-            If the stretch begins behind the end of the song.
-        """
-        start = round(self.start_seconds * info.sample_rate)
-        if start and start >= info.num_samples:
-            raise AudioError(
-                f"{info.path}: is {info.duration_seconds:.2f} s long; it cannot be denoised from "
-                f"{self.start_seconds:g} s on"
-            )
-        rest = info.num_samples - start
-        if self.duration_seconds is None:
-            return start, rest
-        return start, min(rest, round(self.duration_seconds * info.sample_rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +70,7 @@ def denoise_file(
     target: Path,
     *,
     options: FileOptions | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
 ) -> DenoiseReport:
     """Denoise ``source`` into ``target``: same rate, channels, length, and as far as possible format.
 
@@ -133,11 +82,11 @@ def denoise_file(
     denoiser
         The network.
     source, target
-        The files; missing folders of the target are made.
+        The files; missing folders of the target are made. ``-`` is standard input and output.
     options
         How files are treated.
     on_progress
-        Called with the number of samples written so far and of all samples.
+        Called with the number of samples written so far and of all samples (None: not known).
 
     Raises
     ------
@@ -146,53 +95,50 @@ def denoise_file(
     """
     began = time.monotonic()
     options = options or FileOptions()
-    with open_reader(source) as reader, ExitStack() as outputs:
-        info = reader.info
-        start, length = options.stretch(info)
-        _check_length(info, length, denoiser.stft.n_fft / denoiser.stft.sample_rate)
-        writer = outputs.enter_context(_open_output(info, target, options.overwrite))
+    with ExitStack() as stack:
+        song = open_song(source, options, stack)
+        if song.length is not None:
+            _check_length(song, song.length, denoiser.stft.n_fft / denoiser.stft.sample_rate)
+        writer = open_sink(song, target, options.overwrite, stack)
         residual = None
         if options.residual is not None:
-            residual = outputs.enter_context(_open_output(info, options.residual, options.overwrite))
-        reader.seek(start)
+            residual = open_sink(song, options.residual, options.overwrite, stack)
         meter = _Meter()
-        for clean, removed in _denoised_blocks(denoiser, reader, length, meter):
+        for clean, removed in _denoised_blocks(denoiser, song, meter):
             writer.write(clean)
             if residual is not None:
                 residual.write(removed)
             if on_progress:
-                on_progress(writer.num_samples, length)
-        if meter.is_silent:
-            raise AudioError(f"{source}: is silent from beginning to end; there is nothing to denoise")
-        if writer.num_samples != length:
+                on_progress(writer.num_samples, song.length)
+        if writer.num_samples != meter.num_samples:
             raise AudioError(
-                f"{source}: {writer.num_samples} samples came out of {length}; "
+                f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
                 "this should not happen, please report it with the file"
             )
     return DenoiseReport(
         source=source,
-        target=writer.path,
-        residual=None if residual is None else residual.path,
+        target=writer.path if isinstance(writer, AudioWriter) else target,
+        residual=residual.path if isinstance(residual, AudioWriter) else None,
         weights=denoiser.weights_name,
-        sample_rate=info.sample_rate,
-        channels=info.channels,
-        num_samples=length,
+        sample_rate=song.sample_rate,
+        channels=song.channels,
+        num_samples=writer.num_samples,
         removed_db=meter.removed_db,
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
 
 
-def _denoised_blocks(
-    denoiser: Denoiser, reader: AudioReader, length: int, meter: _Meter
-) -> Iterator[tuple[Samples, Samples]]:
-    """Blocks of the next ``length`` samples, denoised, and what was removed from each."""
-    stream = denoiser.stream(reader.info.sample_rate, reader.info.channels)
-    block_samples = max(1, round(_BLOCK_SECONDS * reader.info.sample_rate))
-    for done in range(0, length, block_samples):
-        block = reader.read(min(block_samples, length - done))
+def _denoised_blocks(denoiser: Denoiser, song: Song, meter: _Meter) -> Iterator[tuple[Samples, Samples]]:
+    """Blocks of the song, denoised, and what was removed from each."""
+    stream = denoiser.stream(song.sample_rate, song.channels)
+    for block in song.blocks:
         meter.take_input(block)
         yield meter.take_output(stream.push(torch.from_numpy(block)).numpy())
+    # Before the last samples, so that nothing at all comes out of a pipe that held too little.
+    _check_length(song, meter.num_samples, denoiser.stft.n_fft / denoiser.stft.sample_rate)
+    if meter.is_silent:
+        raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
     yield meter.take_output(stream.flush().numpy())
 
 
@@ -203,9 +149,11 @@ class _Meter:
         self._waiting: list[Samples] = []
         self._input_power = 0.0
         self._removed_power = 0.0
+        self.num_samples = 0
 
     def take_input(self, block: Samples) -> None:
         self._waiting.append(block)
+        self.num_samples += block.shape[1]
         self._input_power += float(np.sum(np.square(block, dtype=np.float64)))
 
     def take_output(self, block: Samples) -> tuple[Samples, Samples]:
@@ -229,40 +177,12 @@ class _Meter:
         return 10.0 * math.log10(self._removed_power / self._input_power)
 
 
-def _check_length(info: AudioInfo, length: int, fewest_seconds: float) -> None:
-    fewest = math.ceil(fewest_seconds * info.sample_rate)
-    if info.num_samples == 0:
-        raise AudioError(f"{info.path}: holds no samples; there is nothing to denoise")
+def _check_length(song: Song, length: int, fewest_seconds: float) -> None:
+    fewest = math.ceil(fewest_seconds * song.sample_rate)
+    if length == 0:
+        raise AudioError(f"{song.name}: holds no samples; there is nothing to denoise")
     if length < fewest:
         raise AudioError(
-            f"{info.path}: is too short to denoise: {length} sample(s) at {info.sample_rate} Hz; "
+            f"{song.name}: is too short to denoise: {length} sample(s) at {song.sample_rate} Hz; "
             f"at least {fewest} are needed ({fewest_seconds * 1000:.0f} ms)"
         )
-
-
-def _open_output(info: AudioInfo, target: Path, overwrite: bool) -> AudioWriter:
-    """Writer of the target's format for samples of the source, with the source's subtype and tags."""
-    if target.suffix.lower() == info.path.suffix.lower():
-        # The content decides, as it did when the file was read.
-        container = writable_container(info.container)
-        if container != info.container:  # a format that is only read: its successor
-            target = target.with_suffix(".m4a")
-    else:
-        container = container_for_suffix(target.suffix)
-    _make_folder(target.parent)
-    return open_writer(
-        target,
-        sample_rate=info.sample_rate,
-        channels=info.channels,
-        container=container,
-        subtype=subtype_for(container, info.subtype, suffix=target.suffix),
-        overwrite=overwrite,
-        tags=info.tags,
-    )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AudioWriteError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
+from musicdenoise.denoising.ends import PIPE
 from musicdenoise.errors import AudioReadError, UsageError
 
 __all__ = ["SUFFIX", "Job", "plan_jobs"]
@@ -44,7 +45,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
     A folder stands for all audio files in it and in its sub-folders, but for results of earlier runs
     (``..._denoised`` and ``..._residual``). Results go beside their inputs, or into the folder
     ``output``, in which the sub-folders of an input folder are mirrored. For a single input file
-    ``output`` may be a file.
+    ``output`` may be a file. ``-`` is standard input or output; it stands alone.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
         If two results would have the same name, a result would replace its input, or several inputs
         are to go into one file.
     """
+    if PIPE in inputs or output == PIPE:
+        return [_plan_pipe(inputs, output)], []
     jobs: list[Job] = []
     failures: list[AudioReadError] = []
     as_file = output is not None and _is_file_name(output)
@@ -91,6 +94,14 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
             jobs.append(Job(source=path, target=(output or path.parent) / _result_name(path)))
     _check_distinct(jobs)
     return jobs, failures
+
+
+def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> Job:
+    if len(inputs) > 1 or inputs[0].is_dir():
+        raise UsageError("standard input and output (-) take a single song: give one input")
+    if output is not None and output != PIPE and not _is_file_name(output):
+        raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
+    return Job(source=inputs[0], target=output or PIPE)
 
 
 def _is_file_name(output: Path) -> bool:

@@ -1,0 +1,219 @@
+"""The two ends of a denoising: an open song, and the file or pipe that its result goes into.
+
+The path ``-`` stands for standard input, in any format that can be read from a pipe, or for standard
+output, as WAV.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicdenoise.audio import (
+    AudioInfo,
+    AudioReader,
+    AudioWriter,
+    PipeReader,
+    WavPipeWriter,
+    container_for_suffix,
+    open_reader,
+    open_writer,
+    subtype_for,
+    writable_container,
+)
+from musicdenoise.errors import AudioError, AudioWriteError, ConfigurationError, UsageError
+
+__all__ = ["PIPE", "FileOptions", "Song", "open_sink", "open_song"]
+
+PIPE = Path("-")
+
+_BLOCK_SECONDS = 2.0
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """How files are treated.
+
+    Parameters
+    ----------
+    overwrite
+        Whether existing files are replaced.
+    residual
+        Where to write what was removed, or None.
+    start_seconds, duration_seconds
+        Stretch of the song to denoise, for a preview; all of it by default.
+    """
+
+    overwrite: bool = False
+    residual: Path | None = None
+    start_seconds: float = 0.0
+    duration_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_seconds < math.inf:
+            raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
+        if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:
+            raise ConfigurationError(f"duration_seconds is {self.duration_seconds}; it must be positive")
+
+    def stretch(self, info: AudioInfo) -> tuple[int, int]:
+        """First sample and number of samples to denoise.
+
+        Raises
+        ------
+        AudioError
+            If the stretch begins behind the end of the song.
+        """
+        start = round(self.start_seconds * info.sample_rate)
+        if start and start >= info.num_samples:
+            raise AudioError(
+                f"{info.path}: is {info.duration_seconds:.2f} s long; it cannot be denoised from "
+                f"{self.start_seconds:g} s on"
+            )
+        rest = info.num_samples - start
+        if self.duration_seconds is None:
+            return start, rest
+        return start, min(rest, round(self.duration_seconds * info.sample_rate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Song:
+    """An open song.
+
+    Parameters
+    ----------
+    name
+        What it is called in messages.
+    sample_rate, channels
+        Rate in Hz and number of channels.
+    length
+        Samples to come, per channel; None where that is not known.
+    container, subtype, suffix, tags
+        Of its file; of a WAV file for standard input.
+    blocks
+        Its samples, float32 ``(channels, n)``, n up to two seconds.
+    """
+
+    name: str
+    sample_rate: int
+    channels: int
+    length: int | None
+    container: str
+    subtype: str
+    suffix: str
+    tags: Mapping[str, str]
+    blocks: Iterator[Samples]
+
+
+def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
+    """Open a file or standard input; it is closed with ``stack``.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    UsageError
+        If a stretch of standard input is asked for.
+    """
+    if source == PIPE:
+        if options.start_seconds or options.duration_seconds is not None:
+            raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
+        pipe = PipeReader(sys.stdin.buffer)
+        return Song(
+            name="standard input",
+            sample_rate=pipe.sample_rate,
+            channels=pipe.channels,
+            length=None,
+            container="WAV",
+            subtype=pipe.subtype,
+            suffix=".wav",
+            tags={},
+            blocks=pipe.blocks(max(1, round(_BLOCK_SECONDS * pipe.sample_rate))),
+        )
+    reader = stack.enter_context(open_reader(source))
+    info = reader.info
+    start, length = options.stretch(info)
+    reader.seek(start)
+    return Song(
+        name=str(source),
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        length=length,
+        container=info.container,
+        subtype=info.subtype,
+        suffix=source.suffix.lower(),
+        tags=info.tags,
+        blocks=_read_blocks(reader, length),
+    )
+
+
+def _read_blocks(reader: AudioReader, length: int) -> Iterator[Samples]:
+    block_samples = max(1, round(_BLOCK_SECONDS * reader.info.sample_rate))
+    for done in range(0, length, block_samples):
+        yield reader.read(min(block_samples, length - done))
+
+
+def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> AudioWriter | WavPipeWriter:
+    """Open a writer of the target's format, with the song's rate, channels, subtype and tags.
+
+    Parameters
+    ----------
+    song
+        The song.
+    target
+        The file; missing folders are made. Its suffix decides the format, or that of the song where
+        both have the same suffix.
+    overwrite
+        Whether an existing file is replaced.
+    stack
+        What completes the file, or removes its traces, when it is closed.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be written, or not in this format.
+    UsageError
+        If standard output is a terminal.
+    """
+    if target == PIPE:
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal: send it into a file or a program")
+        return WavPipeWriter(
+            sys.stdout.buffer,
+            sample_rate=song.sample_rate,
+            channels=song.channels,
+            subtype=subtype_for("WAV", song.subtype),
+        )
+    if target.suffix.lower() == song.suffix:
+        # The content decides, as it did when the file was read.
+        container = writable_container(song.container)
+        if container != song.container:  # a format that is only read: its successor
+            target = target.with_suffix(".m4a")
+    else:
+        container = container_for_suffix(target.suffix)
+    _make_folder(target.parent)
+    writer = open_writer(
+        target,
+        sample_rate=song.sample_rate,
+        channels=song.channels,
+        container=container,
+        subtype=subtype_for(container, song.subtype, suffix=target.suffix),
+        overwrite=overwrite,
+        tags=song.tags,
+    )
+    return stack.enter_context(writer)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioWriteError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error

@@ -1,0 +1,187 @@
+"""``musicdenoise denoise -`` in real pipes."""
+
+import io
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicdenoise.audio import PipeReader, WavPipeWriter, open_writer, read_audio
+from musicdenoise.errors import AudioReadError
+
+COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
+
+
+def run(*arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, check=False)
+
+
+def open_length(wav: bytes) -> bytes:
+    """The WAV file with sizes of 0xFFFFFFFF, as programs write it into pipes."""
+    position = wav.index(b"data") + 4
+    return wav[:4] + b"\xff" * 4 + wav[8:position] + b"\xff" * 4 + wav[position + 4 :]
+
+
+def parse(wav: bytes, tmp_path: Path) -> np.ndarray:
+    path = tmp_path / "parsed.wav"
+    path.write_bytes(wav)
+    return read_audio(path).samples
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_wav_goes_through_bit_for_bit(tmp_path: Path, write_wav, subtype: str, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    path = write_wav("x.wav", 0.3 * rng.standard_normal((channels, 5_001)), subtype=subtype)
+    samples = read_audio(path).samples
+    reader = PipeReader(io.BytesIO(path.read_bytes()))
+    assert (reader.sample_rate, reader.channels, reader.subtype) == (44_100, channels, subtype)
+    blocks = list(reader.blocks(1_000))
+    assert [block.shape[1] for block in blocks] == [1_000] * 5 + [1]
+    assert np.array_equal(np.concatenate(blocks, axis=1), samples)
+    out = io.BytesIO()
+    writer = WavPipeWriter(out, sample_rate=44_100, channels=channels, subtype=subtype)
+    for block in blocks:
+        writer.write(block)
+    assert writer.num_samples == 5_001
+    assert np.array_equal(parse(out.getvalue(), tmp_path), samples)
+
+
+def test_the_writer_clips_and_counts() -> None:
+    out = io.BytesIO()
+    writer = WavPipeWriter(out, sample_rate=8_000, channels=1, subtype="PCM_16")
+    writer.write(np.array([[2.0, -2.0, 0.5]], dtype=np.float32))
+    assert writer.clipped_samples == 2
+    assert struct.unpack("<3h", out.getvalue()[-6:]) == (32_767, -32_768, 16_384)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("FLAC", "PCM_24"), ("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")]
+)
+def test_other_formats_come_in(tmp_path: Path, noisy_tune, container: str, subtype: str) -> None:
+    path = tmp_path / "x"
+    with open_writer(path, sample_rate=44_100, channels=2, container=container, subtype=subtype) as writer:
+        writer.write(noisy_tune[:, :50_000].numpy())
+    samples = read_audio(path).samples
+    piped = np.concatenate(list(PipeReader(io.BytesIO(path.read_bytes())).blocks(7_000)), axis=1)
+    # An MP3's end is known to those only who can see the whole file.
+    assert 50_000 <= piped.shape[1] < 50_000 + 2 * 1152
+    assert np.abs(piped[:, :49_000] - samples[:, :49_000]).max() < 1e-3
+
+
+def test_bad_pipes_are_refused(write_wav, noisy_tune) -> None:
+    wav = write_wav("x.wav", noisy_tune[:, :20_000]).read_bytes()
+    with pytest.raises(AudioReadError, match="standard input: is not audio"):
+        PipeReader(io.BytesIO(b"hello, this is text" * 100))
+    with pytest.raises(AudioReadError, match="standard input"):
+        PipeReader(io.BytesIO(b""))
+    with pytest.raises(AudioReadError, match="of 20000 declared"):
+        list(PipeReader(io.BytesIO(wav[:50_000])).blocks(1_000))
+    assert sum(b.shape[1] for b in PipeReader(io.BytesIO(open_length(wav)[:50_000])).blocks(1_000)) == 12_489
+    nan = noisy_tune[:, :20_000].numpy().copy()
+    nan[0, 12_345] = np.nan
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, nan.T, 44_100, format="WAV", subtype="FLOAT")
+    with pytest.raises(AudioReadError, match="sample 12345"):
+        list(PipeReader(io.BytesIO(buffer.getvalue())).blocks(1_000))
+
+
+def test_a_pipe_gives_what_files_give(tmp_path: Path, write_wav, noisy_tune, mini_weights: Path) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :100_000], subtype="PCM_24")
+    assert run(song, "--weights", mini_weights).returncode == 0
+    expected = read_audio(tmp_path / "song_denoised.wav").samples
+    result = run("-", "--weights", mini_weights, data=open_length(song.read_bytes()))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == b""
+    assert np.array_equal(parse(result.stdout, tmp_path), expected)
+    result = run(song, "-o", "-", "--weights", mini_weights)  # a file into a pipe, and a pipe into a file
+    assert np.array_equal(parse(result.stdout, tmp_path), expected)
+    target = tmp_path / "out.flac"
+    assert run("-", "-o", target, "--weights", mini_weights, data=song.read_bytes()).returncode == 0
+    assert np.array_equal(read_audio(target).samples, expected)
+
+
+def test_failures_leave_standard_output_empty(write_wav, mini_weights: Path) -> None:
+    for data, message in (
+        (b"no music", b"is not audio"),
+        (write_wav("a.wav", np.zeros((1, 100))).read_bytes(), b"too short"),
+    ):
+        result = run("-", "--weights", mini_weights, data=data)
+        assert result.returncode == 1
+        assert result.stdout == b""
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-", "-", "-o", "-"],
+        ["-", "-o", "folder"],
+        ["-", "--json"],
+        ["-", "-o", "-", "--residual"],
+        ["-", "--start", "1"],
+    ],
+)
+def test_wrong_usage(write_wav, mini_weights: Path, noisy_tune, arguments: list[str]) -> None:
+    data = write_wav("a.wav", noisy_tune[:, :20_000]).read_bytes()
+    result = run(*arguments, "--weights", mini_weights, data=data)
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == b""
+
+
+def test_output_starts_before_the_input_ends(write_wav, noisy_tune, mini_weights: Path) -> None:
+    wav = open_length(write_wav("a.wav", noisy_tune.repeat(1, 2)).read_bytes())
+    process = subprocess.Popen(
+        [*COMMAND, "-", "--weights", str(mini_weights), "--segment-seconds", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    source, sink = process.stdin, process.stdout
+    assert source is not None
+    assert sink is not None
+    output_seen = threading.Event()
+
+    def feed() -> None:
+        source.write(wav[: len(wav) // 2])
+        source.flush()
+        output_seen.wait(60)
+        source.write(wav[len(wav) // 2 :])
+        source.close()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    header = sink.read(44)  # comes while the input is still open
+    assert not output_seen.is_set()
+    output_seen.set()
+    samples = sink.read()
+    sink.close()
+    feeder.join()
+    assert process.wait() == 0
+    assert header.startswith(b"RIFF")
+    assert len(samples) == len(wav) - wav.index(b"data") - 8
+
+
+def test_a_reader_that_goes_away_is_no_traceback(write_wav, noisy_tune, mini_weights: Path) -> None:
+    song = write_wav("a.wav", noisy_tune.repeat(1, 10))
+    process = subprocess.Popen(
+        [*COMMAND, str(song), "-o", "-", "--weights", str(mini_weights), "--segment-seconds", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(1_000)
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+    deadline = time.monotonic() + 60
+    assert process.wait(timeout=deadline - time.monotonic()) == 141
+    assert stderr == b""
