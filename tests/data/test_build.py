@@ -366,7 +366,7 @@ def test_a_full_disk_stops_the_build(tmp_path: Path, songs: Path, monkeypatch: p
             raise AudioWriteError("target.wav: cannot be written: No space left on device")
         return file_sha256(*_)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("musicdenoise.data.render.file_sha256", full)
+    monkeypatch.setattr("musicdenoise.data.output.file_sha256", full)
     with pytest.raises(AudioWriteError, match="No space left"):
         build(tmp_path / "out", kind="white", songs=songs)
     assert not (tmp_path / "out" / "manifest.jsonl").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from musicdenoise.cli.dataset_build import build
+from musicdenoise.cli.dataset_segment import segment
 
 __all__ = ["dataset"]
 
@@ -14,3 +15,4 @@ dataset = typer.Typer(
     pretty_exceptions_enable=False,
 )
 dataset.command("build")(build)
+dataset.command("segment")(segment)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.data.manifest import SPLITS
+from musicdenoise.data.output import FILE_FORMATS
 from musicdenoise.errors import UsageError
 
-__all__ = ["BUILD_KINDS", "FORMATS", "BuildConfig", "BuildLayout"]
+__all__ = ["BUILD_KINDS", "BuildConfig", "BuildLayout"]
 
 BUILD_KINDS = ("real", "class", "mixed", "white")
 """Kinds of noise: recordings of all classes, of one class, recordings and white noise, white noise."""
-
-FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
-"""Formats of the files by suffix: container and subtype. Neither rounds away what a pair is about."""
 
 _SNR_LIMIT_DB = 120.0
 
@@ -45,7 +43,7 @@ class BuildConfig:
     same_class
         Whether both noises of a pair come from one class; None: from different ones where possible.
     file_format
-        A key of `FORMATS`.
+        A key of `musicdenoise.data.output.FILE_FORMATS`.
     sample_rate
         Rate of the dataset in Hz; songs and noises of other rates are converted.
 
@@ -71,7 +69,7 @@ class BuildConfig:
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("--kind", self.kind, BUILD_KINDS),
-            ("--format", self.file_format, tuple(FORMATS)),
+            ("--format", self.file_format, tuple(FILE_FORMATS)),
             ("--split", self.split, (*SPLITS, "both", None)),
         ):
             if value not in allowed:

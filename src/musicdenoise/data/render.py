@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicdenoise.audio import AudioWriter, open_writer
-from musicdenoise.data.build_config import FORMATS, BuildConfig, BuildLayout
-from musicdenoise.data.files import PARTIAL_SUFFIX, clear_peak_time, file_sha256
+from musicdenoise.data.build_config import BuildConfig, BuildLayout
 from musicdenoise.data.manifest import SPLITS, PairRow
 from musicdenoise.data.naming import clean_name, pair_name
+from musicdenoise.data.output import DatasetFile
 from musicdenoise.data.pairing import NoisePick, PairPlan, SkippedNoise, SongPlan
 from musicdenoise.data.tracks import Level, Track, decode_track, measure, measure_file, white_track
 from musicdenoise.errors import AudioWriteError, DataError, MusicDenoiseError
@@ -158,9 +157,9 @@ class _Song:
             name = clean_name(plan.number, plan.song.name, config.file_format)
             self.clean_path = layout.folder("train", "clean") / name
             gain = np.float32(self.clean_gain)
-            with _Output(self.clean_path, config) as output:
+            with self._file(self.clean_path) as output:
                 for block in self.track.blocks(self.num_samples):
-                    output.write(block * gain)
+                    output.write((block * gain).T)
             self.clean_sha256 = output.sha256
 
     def _check(self) -> None:
@@ -179,7 +178,7 @@ class _Song:
         second = None if pair.target_noise is None else self._noise(pair, pair.target_noise, 1)
         gain = self._gain(first, second)
         input_path, target_path = self._paths(pair)
-        with _Output(input_path, self.config) as input_file, _Output(target_path, self.config) as target_file:
+        with self._file(input_path) as input_file, self._file(target_path) as target_file:
             powers = self._write(input_file, target_file, first, second, np.float32(gain))
         is_clean = second is None
         clean = target_path if self.clean_path is None else self.clean_path
@@ -245,8 +244,8 @@ class _Song:
 
     def _write(
         self,
-        input_file: _Output,
-        target_file: _Output,
+        input_file: DatasetFile,
+        target_file: DatasetFile,
         first: _Noise,
         second: _Noise | None,
         gain: np.float32,
@@ -259,10 +258,14 @@ class _Song:
         for clean, noisy, target in zip(song, mixes, targets, strict=True):
             powers[0] += _energy(noisy - clean)
             powers[1] += _energy(target - clean)
-            input_file.write(noisy * gain)
-            target_file.write(target * gain)
+            input_file.write((noisy * gain).T)
+            target_file.write((target * gain).T)
         count = 2 * self.num_samples
         return powers[0] / count, powers[1] / count
+
+    def _file(self, path: Path) -> DatasetFile:
+        rate, file_format = self.config.sample_rate, self.config.file_format
+        return DatasetFile(path, sample_rate=rate, channels=2, file_format=file_format)
 
     def _paths(self, pair: PairPlan) -> tuple[Path, Path]:
         names = (
@@ -275,47 +278,6 @@ class _Song:
             self.layout.folder(self.plan.split, "input") / next(names),
             self.layout.folder(self.plan.split, "target") / next(names),
         )
-
-
-class _Output:
-    """An audio file being written whose bytes depend on the samples alone.
-
-    Attributes
-    ----------
-    sha256 : str
-        Digest of the file, once it is complete.
-    """
-
-    def __init__(self, path: Path, config: BuildConfig) -> None:
-        self._path = path
-        self._hidden = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
-        container, subtype = FORMATS[config.file_format]
-        self._writer: AudioWriter = open_writer(
-            self._hidden,
-            sample_rate=config.sample_rate,
-            channels=2,
-            container=container,
-            subtype=subtype,
-            overwrite=True,
-        )
-        self.sha256 = ""
-
-    def __enter__(self) -> _Output:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
-        self._writer.__exit__(exc_type, *rest)  # type: ignore[arg-type]
-        if exc_type is None:
-            clear_peak_time(self._hidden)
-            self.sha256 = file_sha256(self._hidden)
-            try:
-                self._hidden.replace(self._path)
-            except OSError as error:
-                raise AudioWriteError(f"{self._path}: cannot be put in place: {error.strerror}") from error
-
-    def write(self, block: Block) -> None:
-        self._writer.write(block.T)
 
 
 def _measure_song(track: Track, sample_rate: int) -> tuple[float, float, float]:

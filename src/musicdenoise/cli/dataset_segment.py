@@ -1,0 +1,83 @@
+"""``musicdenoise dataset segment``."""
+
+from __future__ import annotations
+
+import typer
+
+from musicdenoise.cli import segment_options as options
+from musicdenoise.cli.common import FAILED, print_error, reports_errors, warn
+
+__all__ = ["segment"]
+
+
+@reports_errors
+def segment(
+    dataset: options.Dataset,
+    out: options.Out = None,
+    length: options.Length = 165_000,
+    skip_start: options.SkipStart = 6.0,
+    skip_end: options.SkipEnd = 12.0,
+    max_train: options.MaxTrain = 10_000,
+    max_test: options.MaxTest = 1_000,
+    overlap: options.Overlap = 0.0,
+    sort: options.Sort = "score",
+    silence_db: options.SilenceDb = -60.0,
+    min_score: options.MinScore = None,
+    min_diversity: options.MinDiversity = None,
+    max_correlation: options.MaxCorrelation = None,
+    with_clean: options.WithClean = False,
+    seed: options.Seed = 42,
+    jobs: options.Jobs = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Cut the pairs of a dataset into segments and keep the best.
+
+    The score of a segment is the spectral diversity of input and target less the correlation of their
+    noises. The folder gets the segments (mono), manifest.jsonl, and statistics as segments.json,
+    segments.txt and segments.png.
+    """
+    from musicdenoise.cli.progress import song_progress
+    from musicdenoise.data.parallel import default_jobs
+    from musicdenoise.data.segment import segment_dataset
+    from musicdenoise.data.segment_config import SegmentConfig
+    from musicdenoise.data.segment_statistics import statistics_to_text
+    from musicdenoise.evaluation.segment_plot import plot_segments
+
+    config = SegmentConfig(
+        num_samples=length,
+        skip_start_seconds=skip_start,
+        skip_end_seconds=skip_end,
+        max_train=max_train,
+        max_test=max_test,
+        overlap=overlap,
+        sort=sort,
+        silence_db=silence_db,
+        min_score=min_score,
+        min_diversity=min_diversity,
+        max_correlation=max_correlation,
+        with_clean=with_clean,
+        seed=seed,
+    )
+    out = out or dataset.with_name(f"{dataset.resolve().name}_segments")
+    with song_progress("Scoring and writing segments", quiet=quiet) as on_progress:
+        result = segment_dataset(
+            dataset,
+            out,
+            config,
+            jobs=default_jobs() if jobs is None else jobs,
+            force=force,
+            on_progress=on_progress,
+        )
+    plot_segments(out / "segments.png", result.scores)
+    if result.too_short:
+        warn(f"{len(result.too_short)} pair(s) are too short for a segment: {', '.join(result.too_short)}")
+    if any("estimated" in split.methods for split in result.splits.values()):
+        warn("the clean music is not known, so the correlation of the noises is estimated")
+    if not quiet:
+        typer.echo(f"{len(result.rows)} segments in {out}\n")
+        typer.echo(statistics_to_text(result.splits), nl=False)
+    for failure in result.failures:
+        print_error(failure)
+    if result.failures:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,220 @@
+"""Cut the pairs of a dataset into segments and keep the best.
+
+Two passes: the first reads every pair once and scores its segments, the second goes back to the places
+that were chosen and writes them. Neither holds more of the audio than one segment of each file of a
+pair per process. The result does not depend on the number of processes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from musicdenoise.data.files import make_folder, remove_partial, write_text
+from musicdenoise.data.folders import load_pairs
+from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
+from musicdenoise.data.parallel import map_jobs
+from musicdenoise.data.segment_config import SegmentConfig
+from musicdenoise.data.segment_score import PairScores, SegmentScore, correlation_method, score_pair
+from musicdenoise.data.segment_statistics import (
+    SplitStatistics,
+    describe,
+    pick_at_random,
+    statistics_to_json,
+    statistics_to_text,
+)
+from musicdenoise.data.segment_write import Choice, write_segments
+from musicdenoise.errors import DataError, UsageError
+
+__all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
+
+STATISTICS_NAMES = ("segments.json", "segments.txt", "segments.png")
+"""Files that describe the segments; the plot is drawn by `musicdenoise.evaluation.segment_plot`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentResult:
+    """What was cut.
+
+    Parameters
+    ----------
+    rows
+        Rows of the new manifest.
+    splits
+        Statistics of each split.
+    scores
+        Scores of all candidates that passed, and of those that were kept, by split.
+    too_short
+        Ids of pairs that are too short for a segment.
+    failures
+        Reasons why pairs could not be read.
+    """
+
+    rows: tuple[PairRow, ...]
+    splits: Mapping[str, SplitStatistics]
+    scores: Mapping[str, tuple[tuple[SegmentScore, ...], tuple[SegmentScore, ...]]]
+    too_short: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def segment_dataset(
+    dataset: Path,
+    out: Path,
+    config: SegmentConfig,
+    *,
+    jobs: int = 1,
+    force: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> SegmentResult:
+    """Cut a dataset into segments.
+
+    ``out`` gets ``train|test/input|target/segment_00000.wav``, the best (or first picked) first, as mono
+    32-bit float, a manifest, and the statistics as ``segments.json`` and ``segments.txt``.
+
+    Parameters
+    ----------
+    dataset
+        Folder with a manifest, or with ``input`` and ``target`` folders.
+    out
+        Another folder, empty or missing.
+    config
+        How to cut.
+    jobs
+        Number of processes.
+    force
+        Whether segments in ``out`` may be replaced.
+    on_progress
+        Called with the number of steps done and of all: two for each pair.
+
+    Raises
+    ------
+    DataError
+        If there are no pairs or no segments, or ``out`` is not empty.
+    AudioError
+        If a segment cannot be read again or not be written.
+    """
+    rows = load_pairs(dataset)
+    if not rows:
+        raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset anew")
+    _check_out(dataset, out, force=force)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if on_progress:
+            on_progress(done, 2 * len(rows))
+
+    found: dict[int, PairScores] = {}
+    for index, result in map_jobs(partial(score_pair, root=dataset, grid=config.grid), rows, jobs):
+        found[index] = result
+        step()
+    scores = [found[index] for index in range(len(rows))]
+    chosen, statistics, kept = _choose(rows, scores, config)
+    failures = tuple(
+        f"{row.id}: {result.failure}" for row, result in zip(rows, scores, strict=True) if result.failure
+    )
+    if not any(choice.segments for choice in chosen):
+        raise DataError(_explain_nothing(dataset, statistics, failures))
+    _make_folders(out, config)
+    written: dict[int, tuple[PairRow, ...]] = {}
+    for index, made in map_jobs(partial(write_segments, root=dataset, out=out, config=config), chosen, jobs):
+        written[index] = made
+        step()
+    new_rows = sorted(
+        (row for made in written.values() for row in made), key=lambda row: (SPLITS.index(row.split), row.id)
+    )
+    write_manifest(out, new_rows)
+    write_text(out / STATISTICS_NAMES[0], statistics_to_json(statistics, asdict(config)))
+    write_text(out / STATISTICS_NAMES[1], statistics_to_text(statistics))
+    return SegmentResult(
+        rows=tuple(new_rows),
+        splits=statistics,
+        scores=kept,
+        too_short=tuple(row.id for row in rows if not config.grid.starts(row)),
+        failures=failures,
+    )
+
+
+def _choose(
+    rows: Sequence[PairRow], found: Sequence[PairScores], config: SegmentConfig
+) -> tuple[
+    list[Choice],
+    dict[str, SplitStatistics],
+    dict[str, tuple[tuple[SegmentScore, ...], tuple[SegmentScore, ...]]],
+]:
+    """Choose the segments of each split; returned by pair, with statistics and scores."""
+    picked: dict[int, list[tuple[int, SegmentScore]]] = {index: [] for index in range(len(rows))}
+    statistics, scores = {}, {}
+    for split, most in zip(SPLITS, (config.max_train, config.max_test), strict=True):
+        pairs = [index for index, row in enumerate(rows) if row.split == split]
+        if not pairs:
+            continue
+        candidates = [(index, segment) for index in pairs for segment in found[index].scores]
+        heard = [item for item in candidates if item[1].level_db >= config.silence_db]
+        passed = [item for item in heard if not config.rejects(item[1])]
+        if config.sort == "score":
+            order = sorted(passed, key=lambda item: -item[1].score)  # stable: ties stay in order
+        else:
+            rng = np.random.default_rng((config.seed, SPLITS.index(split)))
+            order = [passed[int(index)] for index in rng.permutation(len(passed))]
+        kept = order[:most]
+        for number, (index, segment) in enumerate(kept):
+            picked[index].append((number, segment))
+        scores[split] = tuple(item[1] for item in passed), tuple(item[1] for item in kept)
+        statistics[split] = SplitStatistics(
+            pairs=len(pairs),
+            pairs_too_short=sum(not config.grid.starts(rows[index]) for index in pairs),
+            candidates=len(candidates),
+            silent=len(candidates) - len(heard),
+            rejected=len(heard) - len(passed),
+            methods=dict(Counter(correlation_method(rows[index]) for index, _ in candidates)),
+            all_segments=describe(scores[split][0]),
+            kept=describe(scores[split][1]),
+            random_pick=describe(pick_at_random(scores[split][0], len(kept), config.seed)),
+        )
+    choices = [
+        Choice(row=rows[index], segments=tuple(sorted(segments, key=lambda item: item[1].start)))
+        for index, segments in picked.items()
+    ]
+    return choices, statistics, scores
+
+
+def _check_out(dataset: Path, out: Path, *, force: bool) -> None:
+    if out.resolve() == dataset.resolve():
+        raise UsageError(f"{out}: is the dataset itself; segments need a folder of their own, see --out")
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise DataError(f"{out}: is not empty; give --force to replace the segments in it, or another --out")
+
+
+def _make_folders(out: Path, config: SegmentConfig) -> None:
+    """Make the folders, and remove what a former run left in them."""
+    for split in SPLITS:
+        for role in ("input", "target", "clean"):
+            folder = out / split / role
+            for path in folder.glob("segment_*.wav"):
+                path.unlink()
+            remove_partial(folder)
+            if role != "clean" or (config.with_clean and split == "train"):
+                make_folder(folder)
+    for name in (MANIFEST_NAME, *STATISTICS_NAMES):
+        (out / name).unlink(missing_ok=True)
+
+
+def _explain_nothing(dataset: Path, splits: Mapping[str, SplitStatistics], failures: Sequence[str]) -> str:
+    total = {
+        name: sum(getattr(split, name) for split in splits.values())
+        for name in ("pairs", "pairs_too_short", "candidates", "silent", "rejected")
+    }
+    first = f"; first failure: {failures[0]}" if failures else ""
+    return (
+        f"{dataset}: no segment is left of {total['pairs']} pair(s): {total['pairs_too_short']} too short, "
+        f"{len(failures)} unreadable; of {total['candidates']} segments {total['silent']} are silent and "
+        f"{total['rejected']} beyond the thresholds; use a smaller --length, --skip-start "
+        f"or --skip-end{first}"
+    )

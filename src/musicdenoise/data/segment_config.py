@@ -1,0 +1,97 @@
+"""How pairs are cut into segments, and which of them are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from musicdenoise.data.segment_score import SegmentGrid, SegmentScore
+from musicdenoise.errors import UsageError
+
+__all__ = ["SORTS", "SegmentConfig"]
+
+SORTS = ("score", "random")
+"""How segments are chosen: the best first, or at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """How pairs are cut and which segments are kept.
+
+    Parameters
+    ----------
+    num_samples
+        Length of a segment, at least 2048 samples (one STFT frame).
+    skip_start_seconds, skip_end_seconds
+        Left out at both ends of a song.
+    max_train, max_test
+        Most segments of a split; 0 for none.
+    overlap
+        Share of a segment that the next one repeats, 0 to 0.95.
+    sort
+        One of `SORTS`.
+    silence_db
+        Segments whose music has a lower RMS, in dB re full scale, are dropped.
+    min_score, min_diversity
+        Segments below are dropped.
+    max_correlation
+        Segments above, by magnitude, are dropped.
+    with_clean
+        Whether the clean music of training segments is written, too, where it is known.
+    seed
+        Seed of the choice at random.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+
+    num_samples: int = 165_000
+    skip_start_seconds: float = 6.0
+    skip_end_seconds: float = 12.0
+    max_train: int = 10_000
+    max_test: int = 1_000
+    overlap: float = 0.0
+    sort: str = "score"
+    silence_db: float = -60.0
+    min_score: float | None = None
+    min_diversity: float | None = None
+    max_correlation: float | None = None
+    with_clean: bool = False
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if self.num_samples < 2_048:
+            raise UsageError(f"--length is {self.num_samples} samples; it must be at least 2048")
+        for name, value in (("--skip-start", self.skip_start_seconds), ("--skip-end", self.skip_end_seconds)):
+            if not 0.0 <= value < 86_400.0:
+                raise UsageError(f"{name} is {value:g} s; it must be at least 0 and less than a day")
+        for name, count in (
+            ("--max-train", self.max_train),
+            ("--max-test", self.max_test),
+            ("--seed", self.seed),
+        ):
+            if count < 0:
+                raise UsageError(f"{name} is {count}; it must be at least 0")
+        if not 0.0 <= self.overlap <= 0.95:
+            raise UsageError(f"--overlap is {self.overlap:g}; it must be 0 to 0.95 of a segment")
+        if self.sort not in SORTS:
+            raise UsageError(f"--sort is {self.sort!r}; it must be one of {', '.join(SORTS)}")
+
+    @property
+    def grid(self) -> SegmentGrid:
+        """Where the segments lie."""
+        return SegmentGrid(
+            num_samples=self.num_samples,
+            hop_samples=max(1, round(self.num_samples * (1.0 - self.overlap))),
+            skip_start_seconds=self.skip_start_seconds,
+            skip_end_seconds=self.skip_end_seconds,
+        )
+
+    def rejects(self, segment: SegmentScore) -> bool:
+        """Whether a segment is beyond a threshold."""
+        return (
+            (self.min_score is not None and segment.score < self.min_score)
+            or (self.min_diversity is not None and segment.diversity < self.min_diversity)
+            or (self.max_correlation is not None and abs(segment.correlation) > self.max_correlation)
+        )

@@ -1,0 +1,80 @@
+"""Write the segments that were chosen of a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from musicdenoise.audio import open_reader
+from musicdenoise.data.manifest import PairRow
+from musicdenoise.data.output import DatasetFile
+from musicdenoise.data.segment_config import SegmentConfig
+from musicdenoise.data.segment_score import SegmentScore, read_segment
+
+__all__ = ["Choice", "write_segments"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The segments of one pair that are to be written, with their numbers."""
+
+    row: PairRow
+    segments: tuple[tuple[int, SegmentScore], ...]
+
+
+def write_segments(choice: Choice, root: Path, out: Path, config: SegmentConfig) -> tuple[PairRow, ...]:
+    """Write the chosen segments of a pair, in the order in which they lie in it."""
+    row = choice.row
+    if not choice.segments:
+        return ()
+    keeps_clean = config.with_clean and row.split == "train" and row.clean is not None
+    sources = {"input": row.input, "target": row.target}
+    if keeps_clean and row.clean is not None:
+        sources["clean"] = row.clean
+    rows = []
+    with ExitStack() as stack:
+        readers = {role: stack.enter_context(open_reader(root / name)) for role, name in sources.items()}
+        for number, segment in choice.segments:
+            digests = {}
+            for role, reader in readers.items():
+                samples = read_segment(reader, segment.start, config.num_samples)
+                scale = row.clean_scale if role == "clean" else 1.0
+                path = out / _name(row.split, role, number)
+                with DatasetFile(path, sample_rate=row.sample_rate, channels=1) as file:
+                    file.write((samples * scale).numpy())
+                digests[role] = file.sha256
+            rows.append(_segment_row(row, number, segment, digests, config))
+    return tuple(rows)
+
+
+def _name(split: str, role: str, number: int) -> str:
+    return f"{split}/{role}/segment_{number:05d}.wav"
+
+
+def _segment_row(
+    row: PairRow, number: int, segment: SegmentScore, digests: Mapping[str, str], config: SegmentConfig
+) -> PairRow:
+    clean = _name(row.split, "clean", number) if "clean" in digests else None
+    if row.split == "test" and row.clean == row.target:
+        clean = _name("test", "target", number)
+    return replace(
+        row,
+        id=f"{row.split}-{number:05d}",
+        input=_name(row.split, "input", number),
+        target=_name(row.split, "target", number),
+        clean=clean,
+        start=row.start + segment.start,
+        num_samples=config.num_samples,
+        input_snr_db=segment.input_snr_db,
+        target_snr_db=segment.target_snr_db,
+        clean_scale=1.0,
+        input_sha256=digests["input"],
+        target_sha256=digests["target"],
+        clean_sha256=digests.get("clean", digests["target"] if clean is not None else None),
+        source=row.id,
+        score=segment.score,
+        diversity=segment.diversity,
+        correlation=segment.correlation.real,
+    )
