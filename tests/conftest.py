@@ -1,5 +1,6 @@
 """Shared fixtures: small networks and synthetic music."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,15 @@ from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep pretrained weights and decoded audio of the tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUSICDENOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("MUSICDENOISE_WEIGHTS_URL", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

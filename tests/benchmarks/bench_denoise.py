@@ -28,7 +28,7 @@ from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.weights.checkpoint import load_weights
-from musicdenoise.weights.index import resolve_weights
+from musicdenoise.weights.store import resolve_weights
 
 RATE = 44_100
 SEGMENT_SAMPLES = 164_864  # 323 frames, 3.74 s

@@ -15,8 +15,9 @@ from musicdenoise.weights.checkpoint import (
     read_metadata,
     save_weights,
 )
-from musicdenoise.weights.index import default_weights, load_index, read_index, resolve_weights
+from musicdenoise.weights.index import default_weights, load_index, read_index
 from musicdenoise.weights.publish import publish
+from musicdenoise.weights.store import resolve_weights
 
 METADATA = CheckpointMetadata(
     network=DCUNetConfig.mini(mask="component", level_reach=7),

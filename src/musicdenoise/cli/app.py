@@ -11,6 +11,7 @@ from musicdenoise.cli.correlate import correlate
 from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.train import train
+from musicdenoise.cli.weights import app as weights
 
 __all__ = ["app"]
 
@@ -43,5 +44,6 @@ def _main(
 
 app.command("denoise")(denoise)
 app.command("train")(train)
+app.add_typer(weights, name="weights")
 app.add_typer(dataset, name="dataset")
 app.command("correlate")(correlate)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from musicdenoise.denoising.ends import FileOptions
     from musicdenoise.denoising.files import DenoiseReport
     from musicdenoise.denoising.plan import Job
+    from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["denoise"]
 
@@ -59,6 +60,8 @@ def denoise(
     duration: options.Duration = None,
     channels: options.Channels = options.ChannelMode.LINKED,
     segment_seconds: options.SegmentSeconds = 6.0,
+    weights_url: options.WeightsUrl = None,
+    offline: options.Offline = False,
     device: options.Device = None,
     cuda: options.Cuda = False,
     force: options.Force = False,
@@ -79,6 +82,7 @@ def denoise(
         raise UsageError("standard output holds the song already: leave --json and --residual out")
     from musicdenoise.denoising.denoiser import DenoiseConfig
     from musicdenoise.denoising.plan import plan_jobs
+    from musicdenoise.weights.store import WeightsStore
 
     config = DenoiseConfig(
         segment_seconds=segment_seconds,
@@ -100,7 +104,9 @@ def denoise(
         request = _Request(
             residual=residual, start=start, duration=duration, force=force, as_json=as_json, quiet=quiet
         )
-        failed += _run(jobs, _load(noise, weights, choose_device(device, cuda=cuda), config), request)
+        chosen = choose_device(device, cuda=cuda)
+        store = WeightsStore.of_user(mirror=weights_url, offline=offline)
+        failed += _run(jobs, _load(noise, weights, chosen, config, store, quiet=quiet), request)
     if failed:
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")
@@ -125,14 +131,24 @@ def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
     return rest
 
 
-def _load(noise: str | None, weights: str | None, device: str, config: DenoiseConfig) -> Denoiser:
+def _load(
+    noise: str | None,
+    weights: str | None,
+    device: str,
+    config: DenoiseConfig,
+    store: WeightsStore,
+    *,
+    quiet: bool,
+) -> Denoiser:
+    from musicdenoise.cli.progress import byte_progress
     from musicdenoise.data.kinds import parse_kind
     from musicdenoise.denoising.denoiser import Denoiser
     from musicdenoise.weights.index import default_weights
 
     if weights is None:
         weights = default_weights() if noise is None else parse_kind(noise)
-    return Denoiser(weights, device=device, config=config)
+    with byte_progress(f"fetching {weights}", quiet=quiet) as on_fetch:
+        return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
 
 
 def _run(jobs: Sequence[Job], denoiser: Denoiser, request: _Request) -> int:
@@ -167,8 +183,8 @@ def _tell(report: DenoiseReport, request: _Request) -> None:
         typer.echo(json.dumps(_document(report), ensure_ascii=False))
     speed = report.audio_seconds / max(report.seconds, 1e-9)
     note(
-        f"{report.target}: removed {report.removed_db:.1f} dB of the input's power with the network "
-        f"{report.weights!r}, {report.seconds:.1f} s ({speed:.1f} times real time)",
+        f"{report.target}: removed noise at {report.removed_db:.1f} dB relative to the song with the "
+        f"network {report.weights!r} in {report.seconds:.1f} s ({speed:.1f} times real time)",
         quiet=request.quiet,
     )
     if report.clipped_samples:

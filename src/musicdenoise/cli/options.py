@@ -20,6 +20,7 @@ __all__ = [
     "Inputs",
     "Json",
     "NoiseKind",
+    "Offline",
     "Output",
     "Quiet",
     "Residual",
@@ -28,6 +29,7 @@ __all__ = [
     "Start",
     "Strength",
     "Weights",
+    "WeightsUrl",
 ]
 
 
@@ -114,4 +116,13 @@ DryRun = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report on stdout for each input, one JSON object a line.")
 ]
+WeightsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-url",
+        metavar="URL",
+        help="Mirror to fetch networks from. Default: $MUSICDENOISE_WEIGHTS_URL, if set.",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing over the network.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]

@@ -7,12 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress as TrainingProgress
 
-__all__ = ["song_progress", "training_progress"]
+__all__ = ["byte_progress", "song_progress", "training_progress"]
 
 
 @contextlib.contextmanager
@@ -26,6 +33,23 @@ def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | N
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def byte_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Bar for a download; gives the function to call with bytes done and all bytes."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
         TimeRemainingColumn(),
     )
     with Progress(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
 from musicdenoise.weights.checkpoint import load_weights
-from musicdenoise.weights.index import resolve_weights
+from musicdenoise.weights.store import WeightsStore, resolve_weights
 
 __all__ = ["DenoiseConfig", "Denoiser"]
 
@@ -90,6 +91,10 @@ class Denoiser:
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
     config
         How songs are denoised.
+    store
+        Where pretrained networks are kept; the user's cache folder by default.
+    on_fetch
+        Called while a network is fetched, with the bytes there so far and of the whole.
 
     Raises
     ------
@@ -104,9 +109,15 @@ class Denoiser:
     """
 
     def __init__(
-        self, weights: str | Path = "white", *, device: str = "auto", config: DenoiseConfig | None = None
+        self,
+        weights: str | Path = "white",
+        *,
+        device: str = "auto",
+        config: DenoiseConfig | None = None,
+        store: WeightsStore | None = None,
+        on_fetch: Callable[[int, int | None], None] | None = None,
     ) -> None:
-        resolved = resolve_weights(weights)
+        resolved = resolve_weights(weights, store, on_fetch)
         network, metadata = load_weights(resolved.path)
         self.weights_name = resolved.name
         self.metadata = metadata

@@ -1,15 +1,14 @@
-"""The index of pretrained networks, and the way from a name to a file.
+"""The index of pretrained networks: what there is, where it comes from, how it is recognised.
 
-``pretrained/index.json`` in the package lists every network with its noise kind, file and measured
-figures.
+``pretrained/index.json`` in the package lists every network with its noise kind, file, sources, digest,
+licence and measured figures. The first one is the default.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,17 +16,20 @@ from pathlib import Path
 from musicdenoise.errors import WeightsError
 
 __all__ = [
+    "BUNDLED",
+    "BUNDLED_FOLDER",
     "INDEX_NAME",
     "IndexEntry",
-    "ResolvedWeights",
     "default_weights",
+    "find_entry",
     "load_index",
     "read_index",
-    "resolve_weights",
+    "write_index",
 ]
 
 INDEX_NAME = "index.json"
-_FOLDER = files("musicdenoise") / "pretrained"
+BUNDLED = "bundled"
+BUNDLED_FOLDER = Path(str(files("musicdenoise"))) / "pretrained"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,14 @@ class IndexEntry:
     noise_kind
         Kind of noise that it removes.
     file
-        Name of the file in the package.
+        Name of the file, in the package, on a mirror and in the cache.
     size_bytes, sha256
         Size and digest of the file.
     licence
         SPDX identifier.
+    sources
+        Where the file comes from, in order: ``"bundled"`` for the copy in the package, or addresses.
+        A mirror that the user names goes before the addresses.
     metrics
         Measured figures by name, in dB unless the name says otherwise.
     """
@@ -56,21 +61,14 @@ class IndexEntry:
     size_bytes: int
     sha256: str
     licence: str
+    sources: tuple[str, ...] = (BUNDLED,)
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResolvedWeights:
-    """A weights file and what it is called."""
-
-    name: str
-    path: Path
 
 
 @lru_cache(maxsize=1)
 def load_index() -> tuple[IndexEntry, ...]:
     """All pretrained networks, the default first."""
-    return read_index((_FOLDER / INDEX_NAME).read_text(encoding="utf-8"))
+    return read_index((BUNDLED_FOLDER / INDEX_NAME).read_text(encoding="utf-8"))
 
 
 def read_index(text: str) -> tuple[IndexEntry, ...]:
@@ -82,9 +80,27 @@ def read_index(text: str) -> tuple[IndexEntry, ...]:
         If it is damaged.
     """
     try:
-        return tuple(IndexEntry(**entry) for entry in json.loads(text)["networks"])
+        documents = json.loads(text)["networks"]
+        return tuple(IndexEntry(**{**entry, "sources": tuple(entry["sources"])}) for entry in documents)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise WeightsError(f"the index of pretrained weights is damaged ({error}): reinstall") from error
+
+
+def write_index(path: Path, entries: tuple[IndexEntry, ...]) -> None:
+    """Write an index atomically.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        document = {"networks": [asdict(entry) for entry in entries]}
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise WeightsError(f"cannot write the index {path}: {error}") from error
 
 
 def default_weights() -> str:
@@ -92,27 +108,16 @@ def default_weights() -> str:
     return load_index()[0].name
 
 
-def resolve_weights(name_or_path: str | Path) -> ResolvedWeights:
-    """File of a pretrained network, or the file that is named itself.
-
-    Parameters
-    ----------
-    name_or_path
-        Name in the index, or a path. A string is looked up as a name first.
+def find_entry(name: str) -> IndexEntry:
+    """Entry of a pretrained network.
 
     Raises
     ------
     WeightsError
-        If there is neither such a name nor such a file.
+        If there is none of that name.
     """
-    path, text = Path(name_or_path), str(name_or_path)
-    if isinstance(name_or_path, str):
-        for entry in load_index():
-            if entry.name == text:
-                return ResolvedWeights(name=entry.name, path=Path(str(_FOLDER / entry.file)))
-    if path.is_file():
-        return ResolvedWeights(name=path.name, path=path)
-    if isinstance(name_or_path, Path) or path.suffix or "/" in text or os.sep in text:
-        raise WeightsError(f"there is no weights file {path}")
+    for entry in load_index():
+        if entry.name == name:
+            return entry
     names = ", ".join(entry.name for entry in load_index())
-    raise WeightsError(f"there are no pretrained weights named {text!r}: choose {names}, or give a file")
+    raise WeightsError(f"there are no pretrained weights named {name!r}: choose {names}, or give a file")

@@ -7,13 +7,11 @@ statistics and biases, a hundredth of the numbers, stay in float32.
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from musicdenoise.errors import WeightsError
 from musicdenoise.weights.checkpoint import load_weights, save_weights
-from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_index
+from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_index, write_index
 
 __all__ = ["publish"]
 
@@ -64,12 +62,5 @@ def publish(weights: Path, name: str, folder: Path, *, metrics: dict[str, float]
     )
     index = folder / INDEX_NAME
     others = read_index(index.read_text("utf-8")) if index.exists() else ()
-    entries = [*(old for old in others if old.name != name), entry]
-    document = {"networks": [asdict(entry) for entry in entries]}
-    try:
-        temporary = index.with_name(f".{index.name}.tmp")
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(index)
-    except OSError as error:
-        raise WeightsError(f"cannot write the index {index}: {error}") from error
+    write_index(index, (*(old for old in others if old.name != name), entry))
     return entry

@@ -1,0 +1,150 @@
+"""``musicdenoise weights``: list, fetch, verify, path, remove."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from musicdenoise.cli import options
+from musicdenoise.cli.common import FAILED, note, print_error, reports_errors
+from musicdenoise.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from musicdenoise.weights.index import IndexEntry
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Pretrained networks: what there is, and what lies in the cache folder."
+)
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Names as in the list.", show_default=False)
+]
+All = Annotated[bool, typer.Option("--all", help="All networks.")]
+
+
+@app.command("list")
+@reports_errors
+def list_weights(as_json: options.Json = False) -> None:
+    """List the pretrained networks: kind, size, figures, licence, and whether they are in the cache."""
+    from musicdenoise.weights.index import load_index
+    from musicdenoise.weights.store import WeightsStore
+
+    store = WeightsStore.of_user()
+    if as_json:
+        for entry in load_index():
+            fields = {**asdict(entry), "class": _class_of(entry), "cached": store.is_cached(entry)}
+            typer.echo(json.dumps(fields, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "noise", "size (MB)", "SNR improvement (dB)", "licence", "cached")
+    for entry in load_index():
+        gain = entry.metrics.get("snr_improvement_db")
+        table.add_row(
+            entry.name,
+            entry.noise_kind if _class_of(entry) is None else f"{_class_of(entry)} {entry.noise_kind}",
+            f"{entry.size_bytes / 1e6:.1f}",
+            "" if gain is None else f"{gain:+.2f}",
+            entry.licence,
+            "yes" if store.is_cached(entry) else "no",
+        )
+    Console().print(table)
+
+
+@app.command("fetch")
+@reports_errors
+def fetch(
+    names: Names = None,
+    every: All = False,
+    url: options.WeightsUrl = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch networks into the cache folder, so that they can be used without a connection."""
+    from musicdenoise.cli.progress import byte_progress
+    from musicdenoise.weights.store import WeightsStore
+
+    store = WeightsStore.of_user(mirror=url, offline=offline)
+    failed = 0
+    for entry in _chosen(names, every=every):
+        try:
+            with byte_progress(entry.name, quiet=quiet) as on_progress:
+                path = store.fetch(entry, on_progress)
+        except WeightsError as error:
+            failed += 1
+            print_error(error)
+        else:
+            note(f"{entry.name}: {path}", quiet=quiet)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command("verify")
+@reports_errors
+def verify(quiet: options.Quiet = False) -> None:
+    """Compare the networks in the cache folder with their digests; exit code 1 if one is damaged."""
+    from musicdenoise.weights.index import load_index
+    from musicdenoise.weights.store import WeightsStore
+
+    store = WeightsStore.of_user()
+    failed = 0
+    for entry in load_index():
+        path = store.path(entry)
+        if not path.exists():
+            note(f"{entry.name}: not in the cache", quiet=quiet)
+        elif store.is_cached(entry):
+            note(f"{entry.name}: as it should be", quiet=quiet)
+        else:
+            failed += 1
+            print_error(
+                f"{path}: is damaged; it is replaced when it is next used, or by "
+                f"'musicdenoise weights fetch {entry.name}'"
+            )
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command("path")
+@reports_errors
+def path(
+    name: Annotated[str | None, typer.Argument(help="A network; without it, the folder.")] = None,
+) -> None:
+    """Print the cache folder, or where a network's file lies in it."""
+    from musicdenoise.weights.index import find_entry
+    from musicdenoise.weights.store import WeightsStore
+
+    store = WeightsStore.of_user()
+    typer.echo(store.folder if name is None else store.path(find_entry(name)))
+
+
+@app.command("remove")
+@reports_errors
+def remove(names: Names = None, every: All = False, quiet: options.Quiet = False) -> None:
+    """Delete networks from the cache folder."""
+    from musicdenoise.weights.store import WeightsStore
+
+    store = WeightsStore.of_user()
+    for entry in _chosen(names, every=every):
+        removed = store.remove(entry)
+        note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}", quiet=quiet)
+
+
+def _class_of(entry: IndexEntry) -> int | None:
+    """Number of the UrbanSound8K class that a network is for, if it is for one."""
+    from musicdenoise.data.kinds import NOISE_CLASSES
+
+    return NOISE_CLASSES.index(entry.noise_kind) if entry.noise_kind in NOISE_CLASSES else None
+
+
+def _chosen(names: list[str] | None, *, every: bool) -> list[IndexEntry]:
+    from musicdenoise.weights.index import find_entry, load_index
+
+    if every == bool(names):
+        raise UsageError("give the names of networks, or --all (see 'musicdenoise weights list')")
+    return list(load_index()) if every else [find_entry(name) for name in names or ()]

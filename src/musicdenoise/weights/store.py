@@ -1,0 +1,239 @@
+"""The store of pretrained networks: fetched on first use, verified, kept in the user's cache folder.
+
+What is in the cache has the digest that the index states, at every moment: files arrive under another
+name and are renamed when they are verified. A lock keeps two processes from fetching the same file at
+once. The folder is that of the platform, or below ``MUSICDENOISE_CACHE``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from musicdenoise.errors import WeightsError
+from musicdenoise.weights.download import DownloadOptions, Progress, download
+from musicdenoise.weights.index import BUNDLED, BUNDLED_FOLDER, IndexEntry, find_entry, load_index
+
+__all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
+
+CACHE_VARIABLE = "MUSICDENOISE_CACHE"
+MIRROR_VARIABLE = "MUSICDENOISE_WEIGHTS_URL"
+
+_LOCK_SECONDS = 600.0
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of this program; not made by this."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen) if chosen else user_cache_path("musicdenoise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsStore:
+    """Pretrained networks in a folder.
+
+    Parameters
+    ----------
+    folder
+        Where they are kept.
+    mirror
+        Address of a folder that holds the files, asked before the addresses of the index.
+    offline
+        Whether to fetch nothing over the network.
+    options
+        How patient downloads are.
+    """
+
+    folder: Path
+    mirror: str | None = None
+    offline: bool = False
+    options: DownloadOptions = field(default_factory=DownloadOptions)
+
+    @classmethod
+    def of_user(cls, *, mirror: str | None = None, offline: bool = False) -> WeightsStore:
+        """The store in the user's cache folder; the mirror may come from the environment."""
+        return cls(
+            folder=cache_folder() / "weights",
+            mirror=mirror or os.environ.get(MIRROR_VARIABLE) or None,
+            offline=offline,
+        )
+
+    def path(self, entry: IndexEntry) -> Path:
+        """Where the network's file lies, or would lie."""
+        return self.folder / entry.file
+
+    def is_cached(self, entry: IndexEntry) -> bool:
+        """Whether the network's file is there and whole."""
+        return matches(self.path(entry), entry)
+
+    def fetch(self, entry: IndexEntry, on_progress: Progress | None = None) -> Path:
+        """Path of the network's verified file, fetched if it is not there or is damaged.
+
+        Where the folder cannot be written to, the copy in the package serves as it is.
+
+        Parameters
+        ----------
+        entry
+            The network.
+        on_progress
+            Called with the bytes there so far and of the whole.
+
+        Raises
+        ------
+        WeightsError
+            If no source gives a file with the right digest, or the folder cannot be written to.
+        """
+        target = self.path(entry)
+        if matches(target, entry):
+            return target
+        try:
+            with self._lock(target):
+                if not matches(target, entry):  # another process may have been faster
+                    self._fetch_from_sources(entry, target, on_progress)
+        except OSError as error:
+            bundled = BUNDLED_FOLDER / entry.file
+            if BUNDLED in entry.sources and matches(bundled, entry):
+                return bundled
+            raise WeightsError(
+                f"the weights {entry.name} cannot be stored in {self.folder}: {error.strerror}; "
+                f"free some space, or set {CACHE_VARIABLE} to another folder"
+            ) from error
+        return target
+
+    def remove(self, entry: IndexEntry) -> bool:
+        """Delete the network's file from the folder; whether there was one.
+
+        Raises
+        ------
+        WeightsError
+            If it cannot be deleted.
+        """
+        try:
+            self._part(self.path(entry)).unlink(missing_ok=True)
+            self.path(entry).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise WeightsError(f"{self.path(entry)} cannot be removed: {error.strerror}") from error
+        return True
+
+    def _fetch_from_sources(self, entry: IndexEntry, target: Path, on_progress: Progress | None) -> None:
+        part = self._part(target)
+        failures = []
+        for source in self._sources(entry):
+            try:
+                if source == BUNDLED:
+                    shutil.copyfile(BUNDLED_FOLDER / entry.file, part)
+                else:
+                    download(
+                        source,
+                        part,
+                        size_bytes=entry.size_bytes,
+                        options=self.options,
+                        on_progress=on_progress,
+                    )
+            except FileNotFoundError:
+                failures.append("the copy in the package is missing")
+            except WeightsError as error:
+                failures.append(str(error))
+            else:
+                if matches(part, entry):
+                    part.replace(target)
+                    return
+                got = _describe(part)
+                part.unlink()
+                failures.append(
+                    f"{source} gave {got}, expected {entry.size_bytes} bytes with sha256 "
+                    f"{entry.sha256[:12]}..."
+                )
+        advice = "leave --offline out" if self.offline else "check the connection, or name a mirror"
+        raise WeightsError(
+            f"the weights {entry.name} could not be fetched: {'; '.join(failures) or 'no source'}; {advice}"
+        )
+
+    def _sources(self, entry: IndexEntry) -> list[str]:
+        bundled = [source for source in entry.sources if source == BUNDLED]
+        if self.offline:
+            return bundled
+        mirror = [f"{self.mirror.rstrip('/')}/{entry.file}"] if self.mirror else []
+        return [*bundled, *mirror, *(source for source in entry.sources if source != BUNDLED)]
+
+    @staticmethod
+    def _part(target: Path) -> Path:
+        return target.with_name(f"{target.name}.part")
+
+    @contextmanager
+    def _lock(self, target: Path) -> Iterator[None]:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=_LOCK_SECONDS)
+        try:
+            with lock:
+                yield
+        except Timeout as error:
+            raise WeightsError(
+                f"another process has been fetching {target.name} for {_LOCK_SECONDS / 60:.0f} minutes: "
+                "end it, then try again"
+            ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedWeights:
+    """A weights file and what it is called."""
+
+    name: str
+    path: Path
+
+
+def resolve_weights(
+    name_or_path: str | Path, store: WeightsStore | None = None, on_progress: Progress | None = None
+) -> ResolvedWeights:
+    """File of a pretrained network, fetched if needed, or the file that is named itself.
+
+    Parameters
+    ----------
+    name_or_path
+        Name in the index, or a path. A string is looked up as a name first.
+    store
+        Where pretrained networks are kept; that of the user by default.
+    on_progress
+        Called while fetching with the bytes there so far and of the whole.
+
+    Raises
+    ------
+    WeightsError
+        If there is neither such a name nor such a file, or the network cannot be fetched.
+    """
+    path, text = Path(name_or_path), str(name_or_path)
+    is_name = isinstance(name_or_path, str) and any(entry.name == text for entry in load_index())
+    if not is_name:
+        if path.is_file():
+            return ResolvedWeights(name=path.name, path=path)
+        if isinstance(name_or_path, Path) or path.suffix or "/" in text or os.sep in text:
+            raise WeightsError(f"there is no weights file {path}")
+    entry = find_entry(text)
+    fetched = (store or WeightsStore.of_user()).fetch(entry, on_progress)
+    return ResolvedWeights(name=entry.name, path=fetched)
+
+
+def matches(path: Path, entry: IndexEntry) -> bool:
+    """Whether a file is there with the size and digest of an entry."""
+    try:
+        if path.stat().st_size != entry.size_bytes:
+            return False
+        return hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+    except OSError:
+        return False
+
+
+def _describe(path: Path) -> str:
+    content = path.read_bytes()
+    kind = " of HTML" if content[:256].lstrip().lower().startswith((b"<!doctype", b"<html")) else ""
+    return f"{len(content)} bytes{kind} with sha256 {hashlib.sha256(content).hexdigest()[:12]}..."

@@ -1,0 +1,303 @@
+"""The store against a real HTTP server on this machine."""
+
+import hashlib
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from musicdenoise.errors import WeightsError
+from musicdenoise.weights import store as store_module
+from musicdenoise.weights.download import DownloadOptions
+from musicdenoise.weights.index import BUNDLED, IndexEntry, load_index
+from musicdenoise.weights.store import WeightsStore, matches
+
+CONTENT = bytes(range(256)) * 2_000
+QUICK = DownloadOptions(attempts=3, timeout_seconds=1.0, pause_seconds=0.01)
+
+
+def entry_for(*sources: str, file: str = "net.safetensors") -> IndexEntry:
+    return IndexEntry(
+        name="net",
+        noise_kind="white",
+        file=file,
+        size_bytes=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        licence="CC0-1.0",
+        sources=sources,
+    )
+
+
+@dataclass
+class Server:
+    """A web server whose answers a test sets: each request takes the next, the last one stays."""
+
+    answers: list[Callable[[http.server.BaseHTTPRequestHandler], None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.requests.append((self.path, self.headers.get("Range")))
+            answer = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
+            answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        state.url = f"http://127.0.0.1:{httpd.server_port}/weights"
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield state
+        httpd.shutdown()
+        thread.join()
+
+
+def send(body: bytes, status: int = 200, length: int | None = None, headers: dict[str, str] | None = None):
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in (headers or {}).items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def send_range(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """The whole, or the part that is asked for."""
+    wanted = handler.headers.get("Range")
+    if wanted is None:
+        send(CONTENT)(handler)
+        return
+    start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+    where = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    send(CONTENT[start:], 206, headers={"Content-Range": where})(handler)
+
+
+def stall(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """Half of the file, then silence."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    handler.wfile.write(CONTENT[:1000])
+    handler.wfile.flush()
+    time.sleep(1.5)
+
+
+@pytest.fixture
+def store(tmp_path: Path, server: Server) -> WeightsStore:
+    return WeightsStore(folder=tmp_path / "cache", mirror=server.url, options=QUICK)
+
+
+def files_in(store: WeightsStore) -> set[str]:
+    return {path.name for path in store.folder.iterdir() if not path.name.endswith(".lock")}
+
+
+def test_first_use_fetches_and_later_ones_do_not(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(CONTENT)]
+    seen: list[tuple[int, int | None]] = []
+    path = store.fetch(entry_for(), lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert store.fetch(entry_for()) == path
+    assert server.requests == [("/weights/net.safetensors", None)]
+    assert files_in(store) == {"net.safetensors"}
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(CONTENT)]
+    store.folder.mkdir()
+    store.path(entry_for()).write_bytes(CONTENT[:-1] + b"x")
+    assert not store.is_cached(entry_for())
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (send(b"garbage" * 73_143), "expected 512000 bytes"),
+        (send(CONTENT[:-1] + b"x"), "expected 512000 bytes with sha256"),
+        (send(b"<!DOCTYPE html><p>please log in"), "bytes of HTML"),
+        (send(b"", 404), "404"),
+        (send(b"", 403), "403"),
+        (send(b"", 500), "in 3 tries: the server answered 500"),
+        (stall, "in 3 tries"),
+        (send(CONTENT[:5_000], length=len(CONTENT)), "in 3 tries"),
+    ],
+)
+def test_a_bad_mirror_is_an_error_and_leaves_no_broken_file(
+    store: WeightsStore, server: Server, answer, message: str
+) -> None:
+    server.answers = [answer]
+    with pytest.raises(WeightsError, match="net could not be fetched") as caught:
+        store.fetch(entry_for())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not store.path(entry_for()).exists()
+
+
+def test_another_source_is_tried(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(b"", 404), send(CONTENT)]
+    assert store.fetch(entry_for(f"{server.url}/other")).read_bytes() == CONTENT
+    assert [path for path, _ in server.requests] == ["/weights/net.safetensors", "/weights/other"]
+
+
+def test_trouble_that_passes(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(b"", 503), send(b"", 500), send(CONTENT)]
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+    assert len(server.requests) == 3
+
+
+def test_a_dropped_connection_is_resumed(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(CONTENT[:200_000], length=len(CONTENT)), send_range]
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+    assert server.requests[1][1] == "bytes=200000-"
+
+
+def test_an_interrupted_fetch_is_resumed_by_the_next(store: WeightsStore, server: Server) -> None:
+    server.answers = [send_range]
+
+    def interrupt(done: int, total: int | None) -> None:
+        if done >= 100_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.fetch(entry_for(), interrupt)
+    assert files_in(store) == {"net.safetensors.part"}
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+    have = server.requests[1][1]
+    assert have is not None
+    assert 100_000 <= int(have[6:-1]) < 300_000
+
+
+def test_a_server_without_ranges_starts_anew(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(CONTENT[:200_000], length=len(CONTENT)), send(CONTENT)]
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+
+
+def test_a_part_that_is_too_long_or_wrong_does_not_stay(store: WeightsStore, server: Server) -> None:
+    server.answers = [send_range]
+    store.folder.mkdir()
+    part = store.folder / "net.safetensors.part"
+    part.write_bytes(CONTENT + b"more")
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+    store.remove(entry_for())
+    part.write_bytes(b"wrong")
+    with pytest.raises(WeightsError, match="expected 512000 bytes"):
+        store.fetch(entry_for())
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+
+
+def test_nothing_listens(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(WeightsError, match="Connection refused"):
+        WeightsStore(folder=tmp_path, mirror=url, options=QUICK).fetch(entry_for())
+    with pytest.raises(WeightsError, match="no HTTP address"):
+        WeightsStore(folder=tmp_path, mirror="ftp://x", options=QUICK).fetch(entry_for())
+
+
+def test_offline_fetches_nothing(tmp_path: Path, server: Server) -> None:
+    store = WeightsStore(folder=tmp_path / "cache", mirror=server.url, offline=True, options=QUICK)
+    with pytest.raises(WeightsError, match="leave --offline out"):
+        store.fetch(entry_for())
+    assert not server.requests
+    bundled = load_index()[0]
+    assert store.fetch(bundled).parent == store.folder
+
+
+def test_the_bundled_copy_comes_first_and_the_mirror_helps_where_it_is_damaged(
+    tmp_path: Path, store: WeightsStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(store_module, "BUNDLED_FOLDER", package)
+    server.answers = [send(CONTENT)]
+    entry = entry_for(BUNDLED)
+    (package / "net.safetensors").write_bytes(CONTENT)
+    assert store.fetch(entry).read_bytes() == CONTENT
+    assert not server.requests
+    store.remove(entry)
+    (package / "net.safetensors").write_bytes(CONTENT[:-5])
+    assert store.fetch(entry).read_bytes() == CONTENT
+    store.remove(entry)
+    (package / "net.safetensors").unlink()
+    assert store.fetch(entry).read_bytes() == CONTENT
+    assert len(server.requests) == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
+    blocker = tmp_path / "file"
+    blocker.touch()
+    store = WeightsStore(folder=blocker / "cache", mirror=server.url, options=QUICK)
+    server.answers = [send(CONTENT)]
+    with pytest.raises(WeightsError, match="set MUSICDENOISE_CACHE to another folder"):
+        store.fetch(entry_for())
+    bundled = load_index()[0]
+    assert matches(store.fetch(bundled), bundled)  # the copy in the package itself
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(store: WeightsStore, server: Server) -> None:
+    server.answers = [send(CONTENT)]
+    store.folder.mkdir()
+    (store.folder / "net.safetensors.part").symlink_to("/dev/full")
+    with pytest.raises(WeightsError, match="free some space"):
+        store.fetch(entry_for())
+    assert not store.path(entry_for()).exists()
+
+
+def test_two_processes_fetch_once(tmp_path: Path, server: Server) -> None:
+    def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
+        time.sleep(0.5)
+        send(CONTENT)(handler)
+
+    server.answers = [slow]
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from musicdenoise.weights.index import IndexEntry\n"
+        "from musicdenoise.weights.store import WeightsStore\n"
+        "folder, url, size, digest = sys.argv[1:]\n"
+        "entry = IndexEntry(name='net', noise_kind='white', file='net.safetensors', size_bytes=int(size),\n"
+        "                   sha256=digest, licence='x', sources=())\n"
+        "print(WeightsStore(folder=Path(folder), mirror=url).fetch(entry))\n"
+    )
+    arguments = [str(tmp_path / "cache"), server.url, str(len(CONTENT)), entry_for().sha256]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    assert [process.communicate(timeout=60)[1] for process in processes] == [None, None]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(server.requests) == 1
+    assert (tmp_path / "cache" / "net.safetensors").read_bytes() == CONTENT
+
+
+def test_environment_names_folder_and_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSICDENOISE_CACHE", str(tmp_path))
+    monkeypatch.setenv("MUSICDENOISE_WEIGHTS_URL", "http://mirror")
+    assert WeightsStore.of_user().folder == tmp_path / "weights"
+    assert WeightsStore.of_user().mirror == "http://mirror"
+    assert WeightsStore.of_user(mirror="http://other").mirror == "http://other"
+    monkeypatch.delenv("MUSICDENOISE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    if sys.platform == "linux":
+        assert WeightsStore.of_user().folder == tmp_path / "xdg" / "musicdenoise" / "weights"
+    assert "musicdenoise" in os.fspath(WeightsStore.of_user().folder)
