@@ -38,7 +38,10 @@ def test_a_run_and_what_becomes_of_it(tmp_path: Path, arguments: list[str], writ
     result = invoke(*arguments, "--out", run, "--steps", 3)
     assert result.exit_code == 1
     assert "already holds a training run" in result.stderr
-    assert invoke(*arguments, "--out", run, "--steps", 3, "--resume").exit_code == 0
+    result = invoke(*arguments, "--out", run, "--steps", 3, "--resume", "--seed", 7)
+    assert result.exit_code == 0
+    assert "warning: the run began with other settings" in result.stderr
+    assert "seed: 42 -> 7" in result.stderr
     assert invoke(*arguments, "--out", tmp_path / "second", "--steps", 1, "--init", best).exit_code == 0
 
 

@@ -1,39 +1,29 @@
 import json
 import math
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from matplotlib import image
+from training_data import CONFIG, CPU, Sine
 
-from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.metrics import snr
+from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.mixer import MixConfig, PairMixer, ValidationItem, fixed_mixes
 from musicdenoise.data.noise import WhiteNoise
 from musicdenoise.errors import ConfigurationError, TrainingError
-from musicdenoise.training.config import TrainConfig
+from musicdenoise.training.config import TrainConfig, changed_settings, frames_for_seconds
 from musicdenoise.training.loop import train
-from musicdenoise.training.state import (
-    averaged_network,
-    load_checkpoint,
-    new_state,
-    save_checkpoint,
-    schedule,
-)
+from musicdenoise.training.schedule import schedule
+from musicdenoise.training.state import averaged_network, load_checkpoint, new_state, save_checkpoint
 from musicdenoise.training.step import estimate, resolve_precision, train_step
 from musicdenoise.weights.checkpoint import load_weights
-
-CPU = torch.device("cpu")
-CONFIG = TrainConfig(
-    network=DCUNetConfig.mini(),
-    steps=6,
-    batch_size=2,
-    segment_frames=99,
-    warmup_steps=2,
-    validate_every_steps=3,
-    precision="float32",
-)
 
 
 @pytest.fixture
@@ -45,7 +35,12 @@ def data(tmp_path: Path, write_wav, tune) -> tuple[PairMixer, list[ValidationIte
 
 
 def run(folder: Path, data, config: TrainConfig = CONFIG, **options) -> Path:
-    return train(config, *data, folder, device=CPU, data={"songs": 1}, **options)
+    return train(config, *data, folder, device=CPU, data={"songs": 1}, **options).best
+
+
+def step(state, noisy: torch.Tensor, target: torch.Tensor) -> None:
+    loss_db, _ = train_step(state, [(noisy, target)], torch.float32, CPU)
+    state.note_step(loss_db, 0.1)
 
 
 def test_a_small_network_overfits_one_pair() -> None:
@@ -64,7 +59,7 @@ def test_a_small_network_overfits_one_pair() -> None:
     noisy = clean + 0.1 * torch.randn(clean.shape)
     before = snr(clean, noisy)
     for _ in range(60):
-        train_step(state, noisy, clean, torch.float32)
+        step(state, noisy, clean)
     state.network.train()
     with torch.no_grad():
         after = snr(clean, estimate(state.network, config.network, config.stft, noisy, torch.float32))
@@ -83,28 +78,6 @@ def test_a_run_writes_its_folder(tmp_path: Path, data) -> None:
     assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 6
 
 
-def test_an_interrupted_run_goes_on_to_the_bit(tmp_path: Path, data) -> None:
-    whole = tmp_path / "whole"
-    run(whole, data)
-    broken = tmp_path / "broken"
-
-    class KilledError(Exception):
-        pass
-
-    def kill(progress) -> None:
-        if progress.step == 4:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        run(broken, data, on_progress=kill)
-    run(broken, data, resume=True)
-    expected, resumed = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, broken))
-    for part in ("network", "averaged"):
-        for name, tensor in expected[part].items():
-            assert torch.equal(resumed[part][name], tensor), name
-    assert resumed["best_db"] == expected["best_db"]
-
-
 def test_a_run_is_not_overwritten(tmp_path: Path, data) -> None:
     run(tmp_path / "run", data)
     with pytest.raises(TrainingError, match="already holds a training run"):
@@ -118,7 +91,7 @@ def test_a_loss_that_is_not_finite_stops_and_changes_nothing() -> None:
     before = [parameter.clone() for parameter in state.network.parameters()]
     noisy = torch.full((2, 1, CONFIG.segment_samples), float("nan"))
     with pytest.raises(TrainingError, match="loss is nan"):
-        train_step(state, noisy, noisy, torch.float32)
+        step(state, noisy, noisy)
     assert state.step == 0
     assert all(torch.equal(a, b) for a, b in zip(before, state.network.parameters(), strict=True))
 
@@ -138,14 +111,28 @@ def test_average_follows_the_weights() -> None:
     state = new_state(replace(CONFIG, ema_decay=0.9), CPU)
     noisy = torch.randn(2, 1, CONFIG.segment_samples, generator=torch.Generator().manual_seed(0))
     expected = None
-    for step in range(3):
-        train_step(state, noisy, 0.5 * noisy, torch.float32)
+    for number in range(3):
+        step(state, noisy, 0.5 * noisy)
         current = state.network.get_parameter("encoder0.cconv.real_conv.weight").detach().clone()
         # The first update copies; later ones weigh by the smaller of the decay and the warm-up.
-        decay = min(0.9, (1 + step) / (10 + step))
+        decay = min(0.9, (1 + number) / (10 + number))
         expected = current if expected is None else decay * expected + (1 - decay) * current
     averaged = averaged_network(state).get_parameter("encoder0.cconv.real_conv.weight")
     torch.testing.assert_close(averaged.detach(), expected)
+
+
+def test_onecycle_is_that_of_torch() -> None:
+    config = replace(CONFIG, learning_rate=1.0, schedule="onecycle")
+    steps = 201
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, pct_start=0.155)
+    for number in range(steps):
+        # torch's cycle has its peak at step 0.155 * 201 - 1 and its end at step 200.
+        peak = 0.155 * steps - 1
+        share = 0.15 * number / peak if number <= peak else 0.15 + 0.85 * (number - peak) / (steps - 1 - peak)
+        assert schedule(config, number, share) == pytest.approx(theirs.get_last_lr()[0], abs=1e-7)
+        optimizer.step()
+        theirs.step()
 
 
 def test_learning_rate_warms_up_and_falls() -> None:
@@ -180,8 +167,104 @@ def test_precision() -> None:
         ({"batch_size": 1}, "one value to average"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"precision": "half"}, "auto, float32, bf16"),
+        ({"schedule": "linear"}, "cosine, onecycle"),
+        ({"targets": "both"}, "noisy, clean"),
+        ({"accumulation": 3}, "3 equal parts"),
+        ({"accumulation": 2}, "one value to average"),
+        ({"stft": StftConfig(n_fft=1024, hop_length=256)}, "n_fft = 2048 only"),
+        ({"warmup_steps": -1}, "warmup_steps"),
     ],
 )
 def test_impossible_configurations_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         replace(CONFIG, **wrong)
+
+
+def test_segments_have_the_nearest_number_of_frames_that_wastes_nothing() -> None:
+    stft = StftConfig()
+    assert frames_for_seconds(1.5, stft) == 131
+    assert frames_for_seconds(3.74, stft) == 323
+    with pytest.raises(ConfigurationError, match=r"1\.14 s"):
+        frames_for_seconds(0.5, stft)
+
+
+def test_changes_of_a_run_that_goes_on_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG.to_dict()))
+    assert changed_settings(replace(CONFIG, steps=99), path) == []
+    assert changed_settings(replace(CONFIG, seed=1, batch_size=4), path) == [
+        "batch_size: 2 -> 4",
+        "seed: 42 -> 1",
+    ]
+    assert changed_settings(CONFIG, tmp_path / "nothing.json") == []
+
+
+def test_initial_weights_of_another_network_are_refused() -> None:
+    other = DCUNet(DCUNetConfig.of_complexity(2))
+    with pytest.raises(TrainingError, match="encoder_channels"):
+        new_state(CONFIG, CPU, other)
+
+
+def test_parts_of_a_batch_give_the_gradient_of_their_mean() -> None:
+    source = Sine(CONFIG.segment_samples)
+    pairs = [source.pair(i) for i in range(2)]
+    parts = [tuple(torch.stack([wave, wave]) for wave in pair) for pair in pairs]
+    apart = new_state(replace(CONFIG, batch_size=4, accumulation=2), CPU)
+    loss_db, _ = train_step(apart, parts, torch.float32, CPU)
+    # Batch norms see each part on its own, and so does this sum of two passes.
+    whole = new_state(CONFIG, CPU)
+    whole.network.train()
+    losses = []
+    for noisy, target in parts:
+        cleaned = estimate(whole.network, CONFIG.network, CONFIG.stft, noisy, torch.float32)
+        losses.append(error_ratio_loss(target, cleaned))
+    (sum(losses) / 2).backward()
+    torch.nn.utils.clip_grad_norm_(whole.network.parameters(), CONFIG.clip_norm)
+    assert loss_db == pytest.approx(float(sum(losses).detach()) / 2, abs=1e-5)
+    for ours, theirs in zip(apart.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    state = new_state(CONFIG, CPU)
+    save_checkpoint(path, state)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot write the checkpoint.*--resume"):
+            save_checkpoint(path, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    load_checkpoint(path, new_state(CONFIG, CPU))
+
+
+def test_pictures_of_a_run(tmp_path: Path, data) -> None:
+    run(tmp_path / "run", data)
+    for name in ("curves.png", "improvements.png"):
+        picture = image.imread(tmp_path / "run" / name)
+        assert picture.shape[2] == 4
+        assert picture[..., :3].std() > 0.05, f"{name} is blank"
+
+
+def test_layers_go_through_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def compile_nothing(function):
+        def compiled(*arguments):
+            calls.append(function)
+            return function(*arguments)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    state = new_state(replace(CONFIG, compile=True), CPU)
+    noisy = torch.randn(2, 1, CONFIG.segment_samples)
+    step(state, noisy, noisy)
+    assert len(calls) == 1
+    assert state.network.state_dict().keys() == DCUNet(CONFIG.network).state_dict().keys()

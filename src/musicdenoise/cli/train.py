@@ -2,173 +2,219 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from musicdenoise.cli.common import choose_device, note, reports_errors
+from musicdenoise.cli import train_options as options
+from musicdenoise.cli.common import choose_device, note, reports_errors, warn
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from musicdenoise.data.mixer import PairMixer, ValidationItem
+    from musicdenoise.core.dcunet import DCUNet
     from musicdenoise.training.config import TrainConfig
+    from musicdenoise.training.loop import Progress, RunReport
+    from musicdenoise.training.sources import TrainingData
 
 __all__ = ["train"]
-
-_VALIDATION_SECONDS = 4
-_VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
 
 
 @reports_errors
 def train(
-    songs: Annotated[Path, typer.Option("--songs", help="Folder of songs to train on.", show_default=False)],
-    valid_songs: Annotated[
-        Path,
-        typer.Option("--valid-songs", help="Folder of other songs, to measure on.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Run folder.", show_default=False)],
-    noise: Annotated[
-        str, typer.Option("--noise", metavar="KIND", help="white, mixed, or a class by name or number.")
-    ] = "white",
-    noises: Annotated[
-        Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
-    ] = None,
-    valid_noises: Annotated[
-        Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings, to measure on.")
-    ] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Length of the run in minutes.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")] = None,
-    targets: Annotated[
-        str, typer.Option("--targets", help="noisy (Noise2Noise), or clean for a comparison.")
-    ] = "noisy",
-    complexity: Annotated[
-        int | None,
-        typer.Option("--complexity", metavar="C", help="Published channel table at C; default: tapered."),
-    ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Examples per step.")] = 6,
-    segment_frames: Annotated[int, typer.Option("--segment-frames", help="STFT frames per example.")] = 131,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Highest learning rate.")] = 2e-3,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and data.")] = 42,
-    init: Annotated[Path | None, typer.Option("--init", help="Weights file to start from.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")] = False,
-    licence: Annotated[
-        str, typer.Option("--licence", help="Licence of the weights, for their metadata.")
-    ] = "unknown",
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None,
-    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False,
+    context: typer.Context,
+    data: options.Data = None,
+    songs: options.Songs = None,
+    noises: options.Noises = None,
+    valid_songs: options.ValidSongs = None,
+    valid_noises: options.ValidNoises = None,
+    out: options.Out = None,
+    recipe: options.Recipe = None,
+    noise: options.Noise = None,
+    targets: options.Targets = None,
+    complexity: options.Complexity = None,
+    mask: options.Mask = None,
+    n_fft: options.NFft = None,
+    hop_length: options.HopLength = None,
+    sample_rate: options.SampleRate = None,
+    init: options.Init = None,
+    minutes: options.Minutes = None,
+    steps: options.Steps = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    accumulate: options.Accumulate = None,
+    segment_seconds: options.SegmentSeconds = None,
+    snr_range: options.SnrRange = None,
+    schedule: options.Schedule = None,
+    learning_rate: options.LearningRate = None,
+    warmup_steps: options.WarmupSteps = None,
+    weight_decay: options.WeightDecay = None,
+    clip_norm: options.ClipNorm = None,
+    ema_decay: options.EmaDecay = None,
+    precision: options.Precision = None,
+    compile: options.Compile = None,
+    seed: options.Seed = None,
+    validate_every: options.ValidateEvery = None,
+    validate_seconds: options.ValidateSeconds = None,
+    checkpoint_seconds: options.CheckpointSeconds = None,
+    workers: options.Workers = 0,
+    resume: options.Resume = False,
+    licence: options.Licence = "unknown",
+    cache: options.Cache = None,
+    device: options.Device = None,
+    cuda: options.Cuda = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Train a network by Noise2Noise: noise is mixed into songs on the fly.
+    """Train a network by Noise2Noise: from songs mixed with noise on the fly, or from a dataset.
 
-    The run folder gets the configuration, the history of validations, a checkpoint every few minutes
-    and the best weights so far (best.safetensors).
+    The run folder gets the configuration, the history of validations with pictures, a checkpoint every few
+    minutes and the best weights so far (best.safetensors). To use several GPUs or machines, start it by
+    torchrun --nproc-per-node N -m musicdenoise train ...
     """
-    if minutes is None and steps is None:
-        raise UsageError("a run needs an end: give --minutes, --steps, or both")
-    from musicdenoise.core.dcunet import DCUNetConfig
-    from musicdenoise.data.kinds import parse_kind
-    from musicdenoise.training.config import TrainConfig
-
-    network = DCUNetConfig.tapered() if complexity is None else DCUNetConfig.of_complexity(complexity)
-    config = TrainConfig(
-        noise_kind=parse_kind(noise),
-        network=network,
-        targets=targets,
-        minutes=minutes,
-        steps=steps,
-        batch_size=batch_size,
-        segment_frames=segment_frames,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    chosen = choose_device(device, cuda=cuda)
-    mixer, items, data = _load_data(config, songs, valid_songs, noises, valid_noises, cache, quiet=quiet)
-    _run(config, mixer, items, out, chosen, data, licence=licence, init=init, resume=resume, quiet=quiet)
+    if (data is None) == (songs is None):
+        raise UsageError("a run needs data: give either a dataset, or songs to mix with noise by --songs")
+    _Command(context.params).run()
 
 
-def _load_data(
-    config: TrainConfig,
-    songs: Path,
-    valid_songs: Path,
-    noises: Path | None,
-    valid_noises: Path | None,
-    cache: Path | None,
-    *,
-    quiet: bool,
-) -> tuple[PairMixer, list[ValidationItem], Mapping[str, Any]]:
-    from platformdirs import user_cache_path
+class _Command:
+    """One call of the command: from parameters to a run and its report."""
 
-    from musicdenoise.data.bank import AudioBank
-    from musicdenoise.data.catalogue import find_songs, noise_source
-    from musicdenoise.data.mixer import MixConfig, PairMixer, fixed_mixes
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.parameters = parameters
+        self.quiet: bool = parameters["quiet"]
 
-    rate, kind = config.stft.sample_rate, config.noise_kind
-    folder = cache or user_cache_path("musicdenoise") / "decoded"
-    note("Decoding songs and noises (once) ...", quiet=quiet)
-    music = AudioBank(find_songs(songs), folder, rate)
-    valid_music = AudioBank(find_songs(valid_songs), folder, rate)
-    mixer = PairMixer(
-        music,
-        noise_source(kind, noises, folder, rate),
-        MixConfig(
-            num_samples=config.segment_samples, snr_range_db=config.snr_range_db, targets=config.targets
-        ),
-        config.seed,
-    )
-    items = fixed_mixes(
-        valid_music,
-        noise_source(kind, valid_noises or noises, folder, rate),
-        num_samples=_VALIDATION_SECONDS * rate,
-        snrs_db=_VALIDATION_SNRS_DB,
-        seed=config.seed,
-    )
-    data = {
-        "songs": len(music),
-        "hours": round(float(music.lengths.sum()) / rate / 3600.0, 2),
-        "validation_songs": len(valid_music),
-        "validation_snrs_db": list(_VALIDATION_SNRS_DB),
-    }
-    return mixer, items, data
+    def run(self) -> None:
+        from musicdenoise.training.distributed import Topology
 
+        parameters = self.parameters
+        device = choose_device(parameters["device"], cuda=parameters["cuda"])
+        initial = self._initial()
+        config = self._config(initial)
+        is_first = Topology.from_environment().is_first
+        data = self._data(config)
+        config = self._with_epochs(config, data)
+        if parameters["noise"] is None:
+            config = replace(config, noise_kind=data.noise_kind)
+        out = parameters["out"] or Path("runs") / config.noise_kind
+        if parameters["resume"] and is_first:
+            self._warn_of_changes(config, out)
+        report = self._train(config, data, out, device, initial, is_first=is_first)
+        if is_first:
+            self._tell(report)
 
-def _run(
-    config: TrainConfig,
-    mixer: PairMixer,
-    items: list[ValidationItem],
-    out: Path,
-    device: str,
-    data: Mapping[str, Any],
-    *,
-    licence: str,
-    init: Path | None,
-    resume: bool,
-    quiet: bool,
-) -> None:
-    from musicdenoise.cli.progress import training_progress
-    from musicdenoise.core.device import resolve_device
-    from musicdenoise.training.loop import train as run_training
-    from musicdenoise.weights.checkpoint import load_weights
+    def _config(self, initial: DCUNet | None) -> TrainConfig:
+        from musicdenoise.data.kinds import parse_kind
+        from musicdenoise.training.recipe import build_config, load_recipe
 
-    initial = None if init is None else load_weights(init)[0]
-    with training_progress(quiet=quiet) as on_progress:
-        best = run_training(
-            config,
-            mixer,
-            items,
-            out,
-            device=resolve_device(device),
-            data=data,
-            licence=licence,
-            initial=initial,
-            resume=resume,
-            on_progress=on_progress,
+        parameters = self.parameters
+        recipe = {} if parameters["recipe"] is None else load_recipe(parameters["recipe"])
+        given = options.settings(parameters)
+        if parameters["noise"] is not None:
+            given["noise_kind"] = parse_kind(parameters["noise"])
+        lengths = [name for name in ("minutes", "steps", "epochs") if parameters[name] is not None]
+        if not lengths and not {"minutes", "steps"} & recipe.keys():
+            raise UsageError("a run needs an end: give --minutes, --steps or --epochs")
+        if "epochs" in lengths:
+            if "steps" in lengths:
+                raise UsageError("--epochs and --steps both count: give one of them")
+            given["steps"] = 1  # until the size of the data is known
+        return build_config(recipe, given, None if initial is None else initial.config)
+
+    def _initial(self) -> DCUNet | None:
+        from musicdenoise.weights.checkpoint import load_weights
+        from musicdenoise.weights.store import resolve_weights
+
+        init = self.parameters["init"]
+        return None if init is None else load_weights(resolve_weights(init).path)[0]
+
+    def _data(self, config: TrainConfig) -> TrainingData:
+        from platformdirs import user_cache_path
+
+        from musicdenoise.training.sources import mixed_on_the_fly, pairs_on_disk
+
+        parameters = self.parameters
+        cache = parameters["cache"] or user_cache_path("musicdenoise") / "decoded"
+        others = {name: parameters[name] for name in ("valid_songs", "valid_noises")}
+        if parameters["data"] is not None:
+            return pairs_on_disk(config, parameters["data"], cache=cache, **others)
+        note("Decoding songs and noises (once) ...", quiet=self.quiet)
+        return mixed_on_the_fly(
+            config, parameters["songs"], noises=parameters["noises"], cache=cache, **others
         )
-    note(f"Best weights: {best}", quiet=quiet)
+
+    def _with_epochs(self, config: TrainConfig, data: TrainingData) -> TrainConfig:
+        epochs = self.parameters["epochs"]
+        if epochs is None:
+            return config
+        if epochs <= 0:
+            raise UsageError(f"--epochs is {epochs:g}; it must be positive")
+        steps = data.source.epoch_size / config.batch_size
+        every = self.parameters["validate_every"] or max(1, round(steps))
+        return replace(config, steps=max(1, math.ceil(epochs * steps)), validate_every_steps=every)
+
+    def _warn_of_changes(self, config: TrainConfig, out: Path) -> None:
+        from musicdenoise.training.config import changed_settings
+        from musicdenoise.training.records import CONFIG
+
+        changes = changed_settings(config, out / CONFIG)
+        if changes:
+            warn(f"the run began with other settings, so that it goes on differently: {'; '.join(changes)}")
+
+    def _train(
+        self,
+        config: TrainConfig,
+        data: TrainingData,
+        out: Path,
+        device: str,
+        initial: DCUNet | None,
+        *,
+        is_first: bool,
+    ) -> RunReport:
+        from musicdenoise.cli.progress import training_progress
+        from musicdenoise.core.device import resolve_device
+        from musicdenoise.training.loop import train as run_training
+
+        as_json = self.parameters["as_json"] and is_first
+        with ExitStack() as stack:
+            show = stack.enter_context(training_progress(quiet=self.quiet or not is_first))
+
+            def on_progress(progress: Progress) -> None:
+                show(progress)
+                if as_json and progress.record is not None:
+                    print(json.dumps({"event": "validation", **progress.record}), flush=True)  # noqa: T201
+
+            return run_training(
+                config,
+                data.source,
+                data.validation,
+                out,
+                device=resolve_device(device),
+                data=data.description,
+                licence=self.parameters["licence"],
+                initial=initial,
+                resume=self.parameters["resume"],
+                workers=self.parameters["workers"],
+                on_progress=on_progress,
+            )
+
+    def _tell(self, report: RunReport) -> None:
+        if self.parameters["as_json"]:
+            document = {
+                "event": "done",
+                "best": str(report.best),
+                "snr_improvement_db": report.best_db,
+                "steps": report.steps,
+                "seconds": round(report.seconds, 1),
+            }
+            print(json.dumps(document), flush=True)  # noqa: T201
+        note(
+            f"Best weights: {report.best} (mean SNR improvement {report.best_db:+.2f} dB, {report.steps} "
+            "steps)",
+            quiet=self.quiet,
+        )

@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from musicdenoise.core.mixing import mix_at_snr, rms
@@ -82,6 +81,11 @@ class PairMixer:
         self._ends = np.cumsum(room)
         self._song_rms: dict[int, float] = {}
 
+    @property
+    def epoch_size(self) -> int:
+        """Examples whose length is that of all songs together."""
+        return max(1, int(self.songs.lengths.sum()) // self.config.num_samples)
+
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
         rng = np.random.default_rng((self.seed, index))
@@ -90,11 +94,6 @@ class PairMixer:
         target = clean if self.config.targets == "clean" else self._add_noise(clean, level, rng)
         response = chain_response(self.config.num_samples, self.songs.sample_rate, rng)
         return through_chain(noisy, response), through_chain(target, response)
-
-    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """Examples ``first`` to ``first + size - 1``, each ``(size, 1, num_samples)``."""
-        pairs = [self.pair(index) for index in range(first, first + size)]
-        return torch.stack([noisy for noisy, _ in pairs]), torch.stack([target for _, target in pairs])
 
     def _crop(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""

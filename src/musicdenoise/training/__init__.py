@@ -1,1 +1,1 @@
-"""Noise2Noise training: configuration, state, one step, the loop."""
+"""Noise2Noise training: configuration, data, state, one step, the loop, several processes."""

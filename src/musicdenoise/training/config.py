@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
-from musicdenoise.core.dcunet import FEWEST_FRAMES, DCUNetConfig, pad_frames_to_fit
+from musicdenoise.core.dcunet import FEWEST_FRAMES, NUM_FREQS, TIME_STRIDE, DCUNetConfig, pad_frames_to_fit
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["TrainConfig"]
+__all__ = ["PRECISIONS", "SCHEDULES", "TARGETS", "TrainConfig", "changed_settings", "frames_for_seconds"]
 
 PRECISIONS = ("auto", "float32", "bf16")
+SCHEDULES = ("cosine", "onecycle")
+TARGETS = ("noisy", "clean")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +36,16 @@ class TrainConfig:
     segment_frames
         STFT frames of an example; ``16 k + 3`` wastes nothing.
     batch_size
-        Examples per step.
+        Examples per step, over all processes and parts: the learning curve does not depend on either.
+    accumulation
+        Parts that a batch is computed in, one after the other, to save memory.
     minutes, steps
         Length of the run; the learning rate follows whichever is nearer to its end. At least one.
         Only a run bounded by steps alone is reproducible to the bit.
+    schedule
+        ``"cosine"`` or ``"onecycle"``; see `musicdenoise.training.schedule`.
     learning_rate, warmup_steps, weight_decay, clip_norm
-        AdamW with linear warm-up and cosine decay to 1 % of the rate; the gradient's norm is clipped.
+        Highest rate of AdamW, steps of warm-up (cosine only), decay, and limit of the gradient's norm.
     ema_decay
         The weights that are validated and kept are an exponential moving average over steps.
     validate_every_seconds, checkpoint_every_seconds
@@ -46,6 +56,8 @@ class TrainConfig:
     precision
         ``"bf16"`` computes the layers in bfloat16 under automatic mixed precision, ``"float32"`` does
         not; ``"auto"`` takes bf16 where the processor has instructions for it.
+    compile
+        Whether the layers go through ``torch.compile``.
     seed
         Seed of weights and data.
     """
@@ -57,8 +69,10 @@ class TrainConfig:
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     segment_frames: int = 131
     batch_size: int = 6
+    accumulation: int = 1
     minutes: float | None = None
     steps: int | None = None
+    schedule: str = "cosine"
     learning_rate: float = 2e-3
     warmup_steps: int = 50
     weight_decay: float = 1e-4
@@ -68,28 +82,66 @@ class TrainConfig:
     validate_every_steps: int = 500
     checkpoint_every_seconds: float = 240.0
     precision: str = "auto"
+    compile: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             raise ConfigurationError("a run needs an end: give minutes, steps, or both")
-        for name in ("minutes", "steps", "batch_size", "segment_frames", "learning_rate", "clip_norm"):
+        self._check_numbers()
+        for name, value, allowed in (
+            ("targets", self.targets, TARGETS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in allowed:
+                raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        if self.batch_size % self.accumulation:
+            raise ConfigurationError(
+                f"a batch of {self.batch_size} examples cannot be computed in {self.accumulation} equal "
+                "parts: "
+                "make batch_size a multiple of accumulation"
+            )
+        if self.part_size() == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
+            raise ConfigurationError(
+                f"parts of one example of {self.segment_frames} frames give the batch norms one value to "
+                f"average: raise batch_size to 2, or segment_frames to more than {FEWEST_FRAMES}"
+            )
+        if self.stft.num_freqs != NUM_FREQS:
+            raise ConfigurationError(
+                f"n_fft is {self.stft.n_fft}; the network's layers fit n_fft = {2 * (NUM_FREQS - 1)} only"
+            )
+
+    def _check_numbers(self) -> None:
+        positive = ("minutes", "steps", "batch_size", "accumulation", "segment_frames", "learning_rate")
+        for name in (*positive, "clip_norm", "validate_every_steps"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} is {value}; it must be positive")
+        for name in ("warmup_steps", "weight_decay", "validate_every_seconds", "checkpoint_every_seconds"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.segment_frames < 2:
             raise ConfigurationError(f"segment_frames is {self.segment_frames}; it must be at least 2")
-        if self.batch_size == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
-            raise ConfigurationError(
-                f"a batch of one example of {self.segment_frames} frames gives the batch norms one value to "
-                f"average: raise batch_size to 2, or segment_frames to more than {FEWEST_FRAMES}"
-            )
         if not 0.0 <= self.ema_decay < 1.0:
             raise ConfigurationError(f"ema_decay is {self.ema_decay}; it must be in [0, 1)")
-        if self.precision not in PRECISIONS:
+
+    def part_size(self, num_processes: int = 1) -> int:
+        """Examples that one process computes at once.
+
+        Raises
+        ------
+        ConfigurationError
+            If the batch cannot be divided evenly.
+        """
+        parts = self.accumulation * num_processes
+        if self.batch_size % parts:
             raise ConfigurationError(
-                f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
+                f"a batch of {self.batch_size} examples cannot be divided among {num_processes} processes "
+                "with "
+                f"{self.accumulation} part(s) each: make batch_size a multiple of {parts}"
             )
+        return self.batch_size // parts
 
     @property
     def segment_samples(self) -> int:
@@ -100,3 +152,44 @@ class TrainConfig:
     def segment_seconds(self) -> float:
         """Seconds of an example."""
         return self.segment_samples / self.stft.sample_rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration for JSON."""
+        return asdict(self)
+
+
+def frames_for_seconds(seconds: float, stft: StftConfig) -> int:
+    """Number of frames ``16 k + 3`` whose length is nearest to ``seconds``; such numbers waste nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        If that is shorter than the 99 frames which the network needs.
+    """
+    wanted = seconds * stft.sample_rate / stft.hop_length + 1
+    frames = round((wanted - 3) / TIME_STRIDE) * TIME_STRIDE + 3
+    if frames < FEWEST_FRAMES:
+        shortest = stft.num_samples(FEWEST_FRAMES) / stft.sample_rate
+        raise ConfigurationError(
+            f"segments of {seconds:g} s are too short: the network needs {shortest:.2f} s ({FEWEST_FRAMES} "
+            "frames) at least"
+        )
+    return frames
+
+
+def changed_settings(config: TrainConfig, path: Path) -> list[str]:
+    """How a configuration differs from the one stored at ``path``, as ``name: old -> new``.
+
+    The length of the run may change when it goes on, and so it is not compared.
+    """
+    try:
+        stored: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    current = json.loads(json.dumps(config.to_dict()))
+    skipped = ("minutes", "steps")
+    return [
+        f"{name}: {stored[name]} -> {value}"
+        for name, value in current.items()
+        if name in stored and name not in skipped and stored[name] != value
+    ]

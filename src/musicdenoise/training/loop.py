@@ -1,17 +1,17 @@
 """The training loop: steps, validations, checkpoints, history.
 
 A run folder holds ``config.json``, ``history.jsonl`` (one line per validation), ``checkpoint.pt`` (the
-whole state, replaced every few minutes) and ``best.safetensors`` (the averaged weights of the best
-validation by mean SNR improvement).
+whole state, replaced every few minutes), ``best.safetensors`` (the averaged weights of the best
+validation by mean SNR improvement), ``curves.png`` and ``improvements.png``, and TensorBoard events where
+tensorboard is installed.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,22 @@ from typing import Any
 import torch
 
 from musicdenoise.core.dcunet import DCUNet
-from musicdenoise.data.mixer import PairMixer, ValidationItem
+from musicdenoise.data.datasets import ExampleSource
+from musicdenoise.data.mixer import ValidationItem
 from musicdenoise.errors import TrainingError
 from musicdenoise.training.config import TrainConfig
+from musicdenoise.training.distributed import Topology, process_group
+from musicdenoise.training.feed import BatchPlan, feed
+from musicdenoise.training.plots import draw_curves, draw_histogram
+from musicdenoise.training.records import (
+    CONFIG,
+    CURVES,
+    HISTOGRAM,
+    EventLog,
+    write_bytes,
+    write_history,
+    write_text,
+)
 from musicdenoise.training.state import (
     TrainState,
     averaged_network,
@@ -32,11 +45,10 @@ from musicdenoise.training.state import (
 from musicdenoise.training.step import resolve_precision, snr_improvements, summarise, train_step
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
-__all__ = ["Progress", "train"]
+__all__ = ["BEST", "CHECKPOINT", "Progress", "RunReport", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
-HISTORY = "history.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +66,9 @@ class Progress:
     best_db
         Best mean SNR improvement so far in dB; minus infinity before the first validation.
     audio_rate
-        Seconds of audio trained on per second of time.
+        Seconds of audio trained on per second of time, over all processes.
+    record
+        The validation that followed this step, as it is in the history; None if there was none.
     """
 
     step: int
@@ -62,11 +76,34 @@ class Progress:
     loss_db: float
     best_db: float
     audio_rate: float
+    record: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """What became of a run.
+
+    Parameters
+    ----------
+    best
+        The best weights.
+    best_db
+        Their mean SNR improvement in validation in dB.
+    steps
+        Steps done in all.
+    seconds
+        Time spent on steps.
+    """
+
+    best: Path
+    best_db: float
+    steps: int
+    seconds: float
 
 
 def train(
     config: TrainConfig,
-    mixer: PairMixer,
+    source: ExampleSource,
     validation: Sequence[ValidationItem],
     run: Path,
     *,
@@ -75,15 +112,16 @@ def train(
     licence: str = "unknown",
     initial: DCUNet | None = None,
     resume: bool = False,
+    workers: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Path:
-    """Train a network and return the path of its best weights.
+) -> RunReport:
+    """Train a network, alone or as one of several processes that ``torchrun`` started.
 
     Parameters
     ----------
     config
         Configuration of the run.
-    mixer
+    source
         Training pairs.
     validation
         Mixes on which the SNR improvement is measured.
@@ -97,6 +135,8 @@ def train(
         Network to start from.
     resume
         Go on from the checkpoint in the run folder; it must be there.
+    workers
+        Processes that prepare examples ahead.
     on_progress
         Called after every step.
 
@@ -107,13 +147,29 @@ def train(
         written.
     """
     if not resume and (run / CHECKPOINT).exists():
-        raise TrainingError(f"{run} already holds a training run: go on with --resume, or choose another")
-    run.mkdir(parents=True, exist_ok=True)
-    state = new_state(config, device, initial)
-    if resume:
-        load_checkpoint(run / CHECKPOINT, state)
-    (run / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-    return _Run(config, state, mixer, validation, run, device, data, licence).go(on_progress)
+        raise TrainingError(
+            f"{run} already holds a training run: go on with --resume, or choose another --out"
+        )
+    topology = Topology.from_environment()
+    device = topology.choose_device(device)
+    with process_group(topology, device):
+        state = new_state(config, device, initial, topology)
+        if resume:
+            load_checkpoint(run / CHECKPOINT, state)
+        if topology.is_first:
+            _prepare_folder(run, config)
+            write_history(run, state.history)
+        return _Run(state, validation, run, device, data, licence).go(source, workers, on_progress)
+
+
+def _prepare_folder(run: Path, config: TrainConfig) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{run}: cannot be made: {error.strerror}; choose another --out") from error
+    for left_behind in run.glob(".*.tmp"):  # of a run that was killed while writing
+        left_behind.unlink(missing_ok=True)
+    write_text(run / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 class _Run:
@@ -121,76 +177,119 @@ class _Run:
 
     def __init__(
         self,
-        config: TrainConfig,
         state: TrainState,
-        mixer: PairMixer,
         validation: Sequence[ValidationItem],
         folder: Path,
         device: torch.device,
         data: Mapping[str, Any],
         licence: str,
     ) -> None:
-        self.config, self.state, self.mixer, self.validation = config, state, mixer, validation
+        self.config, self.state, self.validation = state.config, state, validation
         self.folder, self.device, self.data, self.licence = folder, device, data, licence
-        self.dtype = resolve_precision(config.precision, device)
-        self.loss_db = math.nan
+        self.dtype = resolve_precision(self.config.precision, device)
+        self.events = EventLog(folder, state.step) if state.topology.is_first else None
 
-    def go(self, on_progress: Callable[[Progress], None] | None) -> Path:
-        state = self.state
-        stored = validated = time.monotonic()
-        while state.progress < 1.0:
-            began = time.monotonic()
-            noisy, target = self.mixer.batch(state.step * self.config.batch_size, self.config.batch_size)
-            loss, _ = train_step(state, noisy.to(self.device), target.to(self.device), self.dtype)
-            ended = time.monotonic()
-            state.seconds += ended - began
-            self.loss_db = loss if math.isnan(self.loss_db) else 0.98 * self.loss_db + 0.02 * loss
-            if on_progress:
-                on_progress(self._progress(ended - began))
-            if self._validation_is_due(ended - validated):
-                self._validate()
-                validated = time.monotonic()
-            if ended - stored > self.config.checkpoint_every_seconds:
-                save_checkpoint(self.folder / CHECKPOINT, state)
-                stored = time.monotonic()
-        self._validate()
-        save_checkpoint(self.folder / CHECKPOINT, state)
-        return self.folder / BEST
-
-    def _validation_is_due(self, seconds_since: float) -> bool:
-        if self.state.progress >= 1.0:
-            return False  # the last one follows anyway
-        if self.config.minutes is None:
-            return self.state.step % self.config.validate_every_steps == 0
-        return seconds_since > self.config.validate_every_seconds
-
-    def _progress(self, step_seconds: float) -> Progress:
-        return Progress(
-            step=self.state.step,
-            share=self.state.progress,
-            loss_db=self.loss_db,
-            best_db=self.state.best_db,
-            audio_rate=self.config.batch_size * self.config.segment_seconds / step_seconds,
+    def go(
+        self, source: ExampleSource, workers: int, on_progress: Callable[[Progress], None] | None
+    ) -> RunReport:
+        state, config = self.state, self.config
+        plan = BatchPlan(
+            first_step=state.step,
+            batch_size=config.batch_size,
+            part_size=config.part_size(state.topology.num_processes),
+            rank=state.topology.rank,
+            num_processes=state.topology.num_processes,
+        )
+        batches = feed(source, plan, workers)
+        stored = time.monotonic()
+        try:
+            while state.progress < 1.0:
+                began = time.monotonic()
+                loss_db, norm = train_step(state, next(batches), self.dtype, self.device)
+                seconds = time.monotonic() - began
+                # The same in all processes, so that they agree on what is due and when the run ends.
+                loss_db, seconds = state.topology.average((loss_db, seconds), self.device)
+                state.note_step(loss_db, seconds)
+                record = self._validate() if self._validation_is_due() else None
+                self._tell(on_progress, loss_db, norm, seconds, record)
+                if time.monotonic() - stored > config.checkpoint_every_seconds:
+                    self._save()
+                    stored = time.monotonic()
+        finally:
+            batches.close()
+            if self.events:
+                self.events.close()
+        return RunReport(
+            best=self.folder / BEST, best_db=state.best_db, steps=state.step, seconds=state.seconds
         )
 
-    def _validate(self) -> None:
+    def _validation_is_due(self) -> bool:
+        state, config = self.state, self.config
+        if state.progress >= 1.0:
+            return True
+        if config.minutes is None:
+            return state.step % config.validate_every_steps == 0
+        return state.seconds - state.validated_seconds > config.validate_every_seconds
+
+    def _tell(
+        self,
+        on_progress: Callable[[Progress], None] | None,
+        loss_db: float,
+        norm: float,
+        seconds: float,
+        record: Mapping[str, float] | None,
+    ) -> None:
+        state = self.state
+        if self.events:
+            rate = state.optimizer.param_groups[0]["lr"]
+            self.events.add(
+                state.step,
+                {"loss_db": loss_db, "gradient_norm": norm, "learning_rate": rate, **(record or {})},
+            )
+        if on_progress:
+            on_progress(
+                Progress(
+                    step=state.step,
+                    share=state.progress,
+                    loss_db=state.loss_db,
+                    best_db=state.best_db,
+                    audio_rate=self.config.batch_size * self.config.segment_seconds / seconds,
+                    record=record,
+                )
+            )
+
+    def _validate(self) -> dict[str, float]:
+        """Measure, keep the weights if they are the best, and write all that follows from it."""
         state = self.state
         gains_db = snr_improvements(state, self.validation, self.dtype, self.device)
-        metrics = summarise(gains_db, self.validation)
-        mean_db = metrics["snr_improvement_db"]
-        line = {
+        metrics = {name: round(value, 3) for name, value in summarise(gains_db, self.validation).items()}
+        record = {
             "step": state.step,
-            "seconds": round(state.seconds, 1),
-            "loss_db": round(self.loss_db, 3),
-            **{name: round(value, 3) for name, value in metrics.items()},
+            "loss_db": round(state.loss_db, 3),
+            "learning_rate": state.optimizer.param_groups[0]["lr"],
+            **metrics,
         }
-        with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
-            history.write(json.dumps(line) + "\n")
-        if mean_db > state.best_db:
-            state.best_db = mean_db
-            module = averaged_network(state)
-            save_weights(self.folder / BEST, module.state_dict(), self._metadata(metrics))
-        save_checkpoint(self.folder / CHECKPOINT, state)
+        if self.config.minutes is not None:
+            # Only then: a run bounded by steps is reproducible to the bit, and so is its history.
+            record["seconds"] = round(state.seconds, 1)
+        state.history.append(record)
+        state.validated_seconds = state.seconds
+        is_best = metrics["snr_improvement_db"] > state.best_db
+        if is_best:
+            state.best_db = metrics["snr_improvement_db"]
+        if state.topology.is_first:
+            if is_best:
+                weights = averaged_network(state).state_dict()
+                save_weights(self.folder / BEST, weights, self._metadata(metrics))
+            self._save()
+            write_history(self.folder, state.history)
+            write_bytes(self.folder / CURVES, draw_curves(state.history))
+            write_bytes(self.folder / HISTOGRAM, draw_histogram(gains_db, state.step))
+        return record
+
+    def _save(self) -> None:
+        if self.state.topology.is_first:
+            save_checkpoint(self.folder / CHECKPOINT, self.state)
 
     def _metadata(self, metrics: Mapping[str, float]) -> CheckpointMetadata:
         config, state = self.config, self.state
@@ -203,9 +302,9 @@ class _Run:
                 "steps": state.step,
                 "audio_seconds": round(state.step * config.batch_size * config.segment_seconds),
                 "targets": config.targets,
-                "config": asdict(config),
+                "config": config.to_dict(),
             },
-            metrics={name: round(value, 3) for name, value in metrics.items()},
+            metrics=metrics,
             licence=self.licence,
             versions={name: version(name) for name in ("musicdenoise", "torch")},
         )

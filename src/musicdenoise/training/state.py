@@ -1,7 +1,8 @@
 """State of a training run: what a step changes, and how it is stored.
 
 A checkpoint holds the whole state, so that a run that was killed goes on as if nothing had happened.
-The position in the data is the number of steps done, since examples are numbered.
+The position in the data is the number of steps done, since examples are numbered; the learning rate is
+a function of the progress (`musicdenoise.training.schedule`).
 """
 
 from __future__ import annotations
@@ -20,19 +21,13 @@ from torch.optim.swa_utils import AveragedModel
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.errors import TrainingError
 from musicdenoise.training.config import TrainConfig
+from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
 
-__all__ = [
-    "TrainState",
-    "averaged_network",
-    "load_checkpoint",
-    "new_state",
-    "save_checkpoint",
-    "schedule",
-]
+__all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "save_checkpoint"]
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
-_LAST_RATE = 0.01  # learning rate at the end, as a share of the highest
+_LOSS_MEMORY = 0.98
 
 
 @dataclass
@@ -45,23 +40,38 @@ class TrainState:
         Configuration of the run.
     network, averaged
         The network being trained and its exponential moving average.
+    runner
+        What computes the steps: the network, or the network shared with other processes.
     optimizer
         AdamW over the network's parameters.
+    topology
+        Which of several processes this is.
     step
         Steps done.
     seconds
         Wall-clock seconds spent on steps.
+    loss_db
+        Loss in dB, averaged over the last steps.
     best_db
         Best mean SNR improvement in validation so far, in dB.
+    validated_seconds
+        `seconds` at the last validation.
+    history
+        One record per validation.
     """
 
     config: TrainConfig
     network: DCUNet
     averaged: AveragedModel
+    runner: nn.Module
     optimizer: torch.optim.Optimizer
+    topology: Topology = field(default_factory=Topology)
     step: int = 0
     seconds: float = 0.0
-    best_db: float = field(default=-math.inf)
+    loss_db: float = math.nan
+    best_db: float = -math.inf
+    validated_seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def progress(self) -> float:
@@ -73,37 +83,62 @@ class TrainState:
             done = max(done, self.seconds / (60.0 * self.config.minutes))
         return min(done, 1.0)
 
+    def note_step(self, loss_db: float, seconds: float) -> None:
+        """Count a step that had a loss in dB and took some seconds."""
+        self.step += 1
+        self.seconds += seconds
+        first = math.isnan(self.loss_db)
+        self.loss_db = loss_db if first else _LOSS_MEMORY * self.loss_db + (1.0 - _LOSS_MEMORY) * loss_db
 
-def new_state(config: TrainConfig, device: torch.device, initial: DCUNet | None = None) -> TrainState:
-    """State before the first step; ``initial`` gives the weights to start from."""
+
+def new_state(
+    config: TrainConfig,
+    device: torch.device,
+    initial: DCUNet | None = None,
+    topology: Topology | None = None,
+) -> TrainState:
+    """State before the first step; ``initial`` gives the weights to start from.
+
+    Raises
+    ------
+    TrainingError
+        If ``initial`` is another network than the configuration's.
+    """
+    topology = topology or Topology()
     torch.manual_seed(config.seed)
     network = DCUNet(config.network)
     if initial is not None:
-        network.load_state_dict(initial.state_dict())
+        _copy_weights(initial, network)
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = synchronise_norms(network, topology, device)
     network.train()
     averaged = AveragedModel(network, multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    return TrainState(config=config, network=network, averaged=averaged, optimizer=optimizer)
+    if config.compile:
+        # The layers alone: around them the spectrograms are complex, which the compiler leaves as they are.
+        network.mask = torch.compile(network.mask)  # type: ignore[method-assign]
+    return TrainState(
+        config=config,
+        network=network,
+        averaged=averaged,
+        runner=wrap(network, topology, device),
+        optimizer=optimizer,
+        topology=topology,
+    )
 
 
-def schedule(config: TrainConfig, step: int, progress: float) -> float:
-    """Learning rate at a step: linear warm-up, then a cosine from the highest rate to 1 % of it.
-
-    Parameters
-    ----------
-    config
-        Configuration of the run.
-    step
-        Steps done.
-    progress
-        Share of the run that is done, 0 to 1.
-    """
-    warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
-    cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
-    return config.learning_rate * warmup * (_LAST_RATE + (1.0 - _LAST_RATE) * cosine)
+def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
+    ours, theirs = network.config, initial.config
+    for name in ("encoder_channels", "decoder_channels"):
+        if getattr(ours, name) != getattr(theirs, name):
+            raise TrainingError(
+                f"the initial weights are of a network with {name} {getattr(theirs, name)}, but the run's "
+                "network "
+                f"has {getattr(ours, name)}: leave out --complexity and --recipe to take the weights' network"
+            )
+    network.load_state_dict(initial.state_dict())
 
 
 def save_checkpoint(path: Path, state: TrainState) -> None:
@@ -121,16 +156,22 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
         "optimizer": state.optimizer.state_dict(),
         "step": state.step,
         "seconds": state.seconds,
+        "loss_db": state.loss_db,
         "best_db": state.best_db,
+        "validated_seconds": state.validated_seconds,
+        "history": state.history,
         "network_config": asdict(state.config.network),
         "torch_random_state": torch.get_rng_state(),
+        "cuda_random_states": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     try:
         torch.save(document, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise TrainingError(
-            f"cannot write the checkpoint {path}: {error}; free some space and go on with --resume"
+            f"cannot write the checkpoint {path}: {reason}; free some space and go on with --resume, which "
+            "starts from the last checkpoint that was complete"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -145,19 +186,29 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         If the file is missing, damaged, or of another network.
     """
     if not path.is_file():
-        raise TrainingError(f"there is no checkpoint {path} to resume from")
+        raise TrainingError(f"there is no checkpoint {path} to resume from: start without --resume")
     try:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if document["network_config"] != asdict(state.config.network):
-            raise TrainingError(f"the checkpoint {path} is of a network with another configuration")
+            raise TrainingError(
+                f"the checkpoint {path} is of a network with another configuration: resume with the options "
+                "that the run began with (config.json beside it)"
+            )
         state.network.load_state_dict(document["network"])
         state.averaged.load_state_dict(document["averaged"])
         state.optimizer.load_state_dict(document["optimizer"])
         state.step, state.seconds = document["step"], document["seconds"]
-        state.best_db = document["best_db"]
+        state.loss_db, state.best_db = document["loss_db"], document["best_db"]
+        state.validated_seconds, state.history = document["validated_seconds"], document["history"]
         torch.set_rng_state(document["torch_random_state"])
-    except (OSError, RuntimeError, KeyError, EOFError) as error:
-        raise TrainingError(f"the checkpoint {path} cannot be read: {error}") from error
+        if torch.cuda.is_available() and len(document["cuda_random_states"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(document["cuda_random_states"])
+    except (OSError, RuntimeError, KeyError, EOFError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(
+            f"the checkpoint {path} cannot be read: {reason}; start a new run, with --init if "
+            "best.safetensors is good"
+        ) from error
 
 
 def averaged_network(state: TrainState) -> nn.Module:

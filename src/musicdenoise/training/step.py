@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from statistics import fmean
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from musicdenoise.core.dcunet import DCUNetConfig
 from musicdenoise.core.level import frame_gains, frame_powers
@@ -17,9 +19,12 @@ from musicdenoise.core.metrics import improvement, snr
 from musicdenoise.core.stft import StftConfig, istft, stft
 from musicdenoise.data.mixer import ValidationItem
 from musicdenoise.errors import TrainingError
-from musicdenoise.training.state import TrainState, averaged_network, schedule
+from musicdenoise.training.schedule import schedule
+from musicdenoise.training.state import TrainState, averaged_network
 
-__all__ = ["resolve_precision", "snr_improvements", "train_step"]
+__all__ = ["estimate", "resolve_precision", "snr_improvements", "summarise", "train_step"]
+
+Pair = tuple[Tensor, Tensor]
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -46,22 +51,27 @@ def estimate(
     return istft(cleaned, stft_config, num_samples=noisy.shape[-1])
 
 
-def train_step(state: TrainState, noisy: Tensor, target: Tensor, dtype: torch.dtype) -> tuple[float, float]:
+def train_step(
+    state: TrainState, parts: Sequence[Pair], dtype: torch.dtype, device: torch.device
+) -> tuple[float, float]:
     """Update the network by one batch.
 
     Parameters
     ----------
     state
-        State of the run; changed.
-    noisy, target
-        ``(batch, 1, samples)`` on the network's device.
+        State of the run; its networks and optimizer are changed, its counters are not.
+    parts
+        This process's share of the batch, in as many parts as are computed one after the other: pairs of
+        input and target ``(batch, 1, samples)``.
     dtype
         Type in which the layers are computed.
+    device
+        Where the network is.
 
     Returns
     -------
     tuple of float
-        Loss in dB and norm of the gradient before clipping.
+        Loss in dB over this process's share, and norm of the gradient before clipping.
 
     Raises
     ------
@@ -73,33 +83,47 @@ def train_step(state: TrainState, noisy: Tensor, target: Tensor, dtype: torch.dt
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.network.train()
-    loss = error_ratio_loss(target, estimate(state.network, config.network, config.stft, noisy, dtype))
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss_db = 0.0
+    for number, (noisy, target) in enumerate(parts, start=1):
+        with _exchange(state.runner, is_last=number == len(parts)):
+            cleaned = estimate(state.runner, config.network, config.stft, noisy.to(device), dtype)
+            loss = error_ratio_loss(target.to(device), cleaned) / len(parts)
+            loss.backward()  # type: ignore[no-untyped-call]
+        loss_db += float(loss.detach())
     norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm))
-    if not math.isfinite(float(loss.detach())) or not math.isfinite(norm):
+    if not math.isfinite(loss_db) or not math.isfinite(norm):
         raise TrainingError(
-            f"the loss is {float(loss.detach())} and the gradient's norm {norm} at step {state.step}: lower "
-            "the learning rate, or look for samples that are not finite; the last checkpoint is good"
+            f"the loss is {loss_db} dB and the gradient's norm {norm} at step {state.step}: look for "
+            "samples that "
+            "are not finite, or lower --learning-rate; the checkpoint and best weights on disk are good, "
+            "go on from them with --init"
         )
     state.optimizer.step()
     state.averaged.update_parameters(state.network)
-    state.step += 1
-    return float(loss.detach()), norm
+    return loss_db, norm
+
+
+def _exchange(runner: nn.Module, *, is_last: bool) -> AbstractContextManager[object]:
+    """Processes exchange gradients once per batch, with its last part."""
+    if isinstance(runner, DistributedDataParallel) and not is_last:
+        manager: AbstractContextManager[object] = runner.no_sync()
+        return manager
+    return contextlib.nullcontext()
 
 
 @torch.inference_mode()
 def snr_improvements(
     state: TrainState, items: Sequence[ValidationItem], dtype: torch.dtype, device: torch.device
 ) -> list[float]:
-    """SNR improvement in dB of the averaged network on each item."""
+    """SNR improvement in dB of the averaged network on each item, the items shared among the processes."""
     network = averaged_network(state).eval()
     gains_db = []
-    for item in items:
+    for item in items[state.topology.rank :: state.topology.num_processes]:
         noisy = item.noisy.to(device).unsqueeze(0)
         cleaned = estimate(network, state.config.network, state.config.stft, noisy, dtype)[0].cpu()
         gains_db.append(improvement(snr, item.clean, item.noisy, cleaned))
-    return gains_db
+    return state.topology.gather(gains_db)
 
 
 def summarise(gains_db: Sequence[float], items: Sequence[ValidationItem]) -> dict[str, float]:

@@ -1,0 +1,164 @@
+"""The options of ``musicdenoise train``, and the settings that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["settings"]
+
+Data = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[DATA]",
+        help="Dataset with manifest.jsonl, or folders train|test/input|target. "
+        "Or mix songs with noise on the fly: --songs.",
+        show_default=False,
+    ),
+]
+Songs = Annotated[
+    Path | None, typer.Option("--songs", help="Folder of songs to mix with noise, new every time.")
+]
+ValidSongs = Annotated[
+    Path | None,
+    typer.Option(
+        "--valid-songs", help="Folder of other songs, to measure on. Default: every 20th of --songs."
+    ),
+]
+Noises = Annotated[
+    Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
+]
+ValidNoises = Annotated[
+    Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings, to measure on.")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder. Default: runs/NOISE.")]
+Recipe = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME|PATH", help="Settings: white, mixed, reference, or a TOML file."),
+]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        "--noise", metavar="KIND", help="white, mixed, or a class by name or number. Default: white."
+    ),
+]
+Targets = Annotated[
+    str | None, typer.Option("--targets", help="noisy (Noise2Noise, default), or clean for a comparison.")
+]
+Complexity = Annotated[
+    int | None,
+    typer.Option("--complexity", metavar="C", help="Published channel table at C. Default: a tapered table."),
+]
+Mask = Annotated[str | None, typer.Option("--mask", help="polar (default) or component.")]
+NFft = Annotated[int | None, typer.Option("--n-fft", help="Length of the STFT; the network needs 2048.")]
+HopLength = Annotated[
+    int | None, typer.Option("--hop-length", help="Samples between STFT frames. Default: 512.")
+]
+SampleRate = Annotated[
+    int | None, typer.Option("--sample-rate", help="Network's rate in Hz. Default: 44100.")
+]
+Init = Annotated[
+    str | None, typer.Option("--init", metavar="NAME|PATH", help="Weights to start from (fine-tuning).")
+]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="Length of the run in minutes.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")]
+Epochs = Annotated[
+    float | None,
+    typer.Option("--epochs", help="Length of the run in passes over the data, measured after each."),
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Examples per step, over all processes. Default: 6.")
+]
+Accumulate = Annotated[
+    int | None, typer.Option("--accumulate", help="Parts that a batch is computed in. Default: 1.")
+]
+SegmentSeconds = Annotated[
+    float | None, typer.Option("--segment-seconds", help="Length of an example. Default: 1.5.")
+]
+SnrRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option("--snr-range", metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
+]
+Schedule = Annotated[
+    str | None, typer.Option("--schedule", help="cosine (with warm-up, default) or onecycle.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
+]
+WarmupSteps = Annotated[int | None, typer.Option("--warmup-steps", help="Default: 50.")]
+WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Default: 0.0001.")]
+ClipNorm = Annotated[
+    float | None, typer.Option("--clip-norm", help="Limit of the gradient's norm. Default: 5.")
+]
+EmaDecay = Annotated[
+    float | None, typer.Option("--ema-decay", help="Memory of the averaged weights. Default: 0.998.")
+]
+Precision = Annotated[
+    str | None, typer.Option("--precision", help="auto (default), float32 or bf16 (mixed precision).")
+]
+Compile = Annotated[
+    bool | None, typer.Option("--compile/--no-compile", help="Put the layers through torch.compile.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of weights and data. Default: 42.")]
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option("--validate-every", metavar="STEPS", help="For runs without --minutes. Default: 500."),
+]
+ValidateSeconds = Annotated[
+    float | None,
+    typer.Option("--validate-seconds", metavar="SECONDS", help="For runs with --minutes. Default: 600."),
+]
+CheckpointSeconds = Annotated[
+    float | None, typer.Option("--checkpoint-seconds", help="Time between checkpoints. Default: 240.")
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", min=0, help="Processes that prepare examples ahead; 0 prepares them between steps."
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")]
+Licence = Annotated[str, typer.Option("--licence", help="Licence of the weights, for their metadata.")]
+Cache = Annotated[
+    Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
+]
+Device = Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Cuda = Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
+
+_SAME_NAME = (
+    "targets",
+    "minutes",
+    "steps",
+    "batch_size",
+    "segment_seconds",
+    "schedule",
+    "learning_rate",
+    "warmup_steps",
+    "weight_decay",
+    "clip_norm",
+    "ema_decay",
+    "precision",
+    "compile",
+    "seed",
+)
+
+
+def settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a recipe (`musicdenoise.training.recipe`) from parameters; None if not given."""
+    return {
+        **{name: parameters[name] for name in _SAME_NAME},
+        "accumulation": parameters["accumulate"],
+        "snr_range_db": parameters["snr_range"],
+        "validate_every_steps": parameters["validate_every"],
+        "validate_every_seconds": parameters["validate_seconds"],
+        "checkpoint_every_seconds": parameters["checkpoint_seconds"],
+        "network": {"complexity": parameters["complexity"], "mask": parameters["mask"]},
+        "stft": {name: parameters[name] for name in ("n_fft", "hop_length", "sample_rate")},
+    }

@@ -1,0 +1,186 @@
+"""Several processes that train one network: who they are, and what they tell each other.
+
+Processes are started by ``torchrun``, which tells each its number by environment variables. They compute
+parts of the same batch; gradients are averaged by ``DistributedDataParallel`` and the statistics of the
+batch norms are taken over all processes, so that the learning curve is that of one process with the
+whole batch. Process 0 alone writes.
+
+Reference: https://docs.pytorch.org/docs/stable/elastic/run.html (environment variables).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.errors import TrainingError
+
+__all__ = ["SyncedBatchNorm2d", "Topology", "process_group", "synchronise_norms", "wrap"]
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """Which process this is, of how many.
+
+    Parameters
+    ----------
+    rank
+        Number of this process.
+    num_processes
+        Number of processes.
+    local_rank
+        Number among those on this machine, which is also that of its GPU.
+    """
+
+    rank: int = 0
+    num_processes: int = 1
+    local_rank: int = 0
+
+    @classmethod
+    def from_environment(cls) -> Topology:
+        """As ``torchrun`` says; one process where it did not start this one."""
+        if not os.environ.keys() >= set(_VARIABLES):
+            return cls()
+        rank, size, local = (int(os.environ[name]) for name in _VARIABLES[:3])
+        return cls(rank=rank, num_processes=size, local_rank=local)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this is the only process."""
+        return self.num_processes == 1
+
+    def choose_device(self, device: torch.device) -> torch.device:
+        """The device of this process: each has a GPU of its own where there are several processes."""
+        if self.is_alone or device != torch.device("cuda"):
+            return device
+        return torch.device("cuda", self.local_rank)
+
+    def average(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """Mean of each value over all processes, the same in each of them."""
+        if self.is_alone:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=device)
+        dist.all_reduce(total)
+        return [float(value) / self.num_processes for value in total]
+
+    def gather(self, values: Sequence[float]) -> list[float]:
+        """Values of all processes whose items were dealt out in turn (``items[rank::num_processes]``)."""
+        if self.is_alone:
+            return list(values)
+        hands: list[Any] = [None] * self.num_processes
+        dist.all_gather_object(hands, list(values))
+        total = sum(len(hand) for hand in hands)
+        return [hands[i % self.num_processes][i // self.num_processes] for i in range(total)]
+
+
+@contextlib.contextmanager
+def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
+    """Connect the processes, by nccl on GPUs and by gloo otherwise.
+
+    Raises
+    ------
+    TrainingError
+        If they cannot be connected.
+    """
+    if topology.is_alone:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(
+            f"the training processes cannot be connected: {reason}; start by torchrun"
+        ) from error
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def synchronise_norms(network: DCUNet, topology: Topology, device: torch.device) -> DCUNet:
+    """Give the network batch norms whose statistics are those of all processes; names stay as they are."""
+    if topology.is_alone:
+        return network
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return network
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                synced = SyncedBatchNorm2d(child.num_features)
+                synced.load_state_dict(child.state_dict())
+                setattr(module, name, synced)
+    return network
+
+
+def wrap(network: DCUNet, topology: Topology, device: torch.device) -> nn.Module:
+    """What computes the steps: the network itself, or the network with gradients averaged over processes."""
+    if topology.is_alone:
+        return network
+    # The norms keep their buffers equal, and every process begins with the same weights.
+    return DistributedDataParallel(
+        network, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+    )
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the examples of all processes, for processors (``nn.SyncBatchNorm`` is for GPUs).
+
+    Every process must hold the same number of values.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(batch, channels, freqs, frames)``."""
+        if not self.training:
+            return super().forward(x)
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        wide = x.float()
+        shape = (1, -1, 1, 1)
+        mean: Tensor = _Average.apply(wide.mean(dim=(0, 2, 3)))  # type: ignore[no-untyped-call]
+        centred = wide - mean.reshape(shape)
+        variance: Tensor = _Average.apply(centred.square().mean(dim=(0, 2, 3)))  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            count = x.numel() // x.shape[1] * dist.get_world_size()
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale.reshape(shape) + self.bias.reshape(shape)).to(x.dtype)
+
+
+class _Average(torch.autograd.Function):
+    """Mean over processes, for the gradient as for the value."""
+
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        return _average(x)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return _average(gradient)
+
+
+def _average(x: Tensor) -> Tensor:
+    total = x.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

@@ -1,0 +1,144 @@
+"""Recipes: settings of a training run in a small TOML file, by name or by path.
+
+A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
+``[network]`` (``channels = "tapered"`` or ``complexity = C``, and ``mask``, ``level_reach``) and ``[stft]``.
+What is not in it keeps its default.
+The recipes in the package are those of the published weights, and the reference's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.errors import ConfigurationError, UsageError
+from musicdenoise.training.config import TrainConfig, frames_for_seconds
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
+
+_FOLDER = files("musicdenoise") / "training" / "recipes"
+_TABLES = ("network", "stft")
+_SECONDS = "segment_seconds"
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in the package."""
+    return sorted(Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str) -> dict[str, Any]:
+    """Settings of a recipe.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a recipe in the package, or the path of a ``.toml`` file.
+
+    Raises
+    ------
+    UsageError
+        If there is no such recipe.
+    ConfigurationError
+        If the file is no TOML or holds an unknown setting.
+    """
+    if name_or_path in recipe_names():
+        text = (_FOLDER / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    else:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise UsageError(
+                f"there is no recipe {name_or_path!r}: choose {', '.join(recipe_names())}, or give a .toml "
+                "file"
+            )
+        text = path.read_text(encoding="utf-8")
+    try:
+        settings: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"the recipe {name_or_path} is no valid TOML: {error}") from error
+    known = {field.name for field in fields(TrainConfig)} | {_SECONDS}
+    for unknown in sorted(settings.keys() - known):
+        raise ConfigurationError(
+            f"the recipe {name_or_path} has the unknown setting {unknown!r}: known are "
+            f"{', '.join(sorted(known))}"
+        )
+    return settings
+
+
+def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
+    """Network of a table ``[network]``.
+
+    Parameters
+    ----------
+    settings
+        ``complexity`` or ``channels = "tapered"`` (the default), ``mask``, ``level_reach``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting is unknown or out of range.
+    """
+    changes = {name: settings[name] for name in ("mask", "level_reach") if settings.get(name) is not None}
+    unknown = settings.keys() - {"channels", "complexity", "mask", "level_reach"}
+    if unknown or settings.get("channels", "tapered") != "tapered":
+        raise ConfigurationError(
+            f'the network is described by {dict(settings)}: give complexity or channels = "tapered", and '
+            "perhaps mask and level_reach"
+        )
+    complexity = settings.get("complexity")
+    if complexity is None:
+        return DCUNetConfig.tapered(**changes)
+    if not isinstance(complexity, int) or complexity < 1:
+        raise ConfigurationError(f"complexity is {complexity!r}; it must be a whole number of at least 1")
+    return DCUNetConfig.of_complexity(complexity, **changes)
+
+
+def build_config(
+    recipe: Mapping[str, Any], overrides: Mapping[str, Any], initial: DCUNetConfig | None = None
+) -> TrainConfig:
+    """Configuration of a recipe, in which the overrides that are not None take precedence.
+
+    Parameters
+    ----------
+    recipe
+        From `load_recipe`; empty for the defaults.
+    overrides
+        Settings as in a recipe; the tables are merged entry by entry.
+    initial
+        Network of the weights to start from, which is taken where neither names a network.
+
+    Raises
+    ------
+    ConfigurationError
+        If values are out of range or do not fit together.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    tables = {name: {**recipe.get(name, {}), **_known(given.pop(name, {}))} for name in _TABLES}
+    if {"minutes", "steps"} & given.keys():
+        # A length from the command line replaces that of the recipe, of whichever kind.
+        recipe = {name: value for name, value in recipe.items() if name not in ("minutes", "steps")}
+    settings = {**{name: value for name, value in recipe.items() if name not in _TABLES}, **given}
+    if "snr_range_db" in settings:
+        settings["snr_range_db"] = tuple(settings["snr_range_db"])
+    network = initial if initial is not None and not tables["network"] else build_network(tables["network"])
+    try:
+        stft = StftConfig(**tables["stft"])
+        if _SECONDS in settings:
+            settings["segment_frames"] = frames_for_seconds(settings.pop(_SECONDS), stft)
+        return TrainConfig(network=network, stft=stft, **settings)
+    except TypeError as error:
+        raise ConfigurationError(f"the settings cannot be used: {error}") from error
+
+
+def _known(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value is not None}

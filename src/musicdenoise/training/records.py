@@ -1,0 +1,92 @@
+"""What a run leaves behind beside its weights: history, pictures, TensorBoard events.
+
+``history.jsonl`` is written anew, atomically, after every validation, from the history in the run's
+state; so it never disagrees with the checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musicdenoise.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+__all__ = ["CONFIG", "CURVES", "HISTOGRAM", "HISTORY", "EventLog", "write_history", "write_text"]
+
+CONFIG = "config.json"
+HISTORY = "history.jsonl"
+CURVES = "curves.png"
+HISTOGRAM = "improvements.png"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; an earlier one is left as it was.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; an earlier one is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {path}: {error.strerror}; free some space and go on with --resume"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write ``history.jsonl``: one line per validation."""
+    write_text(folder / HISTORY, "".join(json.dumps(dict(record)) + "\n" for record in history))
+
+
+class EventLog:
+    """TensorBoard events in the folder ``events`` of a run; nothing where tensorboard is not installed.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    first_step
+        Events from here on, of a run that was killed, are made void.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        self._writer: SummaryWriter | None = None
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder / "events"), purge_step=first_step)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Note numbers by name at a step."""
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._writer is not None:
+            self._writer.close()

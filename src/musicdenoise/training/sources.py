@@ -1,0 +1,198 @@
+"""What a run trains and measures on: songs mixed with noise on the fly, or pairs on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.catalogue import find_songs, noise_source
+from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
+from musicdenoise.data.folders import load_pairs
+from musicdenoise.data.manifest import PairRow, rows_to_text
+from musicdenoise.data.mixer import MixConfig, PairMixer, ValidationItem, fixed_mixes
+from musicdenoise.errors import DataError
+from musicdenoise.training.config import TrainConfig
+
+__all__ = ["VALIDATION_SNRS_DB", "TrainingData", "mixed_on_the_fly", "pairs_on_disk", "split_songs"]
+
+VALIDATION_SECONDS = 4
+VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
+MOST_VALIDATION_PAIRS = 100
+
+_HELD_OUT_SHARE = 20  # one song in twenty, at least one, where no songs to measure on are given
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Examples, mixes to measure on, and a description of both.
+
+    Parameters
+    ----------
+    source
+        Training examples.
+    validation
+        Mixes on which the SNR improvement is measured.
+    description
+        For the metadata of the weights.
+    noise_kind
+        Kind of noise in the data, as far as it is known.
+    """
+
+    source: ExampleSource
+    validation: Sequence[ValidationItem]
+    description: Mapping[str, Any]
+    noise_kind: str
+
+
+def split_songs(songs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Songs to train on, and every twentieth of them (at least one) to measure on.
+
+    Raises
+    ------
+    DataError
+        If there is one song only.
+    """
+    if len(songs) < 2:
+        raise DataError(
+            "a single song cannot be divided into songs to train on and songs to measure on: add songs, or "
+            "name some with --valid-songs"
+        )
+    held_out = set(songs[_HELD_OUT_SHARE - 1 :: _HELD_OUT_SHARE] or songs[-1:])
+    return [song for song in songs if song not in held_out], [song for song in songs if song in held_out]
+
+
+def mixed_on_the_fly(
+    config: TrainConfig,
+    songs: Path,
+    *,
+    valid_songs: Path | None = None,
+    noises: Path | None = None,
+    valid_noises: Path | None = None,
+    cache: Path,
+    on_progress: Callable[[int], None] | None = None,
+) -> TrainingData:
+    """New crop, noise and level for every example.
+
+    Parameters
+    ----------
+    config
+        Configuration of the run.
+    songs, valid_songs
+        Folders of songs to train on and to measure on; every twentieth song is held out by default.
+    noises, valid_noises
+        Folders of noise recordings, where the kind of noise needs them.
+    cache
+        Where decoded audio is kept.
+    on_progress
+        Called with the number of songs decoded so far.
+
+    Raises
+    ------
+    DataError, AudioError
+        If there are no songs or noises, or one cannot be read.
+    """
+    found = find_songs(songs)
+    train_songs, held_out = split_songs(found) if valid_songs is None else (found, find_songs(valid_songs))
+    rate, kind = config.stft.sample_rate, config.noise_kind
+    music = AudioBank(train_songs, cache, rate, on_progress)
+    mixer = PairMixer(
+        music,
+        noise_source(kind, noises, cache, rate),
+        MixConfig(
+            num_samples=config.segment_samples, snr_range_db=config.snr_range_db, targets=config.targets
+        ),
+        config.seed,
+    )
+    items, valid_count = _mixes(config, held_out, valid_noises or noises, cache)
+    description = {
+        "songs": len(music),
+        "hours": round(float(music.lengths.sum()) / rate / 3600.0, 2),
+        "validation_songs": valid_count,
+        "validation_snrs_db": list(VALIDATION_SNRS_DB),
+    }
+    return TrainingData(source=mixer, validation=items, description=description, noise_kind=kind)
+
+
+def _mixes(
+    config: TrainConfig, songs: Sequence[Path], noises: Path | None, cache: Path
+) -> tuple[list[ValidationItem], int]:
+    rate = config.stft.sample_rate
+    items = fixed_mixes(
+        AudioBank(songs, cache, rate),
+        noise_source(config.noise_kind, noises, cache, rate),
+        num_samples=VALIDATION_SECONDS * rate,
+        snrs_db=VALIDATION_SNRS_DB,
+        seed=config.seed,
+    )
+    return items, len(songs)
+
+
+def pairs_on_disk(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    valid_songs: Path | None = None,
+    valid_noises: Path | None = None,
+    cache: Path,
+) -> TrainingData:
+    """The training pairs of a dataset, measured on its test pairs.
+
+    Parameters
+    ----------
+    config
+        Configuration of the run.
+    folder
+        A dataset with a manifest, or folders ``train|test/input|target`` with partners of the same name.
+    valid_songs, valid_noises
+        Songs and noises to measure on in place of the test pairs.
+    cache
+        Where decoded audio of those is kept.
+
+    Raises
+    ------
+    DataError, AudioError
+        If there are no training pairs or nothing to measure on, or a file is missing or does not fit.
+    """
+    rows = load_pairs(folder)
+    rate = config.stft.sample_rate
+    train_rows = [row for row in rows if row.split == "train"]
+    source = PairFiles(
+        folder,
+        train_rows,
+        num_samples=config.segment_samples,
+        sample_rate=rate,
+        targets=config.targets,
+        seed=config.seed,
+    )
+    if valid_songs is None:
+        items = fixed_pairs(
+            folder,
+            [row for row in rows if row.split == "test"],
+            num_samples=VALIDATION_SECONDS * rate,
+            sample_rate=rate,
+            most=MOST_VALIDATION_PAIRS,
+        )
+    else:
+        items, _ = _mixes(config, find_songs(valid_songs), valid_noises, cache)
+    kinds = {row.kind or "unknown" for row in train_rows}
+    description = {
+        "pairs": len(train_rows),
+        "hours": round(sum(row.duration_seconds for row in train_rows) / 3600.0, 2),
+        "validation_mixes": len(items),
+        "manifest_sha256": manifest_digest(rows),
+    }
+    return TrainingData(
+        source=source,
+        validation=items,
+        description=description,
+        noise_kind=kinds.pop() if len(kinds) == 1 else "mixed",
+    )
+
+
+def manifest_digest(rows: Sequence[PairRow]) -> str:
+    """SHA-256 of the rows of a dataset, in hexadecimal."""
+    return hashlib.sha256(rows_to_text(rows).encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""Several processes that share each batch train like one process with the whole of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from training_data import CONFIG, CPU, run_command
+
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.data.synthetic import synthesise_tune
+from musicdenoise.errors import ConfigurationError
+from musicdenoise.training.distributed import SyncedBatchNorm2d, Topology, synchronise_norms
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, write_wav) -> list[str]:
+    for number in range(2):
+        write_wav(f"songs/{number}.wav", synthesise_tune(3.0, seed=number))
+    folders = ("--songs", tmp_path / "songs", "--cache", tmp_path / "bank")
+    sizes = ("--complexity", 1, "--batch-size", 4, "--segment-seconds", 1.2, "--precision", "float32")
+    pace = ("--steps", 6, "--validate-every", 2, "--warmup-steps", 1, "--learning-rate", 0.01)
+    return [str(argument) for argument in ("train", *folders, *sizes, *pace, "--device", "cpu")]
+
+
+def test_two_processes_learn_as_one(tmp_path: Path, arguments: list[str]) -> None:
+    alone = run_command(*arguments, "--out", tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr
+    shared = run_command(*arguments, "--out", tmp_path / "shared", "--json", launcher=TORCHRUN)
+    assert shared.returncode == 0, shared.stderr
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        for name in ("alone", "shared")
+    )
+    assert [record["step"] for record in two] == [2, 4, 6]
+    assert one[-1]["loss_db"] < one[0]["loss_db"] - 0.05, "nothing was learnt, so that nothing is compared"
+    for ours, theirs in zip(two, one, strict=True):
+        assert ours["loss_db"] == pytest.approx(theirs["loss_db"], rel=0.01)
+        # Less alike, for biases before a norm have no gradient but rounding, which AdamW scales to full
+        # steps; the norms undo them in training, but averaged weights meet averaged statistics.
+        assert ours["snr_improvement_db"] == pytest.approx(theirs["snr_improvement_db"], abs=0.3)
+    # Only the first process writes.
+    events = [json.loads(line)["event"] for line in shared.stdout.splitlines()]
+    assert events == ["validation"] * 3 + ["done"]
+
+
+def test_batches_are_divided_evenly_or_not_at_all() -> None:
+    config = replace(CONFIG, batch_size=12, accumulation=2)
+    assert config.part_size(num_processes=3) == 2
+    with pytest.raises(ConfigurationError, match=r"5 processes with 2.*multiple of 10"):
+        config.part_size(num_processes=5)
+
+
+def test_norms_keep_their_names_and_values() -> None:
+    network = DCUNet(DCUNetConfig.mini())
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    synchronise_norms(network, Topology(rank=0, num_processes=2), CPU)
+    assert sum(type(module) is SyncedBatchNorm2d for module in network.modules()) == 38
+    assert not any(type(module) is nn.BatchNorm2d for module in network.modules())
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before.pop(name))
+    assert not before
+
+
+def test_a_norm_among_one_process_is_the_usual_one(tmp_path: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    try:
+        torch.manual_seed(0)
+        ours, theirs = SyncedBatchNorm2d(3), nn.BatchNorm2d(3)
+        inputs = [(2.0 + 3.0 * torch.randn(4, 3, 5, 7)).requires_grad_() for _ in range(1)]
+        copies = [wave.detach().clone().requires_grad_() for wave in inputs]
+        weights = torch.randn(4, 3, 5, 7)
+        for norm, wave in ((ours, inputs[0]), (theirs, copies[0])):
+            (norm(wave) * weights).sum().backward()
+        torch.testing.assert_close(inputs[0].grad, copies[0].grad, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+        torch.testing.assert_close(ours.running_var, theirs.running_var)
+        torch.testing.assert_close(ours.eval()(inputs[0]), theirs.eval()(inputs[0]))
+    finally:
+        dist.destroy_process_group()
+
+
+def test_a_process_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    alone = Topology.from_environment()
+    assert alone.is_alone and alone.is_first
+    assert alone.choose_device(torch.device("cuda")) == torch.device("cuda")
+    for name, value in (("RANK", "5"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    place = Topology.from_environment()
+    assert (place.rank, place.num_processes, place.is_first) == (5, 8, False)
+    assert place.choose_device(torch.device("cuda")) == torch.device("cuda:1")
+    assert place.choose_device(CPU) == CPU
