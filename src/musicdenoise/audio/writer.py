@@ -93,13 +93,14 @@ class AudioWriter:
         subtype: str,
         overwrite: bool,
         tags: Mapping[str, str],
+        tags_from: Path | None,
     ) -> None:
         self.path = path
         self.num_samples = 0
         self.clipped_samples = 0
         self._sample_rate, self._channels = sample_rate, channels
         self._container, self._subtype, self._tags = container, subtype, dict(tags)
-        self._overwrite = overwrite
+        self._overwrite, self._tags_from = overwrite, tags_from
         self._stored_bits = _STORED_BITS.get(subtype, 0)
         self._temporary = path.parent / f".musicdenoise-{secrets.token_hex(8)}.part"
         self._sink: _Sink | None = None
@@ -186,11 +187,25 @@ class AudioWriter:
                 aiff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
             self._sink.close_file()
         self._check_sink()
+        self._finish_tags()
         self._check_target()
         try:
             self._temporary.replace(self.path)
         except OSError as error:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
+
+    def _finish_tags(self) -> None:
+        """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
+        is_mp3 = self._container == "MP3" and bool(self._tags)
+        if not is_mp3 and self._tags_from is None:
+            return
+        # Loaded here, since most files are written without tags.
+        from musicdenoise.audio.tags import copy_tags, write_id3_tags
+
+        if is_mp3:
+            write_id3_tags(self._temporary, self._tags)
+        if self._tags_from is not None:
+            copy_tags(self._tags_from, self._temporary)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""
@@ -217,7 +232,7 @@ class AudioWriter:
                 subtype=self._subtype,
                 sample_rate=self._sample_rate,
                 channels=self._channels,
-                tags=self._tags,
+                tags={} if self._container == "MP3" else self._tags,
             )
         except AudioWriteError as error:
             raise self._explain(error) from error
@@ -260,6 +275,7 @@ def open_writer(
     subtype: str,
     overwrite: bool = False,
     tags: Mapping[str, str] | None = None,
+    tags_from: Path | None = None,
 ) -> AudioWriter:
     """Open an audio file for writing in blocks.
 
@@ -277,6 +293,8 @@ def open_writer(
         Whether a file of that name may be replaced.
     tags
         By the names of `TAG_NAMES`; what the container cannot hold is left out.
+    tags_from
+        File whose tags and pictures are copied, too; see `musicdenoise.audio.tags`.
 
     Returns
     -------
@@ -299,6 +317,7 @@ def open_writer(
         subtype=subtype,
         overwrite=overwrite,
         tags=tags or {},
+        tags_from=tags_from,
     )
     writer._check_target()
     return writer

@@ -98,6 +98,8 @@ class Song:
         Samples to come, per channel; None where that is not known.
     container, subtype, suffix, tags
         Of its file; of a WAV file for standard input.
+    path
+        Its file, or None.
     blocks
         Its samples, float32 ``(channels, n)``, n up to two seconds.
     """
@@ -110,6 +112,7 @@ class Song:
     subtype: str
     suffix: str
     tags: Mapping[str, str]
+    path: Path | None
     blocks: Iterator[Samples]
 
 
@@ -136,6 +139,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
             subtype=pipe.subtype,
             suffix=".wav",
             tags={},
+            path=None,
             blocks=pipe.blocks(max(1, round(_BLOCK_SECONDS * pipe.sample_rate))),
         )
     reader = stack.enter_context(open_reader(source))
@@ -151,6 +155,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         subtype=info.subtype,
         suffix=source.suffix.lower(),
         tags=info.tags,
+        path=source,
         blocks=_read_blocks(reader, length),
     )
 
@@ -208,6 +213,7 @@ def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> Au
         subtype=subtype_for(container, song.subtype, suffix=target.suffix),
         overwrite=overwrite,
         tags=song.tags,
+        tags_from=song.path,
     )
     return stack.enter_context(writer)
 

@@ -1,0 +1,204 @@
+"""Tags and cover art: all of them between files of one kind, the common ones between kinds.
+
+Between two files with the same tag format everything is copied as it is: every ID3 frame (chapters and
+pictures among them), every Vorbis comment, every MP4 atom. From one format to another go the common text
+tags, which the writer stores itself, and the pictures, which are translated here.
+
+References: ID3v2.4 (APIC), FLAC (METADATA_BLOCK_PICTURE, RFC 9639 section 8.8; in Ogg as a base64
+comment), MP4 (covr).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mutagen
+from mutagen.aiff import AIFF
+from mutagen.flac import FLAC, Picture
+from mutagen.flac import error as FlacError
+from mutagen.id3 import (
+    APIC,
+    COMM,
+    ID3,
+    TALB,
+    TCON,
+    TCOP,
+    TDRC,
+    TIT2,
+    TPE1,
+    TRCK,
+    PictureType,
+)
+from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4, MP4Cover
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
+
+from musicdenoise.errors import AudioWriteError
+
+__all__ = ["copy_tags", "write_id3_tags"]
+
+_UTF_8 = 3
+_ID3_FRAMES = {
+    "title": TIT2,
+    "artist": TPE1,
+    "album": TALB,
+    "date": TDRC,
+    "comment": COMM,
+    "genre": TCON,
+    "tracknumber": TRCK,
+    "copyright": TCOP,
+}
+_OGG_PICTURE = "metadata_block_picture"
+# What describes the encoding, not the music, and would be wrong in the new file.
+_ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
+_MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
+
+
+def copy_tags(source: Path, target: Path) -> None:
+    """Copy tags and pictures of one audio file into another, which holds its audio already.
+
+    Files without tags, with damaged ones or of a kind that has none leave the target as it is.
+
+    Parameters
+    ----------
+    source
+        The file to copy from.
+    target
+        The file to copy into; changed in place.
+
+    Raises
+    ------
+    AudioWriteError
+        If the target cannot be written.
+    """
+    try:
+        old, new = mutagen.File(source), mutagen.File(target)
+    except mutagen.MutagenError:
+        return
+    if old is None or new is None or not (old.tags or _pictures(old)):
+        return
+    pictures = _pictures(old)
+    if _family(old) == _family(new):
+        _copy_all(old, new)
+    if not pictures and _family(old) != _family(new):
+        return
+    _set_pictures(new, pictures)
+    try:
+        new.save()
+    except (mutagen.MutagenError, OSError) as error:
+        raise AudioWriteError(f"{target}: its tags cannot be written: {error}") from error
+
+
+def write_id3_tags(path: Path, tags: Mapping[str, str]) -> None:
+    """Write text tags into an MP3 file, by the names of `musicdenoise.audio.TAG_NAMES`.
+
+    (libsndfile writes UTF-8 and calls it Latin-1.)
+
+    Raises
+    ------
+    AudioWriteError
+        If the file cannot be written.
+    """
+    frames = ID3()
+    for name, frame in _ID3_FRAMES.items():
+        if tags.get(name):
+            frames.add(frame(encoding=_UTF_8, text=[tags[name]]))
+    try:
+        frames.save(path)
+    except (mutagen.MutagenError, OSError) as error:
+        raise AudioWriteError(f"{path}: its tags cannot be written: {error}") from error
+
+
+def _family(file: Any) -> str:
+    """Tag format: files of one family share their tag names."""
+    if isinstance(file, MP3 | WAVE | AIFF):
+        return "ID3"
+    if isinstance(file, FLAC | OggVorbis | OggOpus):
+        return "Vorbis"
+    return type(file).__name__
+
+
+def _copy_all(old: Any, new: Any) -> None:
+    if not old.tags:
+        return
+    if new.tags is None:
+        new.add_tags()
+    if isinstance(new.tags, ID3):
+        for frame in old.tags.values():
+            if frame.FrameID not in _ENCODER_KEYS:
+                new.tags.add(frame)
+        return
+    for key, value in dict(old.tags).items():
+        if key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE:
+            new.tags[key] = value
+
+
+def _pictures(file: Any) -> list[Picture]:
+    """Pictures of a file, whatever its tag format."""
+    if isinstance(file, FLAC):
+        return list(file.pictures)
+    if not file.tags:
+        return []
+    if isinstance(file.tags, ID3):
+        return [
+            _picture(frame.data, frame.mime, frame.desc, frame.type) for frame in file.tags.getall("APIC")
+        ]
+    if isinstance(file, MP4):
+        return [
+            _picture(bytes(cover), _MIME_OF_COVER.get(cover.imageformat, "image/jpeg"))
+            for cover in file.tags.get("covr", [])
+        ]
+    return [
+        picture for text in file.tags.get(_OGG_PICTURE, []) if (picture := _decode_picture(text)) is not None
+    ]
+
+
+def _set_pictures(file: Any, pictures: list[Picture]) -> None:
+    if not pictures:
+        return
+    if file.tags is None:
+        file.add_tags()
+    if isinstance(file, FLAC):
+        file.clear_pictures()
+        for picture in pictures:
+            file.add_picture(picture)
+    elif isinstance(file.tags, ID3):
+        file.tags.delall("APIC")
+        for picture in pictures:
+            file.tags.add(
+                APIC(
+                    encoding=_UTF_8,
+                    mime=picture.mime,
+                    type=picture.type,
+                    desc=picture.desc,
+                    data=picture.data,
+                )
+            )
+    elif isinstance(file, MP4):
+        file.tags["covr"] = [
+            MP4Cover(
+                picture.data,
+                MP4Cover.FORMAT_PNG if picture.mime == "image/png" else MP4Cover.FORMAT_JPEG,
+            )
+            for picture in pictures
+        ]
+    elif isinstance(file, OggVorbis | OggOpus):
+        file.tags[_OGG_PICTURE] = [base64.b64encode(picture.write()).decode() for picture in pictures]
+
+
+def _picture(data: bytes, mime: str, description: str = "", kind: int = PictureType.COVER_FRONT) -> Picture:
+    picture = Picture()
+    picture.data, picture.mime, picture.desc, picture.type = data, mime, description, kind
+    return picture
+
+
+def _decode_picture(text: str) -> Picture | None:
+    try:
+        return Picture(base64.b64decode(text))
+    except (ValueError, FlacError):
+        return None  # damaged: there is nothing to copy
