@@ -143,11 +143,10 @@ def _load(
     from musicdenoise.cli.progress import byte_progress
     from musicdenoise.data.kinds import parse_kind
     from musicdenoise.denoising.denoiser import Denoiser
-    from musicdenoise.weights.index import default_weights
 
-    if weights is None:
-        weights = default_weights() if noise is None else parse_kind(noise)
-    with byte_progress(f"fetching {weights}", quiet=quiet) as on_fetch:
+    if noise is not None:
+        weights = parse_kind(noise)
+    with byte_progress("fetching the network", quiet=quiet) as on_fetch:
         return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
 
 

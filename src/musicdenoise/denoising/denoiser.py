@@ -19,6 +19,7 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
 from musicdenoise.weights.checkpoint import load_weights
+from musicdenoise.weights.index import default_weights
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
 __all__ = ["DenoiseConfig", "Denoiser"]
@@ -86,7 +87,8 @@ class Denoiser:
     Parameters
     ----------
     weights
-        A noise kind or the name of a pretrained network (``"white"``), or the path of a weights file.
+        The name of a pretrained network (``"white"``), or the path of a weights file. Default: the first
+        network of the index, which is the best there is for noise of unknown kind.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
     config
@@ -110,14 +112,14 @@ class Denoiser:
 
     def __init__(
         self,
-        weights: str | Path = "white",
+        weights: str | Path | None = None,
         *,
         device: str = "auto",
         config: DenoiseConfig | None = None,
         store: WeightsStore | None = None,
         on_fetch: Callable[[int, int | None], None] | None = None,
     ) -> None:
-        resolved = resolve_weights(weights, store, on_fetch)
+        resolved = resolve_weights(weights or default_weights(), store, on_fetch)
         network, metadata = load_weights(resolved.path)
         self.weights_name = resolved.name
         self.metadata = metadata
