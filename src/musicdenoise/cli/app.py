@@ -10,6 +10,7 @@ import typer
 from musicdenoise.cli.correlate import correlate
 from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
+from musicdenoise.cli.evaluate import evaluate
 from musicdenoise.cli.train import train
 from musicdenoise.cli.weights import app as weights
 
@@ -44,6 +45,7 @@ def _main(
 
 app.command("denoise")(denoise)
 app.command("train")(train)
+app.command("eval")(evaluate)
 app.add_typer(weights, name="weights")
 app.add_typer(dataset, name="dataset")
 app.command("correlate")(correlate)

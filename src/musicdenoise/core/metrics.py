@@ -6,7 +6,8 @@ the measure of the estimate minus that of the noisy input.
 
 References: the SNR and SSNR definitions are those of NoiseRemover (SSNR after Hansen & Pellom, "An
 effective quality evaluation protocol for speech enhancement algorithms", ICSLP 1998); SI-SDR is from
-Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019.
+Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019; the log-spectral distance from Gray & Markel,
+"Distance measures for speech processing", 1976.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import DataError
 
-__all__ = ["improvement", "si_sdr", "snr", "ssnr"]
+__all__ = ["improvement", "log_spectral_distance", "si_sdr", "snr", "ssnr"]
 
 SSNR_FRAME_SAMPLES = 1440
 SSNR_HOP_SAMPLES = 720
 SSNR_RANGE_DB = (-10.0, 35.0)
+
+LSD_FLOOR = 1e-8
 
 # Relative error power below which two signals count as equal: -300 dB, beyond float64 rounding.
 _FLOOR = 1e-30
@@ -86,6 +90,35 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> float:
     error = (estimate - target).square().sum()
     tiny = _FLOOR * float(reference.square().sum())
     return float(10.0 * torch.log10(power.clamp_min(tiny) / error.clamp_min(tiny)))
+
+
+def log_spectral_distance(reference: Tensor, estimate: Tensor, config: StftConfig | None = None) -> float:
+    """Log-spectral distance in dB; 0 for equal spectra, lower is better.
+
+    The root mean square over frequencies of the difference between the spectra in dB, averaged over frames
+    and channels. Powers count from 80 dB below the reference's largest one, so that what cannot be heard
+    beside it does not decide the figure.
+
+    Parameters
+    ----------
+    reference, estimate
+        ``(..., samples)``.
+    config
+        STFT; 2048 samples with a hop of 512 by default.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ or the reference is silent.
+    ConfigurationError
+        If there are too few samples for one frame.
+    """
+    reference, estimate = _validate(reference, estimate)
+    config = config or StftConfig()
+    powers = [stft(wave.float(), config).abs().double().square() for wave in (reference, estimate)]
+    floor = LSD_FLOOR * float(powers[0].max())
+    levels = [10.0 * torch.log10(power.clamp_min(floor)) for power in powers]
+    return float((levels[0] - levels[1]).square().mean(dim=-2).sqrt().mean())
 
 
 def improvement(

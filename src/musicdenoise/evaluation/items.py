@@ -1,0 +1,164 @@
+"""What is measured: noisy recordings with the clean music, from a dataset or from two folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from musicdenoise.audio import read_audio
+from musicdenoise.data.files import file_sha256
+from musicdenoise.data.folders import load_pairs, match_by_name
+from musicdenoise.data.manifest import PairRow
+from musicdenoise.errors import DataError
+
+__all__ = ["EvalItem", "LoadedItem", "data_digest", "find_items", "items_of_folders", "load_item", "spread"]
+
+UNKNOWN_KIND = "unknown"
+_LISTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalItem:
+    """One noisy recording and its clean music.
+
+    Parameters
+    ----------
+    id
+        Unique name.
+    noisy, clean
+        The files.
+    clean_scale
+        Factor on the clean file that gives the clean music in the noisy one.
+    noise_kind
+        Class of the noise, ``white``, or ``unknown``.
+    """
+
+    id: str
+    noisy: Path
+    clean: Path
+    clean_scale: float = 1.0
+    noise_kind: str = UNKNOWN_KIND
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedItem:
+    """Samples of an item, each float32 ``(channels, samples)``, and their rate in Hz."""
+
+    item: EvalItem
+    clean: Tensor
+    noisy: Tensor
+    sample_rate: int
+
+
+def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
+    """Items of a dataset with a manifest, or of the folders ``train|test/input|target``.
+
+    Parameters
+    ----------
+    folder
+        The dataset.
+    split
+        ``test`` or ``train``; pairs without clean music are left out.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    AudioError
+        If a file cannot be read.
+    """
+    rows = [row for row in load_pairs(folder) if row.split == split]
+    items = [
+        EvalItem(
+            id=row.id,
+            noisy=folder / row.input,
+            clean=folder / row.clean,
+            clean_scale=row.clean_scale,
+            noise_kind=_kind(row),
+        )
+        for row in rows
+        if row.clean is not None
+    ]
+    if not items:
+        raise DataError(
+            f"{folder}: holds no {split} pairs with clean music; build some with `dataset build --split "
+            f"{split}`, "
+            "or give two folders, NOISY_DIR and CLEAN_DIR"
+        )
+    return items
+
+
+def _kind(row: PairRow) -> str:
+    if row.input_noise == "white":
+        return "white"
+    return row.input_class or row.kind or UNKNOWN_KIND
+
+
+def items_of_folders(noisy: Path, clean: Path) -> list[EvalItem]:
+    """Items of two folders, paired by the names of the files.
+
+    Raises
+    ------
+    DataError
+        If a file has no partner, or there are no files.
+    """
+    matches = match_by_name(noisy, clean)
+    if matches.unpaired:
+        listed = ", ".join(str(path) for path in matches.unpaired[:_LISTED])
+        raise DataError(
+            f"{len(matches.unpaired)} file(s) of {noisy} and {clean} have no partner of the same name: "
+            f"{listed}; "
+            "add the missing files or move these away"
+        )
+    if not matches.pairs:
+        raise DataError(f"{noisy} and {clean}: hold no audio files of the same name; give two other folders")
+    return [EvalItem(id=key, noisy=a, clean=b) for key, (a, b) in sorted(matches.pairs.items())]
+
+
+def load_item(item: EvalItem) -> LoadedItem:
+    """Read an item.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read.
+    DataError
+        If the files differ in rate, channels or length, or the clean music is silent.
+    """
+    noisy, clean = read_audio(item.noisy), read_audio(item.clean)
+    if noisy.sample_rate != clean.sample_rate or noisy.samples.shape != clean.samples.shape:
+        raise DataError(
+            f"{item.noisy} has {noisy.samples.shape[1]} samples in {noisy.samples.shape[0]} channel(s) at "
+            f"{noisy.sample_rate} Hz, but {item.clean} has {clean.samples.shape[1]} in "
+            f"{clean.samples.shape[0]} "
+            f"at {clean.sample_rate} Hz; the files of a pair must agree"
+        )
+    if not clean.samples.any():
+        raise DataError(f"{item.clean}: is silent, so that nothing can be measured against it; leave it out")
+    return LoadedItem(
+        item=item,
+        clean=torch.from_numpy(clean.samples) * item.clean_scale,
+        noisy=torch.from_numpy(noisy.samples),
+        sample_rate=noisy.sample_rate,
+    )
+
+
+def spread(items: Sequence[EvalItem], most: int | None) -> list[EvalItem]:
+    """At most so many of the items, spread evenly over them."""
+    if most is None or most >= len(items):
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
+
+
+def data_digest(items: Sequence[EvalItem]) -> str:
+    """SHA-256 over the ids, scales and contents of all items, in hexadecimal."""
+    digest = hashlib.sha256()
+    for item in items:
+        for part in (item.id, repr(item.clean_scale), file_sha256(item.noisy), file_sha256(item.clean)):
+            digest.update(part.encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""The measures of an evaluation: names, units, which way is better, and how they are computed.
+
+An improvement is by how much the estimate is better than the noisy input: positive is better for every
+measure, also where the measure itself is a distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from musicdenoise.core.metrics import log_spectral_distance, si_sdr, snr, ssnr
+from musicdenoise.core.resample import resample
+from musicdenoise.errors import MusicDenoiseError, UsageError
+from musicdenoise.evaluation.speech import SPEECH_RATES, Waves, middle
+
+__all__ = ["MEASURES", "Measure", "choose_measures", "improvements", "measure_waves", "speech_waves"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One measure.
+
+    Parameters
+    ----------
+    name
+        As it is chosen by ``--metrics``.
+    key
+        Name of the value in reports, with its unit.
+    label
+        For people.
+    is_distance
+        Whether lower is better.
+    compute
+        Function of reference and estimate ``(channels, samples)``; None for speech measures.
+    """
+
+    name: str
+    key: str
+    label: str
+    is_distance: bool = False
+    compute: Callable[[Tensor, Tensor], float] | None = None
+
+    @property
+    def gain_key(self) -> str:
+        """Name of the improvement in reports."""
+        return f"{self.name}_improvement" + ("_db" if self.key.endswith("_db") else "")
+
+
+MEASURES = (
+    Measure(name="snr", key="snr_db", label="SNR [dB]", compute=snr),
+    Measure(name="ssnr", key="ssnr_db", label="SSNR [dB]", compute=ssnr),
+    Measure(name="si_sdr", key="si_sdr_db", label="SI-SDR [dB]", compute=si_sdr),
+    Measure(name="lsd", key="lsd_db", label="LSD [dB]", is_distance=True, compute=log_spectral_distance),
+    Measure(name="pesq_wb", key="pesq_wb", label="PESQ-WB"),
+    Measure(name="pesq_nb", key="pesq_nb", label="PESQ-NB"),
+    Measure(name="stoi", key="stoi", label="STOI"),
+)
+
+
+def choose_measures(names: str | None) -> tuple[Measure, ...]:
+    """Measures by a list of names with commas between them; all for None. The SNR is always among them.
+
+    Raises
+    ------
+    UsageError
+        If there is no measure of a name.
+    """
+    if names is None:
+        return MEASURES
+    wanted = {name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip()} | {"snr"}
+    known = {measure.name for measure in MEASURES}
+    for name in sorted(wanted - known):
+        raise UsageError(f"there is no metric {name!r}: choose from {', '.join(m.name for m in MEASURES)}")
+    return tuple(measure for measure in MEASURES if measure.name in wanted)
+
+
+def measure_waves(measures: Sequence[Measure], clean: Tensor, estimate: Tensor) -> dict[str, float | None]:
+    """Values by key of the measures that are computed here, for ``(channels, samples)``.
+
+    A value is None where the measure is not defined, as for signals shorter than one frame.
+    """
+    values: dict[str, float | None] = {}
+    for measure in measures:
+        if measure.compute is not None:
+            try:
+                values[measure.key] = measure.compute(clean, estimate)
+            except MusicDenoiseError:
+                values[measure.key] = None
+    return values
+
+
+def speech_waves(
+    measures: Sequence[Measure], clean: Tensor, estimate: Tensor, sample_rate: int
+) -> dict[str, Waves]:
+    """Mono mixes at the rate of each speech measure, for `musicdenoise.evaluation.speech.measure_speech`."""
+    waves = {}
+    mono = [wave.mean(0, keepdim=True) for wave in (clean, estimate)]
+    for measure in measures:
+        if measure.compute is None:
+            rate = SPEECH_RATES[measure.name] or sample_rate
+            pair = middle([resample(wave, sample_rate, rate)[0].numpy() for wave in mono], rate)
+            waves[measure.name] = (pair[0], pair[1], rate)
+    return waves
+
+
+def improvements(
+    measures: Sequence[Measure], noisy: Mapping[str, float | None], estimate: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """By how much each value of the estimate is better than that of the noisy input, by key."""
+    gains: dict[str, float | None] = {}
+    for measure in measures:
+        before, after = noisy[measure.key], estimate[measure.key]
+        if before is None or after is None:
+            gains[measure.gain_key] = None
+        else:
+            gains[measure.gain_key] = before - after if measure.is_distance else after - before
+    return gains

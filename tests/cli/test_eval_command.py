@@ -1,0 +1,116 @@
+"""``musicdenoise eval`` from the command line alone."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from musicdenoise.cli.app import app
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.data.manifest import PairRow, write_manifest
+
+
+@pytest.fixture
+def folders(tmp_path: Path, write_wav, tune, noisy_tune) -> list[Path]:
+    for number in range(2):
+        part = slice(number * 60_000, number * 60_000 + 40_000)
+        write_wav(f"noisy/song{number}.wav", noisy_tune[:, part], subtype="FLOAT")
+        write_wav(f"clean/song{number}.wav", tune[:, part], subtype="FLOAT")
+    return [tmp_path / "noisy", tmp_path / "clean"]
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["eval", *map(str, arguments), "--device", "cpu", "--workers", "0"])
+
+
+def test_an_evaluation_and_its_folder(tmp_path: Path, folders: list[Path], mini_weights: Path) -> None:
+    torch.save(DCUNet(DCUNetConfig.mini()).state_dict(), tmp_path / "dc20.pth")
+    out = tmp_path / "out"
+    arguments = [*folders, "--weights", mini_weights, "--weights", f"reference:{tmp_path / 'dc20.pth'}"]
+    arguments += ["--baselines", "identity,oracle", "--metrics", "snr,lsd", "--out", out]
+    arguments += ["--samples", 1, "--sample-seconds", 0.5]
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "oracle" in result.stdout
+    document = json.loads((out / "metrics.json").read_text())
+    names = [system["name"] for system in document["systems"]]
+    assert (names[0], names[2], names[3]) == ("identity", "reference:dc20", "oracle")
+    assert names[1].endswith("/mini")
+    assert len(document["systems"][1]["sha256"]) == len(document["data"]["sha256"]) == 64
+    assert document["command"][0] == "musicdenoise"
+    assert document["versions"].keys() >= {"musicdenoise", "torch"}
+    assert len(document["rows"]) == 8
+    gains = [row["values"]["snr_improvement_db"] for row in document["rows"] if row["system"] == "oracle"]
+    stats = document["aggregates"]["all"]["oracle"]["snr_improvement_db"]
+    assert stats["mean"] == pytest.approx(sum(gains) / 2)
+    assert stats["low"] <= stats["mean"] <= stats["high"]
+    assert document["aggregates"]["by_noise_kind"]["oracle"]["unknown"]["snr_db"]["count"] == 2
+    with (out / "metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["system"] for row in table[:4]] == names
+    assert float(table[3]["snr_improvement_db"]) == pytest.approx(gains[0], abs=1e-3)
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert found >= {"report.html", "plots/snr.png", "plots/snr_improvement.png", "samples/01/clean.wav"}
+    assert sum(name.startswith("plots/sample_01_") for name in found) == 3
+    assert sum(name.endswith("_residual.wav") for name in found) == 2
+    assert not [name for name in found if ".part" in name]
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "--force" in result.stderr
+
+
+def test_json_on_stdout_and_datasets(tmp_path: Path, folders: list[Path], mini_weights: Path) -> None:
+    rows = [
+        PairRow(
+            id=f"test-{number}",
+            split="test",
+            input=f"noisy/song{number}.wav",
+            target=f"clean/song{number}.wav",
+            clean=f"clean/song{number}.wav",
+            input_noise="white",
+            sample_rate=44_100,
+            num_samples=40_000,
+        )
+        for number in range(2)
+    ]
+    write_manifest(tmp_path, rows)
+    options = ("--baselines", "identity", "--metrics", "snr", "--weights", mini_weights)
+    result = invoke(tmp_path, *options, "--limit", 1, "--json")
+    document = json.loads(result.stdout)
+    assert [row["item"] for row in document["rows"]] == ["test-0"] * 2
+    assert document["rows"][0]["noise_kind"] == "white"
+    result = invoke(tmp_path, "--split", "train")
+    assert result.exit_code == 1
+    assert "holds no train pairs with clean music" in result.stderr
+
+
+def test_a_broken_item_fails_the_command_and_nothing_else(folders: list[Path], mini_weights: Path) -> None:
+    (folders[0] / "song1.wav").write_bytes(b"RIFF")
+    options = ("--baselines", "identity", "--metrics", "snr", "--weights", mini_weights)
+    result = invoke(*folders, *options)
+    assert result.exit_code == 1
+    assert "error: song1: " in result.stderr
+    assert "Means over 1 items" in result.stdout
+
+
+def test_wrong_usage(tmp_path: Path, folders: list[Path], mini_weights: Path, write_wav, tune) -> None:
+    assert "there is no such folder" in invoke(tmp_path / "nowhere").stderr
+    assert invoke(*folders, "--metrics", "visqol").exit_code == 2
+    assert invoke(*folders, "--baselines", "magic").exit_code == 2
+    assert "split" in invoke(*folders, "--split", "half").stderr
+    assert "there is no weights file" in invoke(*folders, "--weights", "nothing.safetensors").stderr
+    (folders[1] / "song1.wav").rename(folders[1] / "other.wav")
+    result = invoke(*folders)
+    assert result.exit_code == 1
+    assert "2 file(s)" in result.stderr
+    assert "song1.wav" in result.stderr
+    (folders[1] / "other.wav").unlink()
+    write_wav("clean/song1.wav", tune[:, :100])
+    options = ("--baselines", "identity", "--metrics", "snr", "--weights", mini_weights)
+    result = invoke(*folders, *options)
+    assert result.exit_code == 1
+    assert "40000 samples" in result.stderr
+    assert "100 in 2" in result.stderr
