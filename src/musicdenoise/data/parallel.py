@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import torch
@@ -59,7 +61,7 @@ def map_jobs(
         return
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+        min(jobs, len(items)), mp_context=_context(function), initializer=_start_worker
     )
     is_complete = False
     try:
@@ -86,6 +88,20 @@ def _map_here(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> I
             yield index, function(item)
     finally:
         torch.set_num_threads(threads)
+
+
+def _context(function: Callable[..., object]) -> BaseContext:
+    """How processes are started: from a server that has imported the modules once, where there is one.
+
+    A plain fork of this process could hang in the threads of torch, and importing torch anew in every
+    process takes seconds.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    inner = function.func if isinstance(function, partial) else function
+    context.set_forkserver_preload([inner.__module__])
+    return context
 
 
 def _start_worker() -> None:

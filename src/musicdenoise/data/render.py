@@ -63,9 +63,11 @@ class _Noise:
     factor: float
 
     def scaled(self, num_samples: int) -> Iterator[Block]:
-        mean = np.asarray(self.level.mean, dtype=np.float32)
-        factor = np.float32(self.factor)
-        return ((block - mean) * factor for block in self.track.blocks(num_samples))
+        # Both channels at once, as real and imaginary part: many times faster than by columns.
+        mean, factor = np.complex64(complex(*self.level.mean)), np.float32(self.factor)
+        for block in self.track.blocks(num_samples):
+            centred = (block.view(np.complex64) - mean).view(np.float32)
+            yield np.multiply(centred, factor, out=centred)
 
 
 def default_snr_range(dynamic_range: float) -> tuple[float, float]:
@@ -240,7 +242,8 @@ class _Song:
 
     def _mixed(self, noise: _Noise) -> Iterator[Block]:
         song, scaled = self.track.blocks(self.num_samples), noise.scaled(self.num_samples)
-        return (clean + added for clean, added in zip(song, scaled, strict=True))
+        for clean, added in zip(song, scaled, strict=True):
+            yield np.add(added, clean, out=added)
 
     def _write(
         self,
@@ -286,11 +289,12 @@ def _measure_song(track: Track, sample_rate: int) -> tuple[float, float, float]:
     starts = np.arange(0, track.num_samples, chunk)
     energies, peak, position = np.zeros(len(starts)), 0.0, 0
     for block in track.blocks(track.num_samples):
-        squares = np.square(block, dtype=np.float64).sum(axis=1)
+        squares = np.square(block)
+        powers = squares[:, 0] + squares[:, 1]
         edges = np.arange(position - position % chunk, position + len(block), chunk)
         begins = np.maximum(edges - position, 0)
         first = position // chunk
-        energies[first : first + len(begins)] += np.add.reduceat(squares, begins)
+        energies[first : first + len(begins)] += np.add.reduceat(powers, begins, dtype=np.float64)
         peak = max(peak, _peak(block))
         position += len(block)
     whole = energies[: max(1, track.num_samples // chunk)]

@@ -48,14 +48,11 @@ class Track:
 
     def blocks(self, num_samples: int) -> Iterator[Block]:
         """The first ``num_samples`` block by block; the track is repeated where it is shorter."""
-        samples = np.memmap(self.path, np.float32, mode="r", shape=(self.num_samples, 2))
+        # A track that may be repeated has its beginning once more behind its end, see `_store`.
+        samples = np.memmap(self.path, np.float32, mode="r").reshape(-1, 2)
         for start in range(0, num_samples, BLOCK_SAMPLES):
-            count = min(BLOCK_SAMPLES, num_samples - start)
             begin = start % self.num_samples
-            if begin + count <= self.num_samples:
-                yield np.asarray(samples[begin : begin + count])
-            else:
-                yield np.take(samples, np.arange(start, start + count), axis=0, mode="wrap")
+            yield np.asarray(samples[begin : begin + min(BLOCK_SAMPLES, num_samples - start)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +97,16 @@ def measure_file(source: Path, sample_rate: int) -> Level:
 
 
 def _level(blocks: Iterable[Block]) -> Level:
-    total, power, peak, count = np.zeros(2), 0.0, 0.0, 0
+    total, power, peak, count = 0j, 0.0, 0.0, 0
     for block in blocks:
-        total += block.sum(axis=0, dtype=np.float64)
-        power += float(np.square(block, dtype=np.float64).sum())
+        # Both channels at once, as real and imaginary part: many times faster than a sum over columns.
+        total += complex(np.ascontiguousarray(block).view(np.complex64).sum(dtype=np.complex128))
+        power += float(np.square(block).sum(dtype=np.float64))
         peak = max(peak, float(block.max()), -float(block.min()))
         count += len(block)
     mean = total / count
-    variance = power / (2 * count) - float(np.square(mean).mean())
-    return Level(mean=(float(mean[0]), float(mean[1])), rms=math.sqrt(max(variance, 0.0)), peak=peak)
+    variance = power / (2 * count) - abs(mean) ** 2 / 2
+    return Level(mean=(mean.real, mean.imag), rms=math.sqrt(max(variance, 0.0)), peak=peak)
 
 
 def decode_track(source: Path, path: Path, sample_rate: int, most_samples: int | None = None) -> Track:
@@ -132,8 +130,7 @@ def decode_track(source: Path, path: Path, sample_rate: int, most_samples: int |
     DataError
         If the file holds no samples.
     """
-    blocks = _decoded(source, sample_rate)
-    num_samples = _store(path, blocks, most_samples)
+    num_samples = _store(path, _decoded(source, sample_rate), most_samples)
     if num_samples == 0:
         raise DataError(_no_samples(source))
     return Track(path=path, num_samples=num_samples)
@@ -178,15 +175,20 @@ def _no_samples(source: Path) -> str:
 
 
 def _store(path: Path, blocks: Iterator[Block], most_samples: int | None) -> int:
-    stored = 0
+    """Write blocks up to a length and, where they fall short of it, the beginning again for a block."""
+    stored, head = 0, np.zeros((0, 2), dtype=np.float32)
     try:
         with path.open("wb") as file:
             for block in blocks:
                 kept = block if most_samples is None else block[: most_samples - stored]
                 file.write(np.ascontiguousarray(kept).data)
                 stored += kept.shape[0]
+                if len(head) < BLOCK_SAMPLES and most_samples is not None:
+                    head = np.concatenate([head, kept[: BLOCK_SAMPLES - len(head)]])
                 if stored == most_samples:
                     break
+            if most_samples is not None and 0 < stored < most_samples:
+                file.write(np.resize(head, (BLOCK_SAMPLES, 2)).data)
     except OSError as error:
         raise AudioWriteError(
             f"{path}: cannot be written: {error.strerror}; free some space or build into another folder"
