@@ -1,6 +1,8 @@
 """`musicdenoise correlate` as users call it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,21 @@ def test_bad_requests(folders: Path, arguments: list[str], code: int, message: s
     assert result.exit_code == code
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\n"
+        "from musicdenoise.cli.app import app\n"
+        "for arguments in (['dataset'], ['dataset', 'build'], ['dataset', 'segment'], ['correlate']):\n"
+        "    try:\n"
+        "        app([*arguments, '--help'])\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'matplotlib', 'av', 'soundfile'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "--path-songs" not in result.stdout
+    assert "--songs" in result.stdout
