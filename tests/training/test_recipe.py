@@ -1,0 +1,65 @@
+"""Recipes: settings in TOML files, and what takes precedence over what."""
+
+from pathlib import Path
+
+import pytest
+
+from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.errors import ConfigurationError, UsageError
+from musicdenoise.training.config import TrainConfig
+from musicdenoise.training.recipe import build_config, load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_of_the_package_are_complete(name: str) -> None:
+    config = build_config({"steps": 1, **load_recipe(name)}, {})
+    assert isinstance(config, TrainConfig)
+
+
+def test_the_recipe_of_the_published_weights_is_the_default_but_for_its_length() -> None:
+    recipe = build_config(load_recipe("white"), {})
+    assert recipe == build_config({}, {"minutes": recipe.minutes, "validate_every_seconds": 480.0})
+    assert recipe.network == DCUNetConfig.tapered()
+
+
+def test_the_reference_trains_its_own_network() -> None:
+    config = build_config(load_recipe("reference"), {"steps": 5})
+    assert config.network == DCUNetConfig.of_complexity(32, mask="component", level_reach=0)
+    assert (config.schedule, config.batch_size, config.segment_frames) == ("onecycle", 4, 323)
+
+
+def test_given_settings_take_precedence(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'minutes = 9.0\nseed = 3\nsegment_seconds = 3.7\n[network]\ncomplexity = 4\nmask = "polar"\n'
+    )
+    recipe = load_recipe(str(path))
+    config = build_config(recipe, {"seed": None, "batch_size": 8, "network": {"mask": "component"}})
+    assert (config.minutes, config.seed, config.batch_size, config.segment_frames) == (9.0, 3, 8, 323)
+    assert config.network == DCUNetConfig.of_complexity(4, mask="component")
+    shortened = build_config(recipe, {"steps": 2})
+    assert (shortened.minutes, shortened.steps) == (None, 2)
+
+
+def test_the_network_of_initial_weights_is_kept() -> None:
+    initial = DCUNetConfig.of_complexity(3)
+    assert build_config({}, {"steps": 1, "network": {"mask": None}}, initial).network == initial
+    other = build_config({}, {"steps": 1, "network": {"complexity": 2}}, initial).network
+    assert other == DCUNetConfig.of_complexity(2)
+
+
+def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'magic': choose mixed, reference, white"):
+        load_recipe("magic")
+    path = tmp_path / "bad.toml"
+    path.write_text("steps = ")
+    with pytest.raises(ConfigurationError, match="no valid TOML"):
+        load_recipe(str(path))
+    path.write_text("speed = 3")
+    with pytest.raises(ConfigurationError, match="unknown setting 'speed'"):
+        load_recipe(str(path))
+    for network in ({"complexity": 0}, {"channels": "wide"}, {"layers": 3}):
+        with pytest.raises(ConfigurationError, match=r"complexity|network"):
+            build_config({"steps": 1, "network": network}, {})
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        build_config({"steps": 1}, {"stft": {"window": 3}})
