@@ -61,7 +61,7 @@ def test_help_does_not_import_torch() -> None:
     code = (
         "import sys\n"
         "from musicdenoise.cli.app import app\n"
-        "for arguments in (['--help'], ['denoise', '--help'], ['train', '--help']):\n"
+        "for arguments in (['--help'], ['denoise', '--help'], ['train', '--help'], ['eval', '--help']):\n"
         "    try:\n"
         "        app(arguments)\n"
         "    except SystemExit as stop:\n"

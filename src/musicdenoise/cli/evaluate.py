@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from musicdenoise.cli import eval_options as options
 from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors
 from musicdenoise.errors import DataError, UsageError
 
@@ -20,81 +21,34 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _REFERENCE = "reference:"
-_COLUMNS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
 
 
 @reports_errors
 def evaluate(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA|NOISY_DIR",
-            help="Dataset (its test pairs), or a folder of noisy recordings.",
-            show_default=False,
-        ),
-    ],
-    clean: Annotated[
-        Path | None,
-        typer.Argument(metavar="[CLEAN_DIR]", help="Folder of the clean ones, of the same names."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--weights",
-            metavar="NAME|PATH",
-            help="Network: pretrained, a .safetensors file, or reference:FILE.pth. May be repeated. "
-            "Default: the default network.",
-        ),
-    ] = None,
-    baselines: Annotated[
-        str | None,
-        typer.Option(
-            "--baselines",
-            metavar="NAMES",
-            help="identity, noisereduce, afftdn, oracle, with commas; none for none. Default: all there are.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(_COLUMNS)}, with commas. Default: all."),
-    ] = None,
-    split: Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")] = "test",
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
-    ] = None,
-    samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
-    ] = 3,
-    sample_seconds: Annotated[
-        float, typer.Option("--sample-seconds", min=0.1, help="Longest stretch of a sample.")
-    ] = 6.0,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core."),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None,
-    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print metrics.json in place of the table.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False,
+    data: options.Data,
+    clean: options.Clean = None,
+    weights: options.Weights = None,
+    baselines: options.Baselines = None,
+    out: options.Out = None,
+    metrics: options.Metrics = None,
+    split: options.Split = "test",
+    limit: options.Limit = None,
+    samples: options.Samples = 3,
+    sample_seconds: options.SampleSeconds = 6.0,
+    workers: options.Workers = None,
+    device: options.Device = None,
+    cuda: options.Cuda = False,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
 
     Prints a table of means with 95 % intervals. With --out, writes metrics.json, metrics.csv, plots, samples
     and report.html, a page to look and listen.
     """
-    from musicdenoise.cli.progress import song_progress
-    from musicdenoise.data.parallel import default_jobs
-    from musicdenoise.evaluation.evaluate import evaluate as run_evaluation
+    from musicdenoise.evaluation.folder import write_evaluation
     from musicdenoise.evaluation.items import data_digest
-    from musicdenoise.evaluation.measures import choose_measures
     from musicdenoise.evaluation.metric_files import Provenance
 
     if out is not None and (out / "metrics.json").exists() and not force:
@@ -102,17 +56,9 @@ def evaluate(
             f"{out} already holds an evaluation: replace it with --force, or choose another --out"
         )
     chosen = choose_device(device, cuda=cuda)
-    measures = choose_measures(metrics)
     items = _find_items(data, clean, split, limit)
     systems = _systems(weights or [], baselines, chosen)
-    with song_progress(f"Measuring {len(items)} items", quiet=quiet) as on_progress:
-        report = run_evaluation(
-            items,
-            systems,
-            measures,
-            workers=default_jobs() if workers is None else workers,
-            on_progress=on_progress,
-        )
+    report = _measure(items, systems, metrics, workers, quiet=quiet)
     provenance = Provenance(
         command=["musicdenoise", *sys.argv[1:]],
         data=[str(path) for path in (data, clean) if path is not None],
@@ -121,13 +67,27 @@ def evaluate(
         device=chosen,
     )
     if out is not None:
-        _write(out, report, provenance, items, samples, sample_seconds)
+        write_evaluation(out, report, provenance, items, num_samples=samples, sample_seconds=sample_seconds)
         note(f"Report: {out / 'report.html'}", quiet=quiet)
     _print(report, provenance, as_json=as_json, quiet=quiet)
     for failure in report.failures:
         print_error(f"{failure.item}: {failure.reason}")
     if report.failures:
         raise typer.Exit(FAILED)
+
+
+def _measure(
+    items: list[EvalItem], systems: list[System], metrics: str | None, workers: int | None, *, quiet: bool
+) -> MetricReport:
+    from musicdenoise.cli.progress import song_progress
+    from musicdenoise.data.parallel import default_jobs
+    from musicdenoise.evaluation.evaluate import evaluate as run_evaluation
+    from musicdenoise.evaluation.measures import choose_measures
+
+    measures = choose_measures(metrics)
+    workers = default_jobs() if workers is None else workers
+    with song_progress(f"Measuring {len(items)} items", quiet=quiet) as on_progress:
+        return run_evaluation(items, systems, measures, workers=workers, on_progress=on_progress)
 
 
 def _find_items(data: Path, clean: Path | None, split: str, limit: int | None) -> list[EvalItem]:
@@ -186,19 +146,6 @@ def _network(name: str, device: str) -> System:
         return torch.from_numpy(denoiser.denoise(noisy, sample_rate))
 
     return network_system(label, denoise, path, file_sha256(path))
-
-
-def _write(
-    out: Path,
-    report: MetricReport,
-    provenance: Provenance,
-    items: list[EvalItem],
-    samples: int,
-    sample_seconds: float,
-) -> None:
-    from musicdenoise.evaluation.folder import write_evaluation
-
-    write_evaluation(out, report, provenance, items, num_samples=samples, sample_seconds=sample_seconds)
 
 
 def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet: bool) -> None:

@@ -13,7 +13,7 @@ __all__ = ["settings"]
 Data = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[DATA]",
+        metavar="DATA",
         help="Dataset with manifest.jsonl, or folders train|test/input|target. "
         "Or mix songs with noise on the fly: --songs.",
         show_default=False,

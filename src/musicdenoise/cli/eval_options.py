@@ -1,0 +1,64 @@
+"""The options of ``musicdenoise eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA|NOISY_DIR",
+        help="Dataset (its test pairs), or a folder of noisy recordings.",
+        show_default=False,
+    ),
+]
+Clean = Annotated[
+    Path | None, typer.Argument(metavar="CLEAN_DIR", help="Folder of the clean ones, of the same names.")
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="NAME|PATH",
+        help="Network: pretrained, a .safetensors file, or reference:FILE.pth. May be repeated. "
+        "Default: the default network.",
+    ),
+]
+Baselines = Annotated[
+    str | None,
+    typer.Option(
+        "--baselines",
+        metavar="NAMES",
+        help="identity, noisereduce, afftdn, oracle, with commas; none for none. Default: all there are.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(METRICS)}, with commas. Default: all."),
+]
+Split = Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
+]
+Samples = Annotated[
+    int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
+]
+SampleSeconds = Annotated[
+    float, typer.Option("--sample-seconds", min=0.1, help="Longest stretch of a sample.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core.")
+]
+Device = Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Cuda = Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print metrics.json in place of the table.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")]
