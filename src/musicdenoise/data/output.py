@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -56,7 +58,8 @@ class DatasetFile:
         self.sha256 = ""
 
     def __enter__(self) -> DatasetFile:
-        self._writer.__enter__()
+        with self._named():
+            self._writer.__enter__()
         return self
 
     def __exit__(
@@ -65,7 +68,8 @@ class DatasetFile:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._writer.__exit__(exc_type, exc_value, traceback)
+        with self._named():
+            self._writer.__exit__(exc_type, exc_value, traceback)
         if exc_type is not None:
             return
         try:
@@ -77,4 +81,13 @@ class DatasetFile:
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append samples, float32 ``(channels, n)``."""
-        self._writer.write(block)
+        with self._named():
+            self._writer.write(block)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let errors name the file itself and not the hidden name that it has for now."""
+        try:
+            yield
+        except AudioWriteError as error:
+            raise AudioWriteError(str(error).replace(str(self._hidden), str(self._path))) from error
