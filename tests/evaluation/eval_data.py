@@ -1,5 +1,6 @@
 """What the tests of evaluations share: items in folders, and another way to read them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -35,3 +36,8 @@ def read(path: Path) -> np.ndarray:
     import soundfile
 
     return soundfile.read(path, dtype="float64", always_2d=True)[0].T
+
+
+def end_process(_waves: object) -> None:
+    """What a crash in compiled code does to a process: it ends without a word."""
+    os._exit(1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from eval_data import RATE, make_items, read
+from eval_data import RATE, end_process, make_items, read
 from pesq import pesq
 from pystoi import stoi
 from scipy.signal import resample_poly
@@ -145,6 +145,12 @@ def test_measures_that_are_not_defined_are_left_empty() -> None:
         "snr_improvement_db": 1.0,
         "stoi_improvement": None,
     }
+
+
+def test_a_worker_that_dies_is_no_mystery(items, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musicdenoise.evaluation.speech.measure_speech", end_process)
+    with pytest.raises(DataError, match=r"process that measures PESQ or STOI died.*--workers"):
+        evaluate(items[:1], SYSTEMS, choose_measures("stoi"), workers=1)
 
 
 def test_metrics_are_picked_by_name() -> None:

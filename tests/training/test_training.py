@@ -96,6 +96,24 @@ def test_a_loss_that_is_not_finite_stops_and_changes_nothing() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, state.network.parameters(), strict=True))
 
 
+def test_a_run_that_meets_a_nan_keeps_what_was_good(tmp_path: Path, data) -> None:
+    mixer, items = data
+
+    class Spoilt:
+        epoch_size = 8
+
+        def pair(self, index: int):
+            noisy, target = mixer.pair(index)
+            return (noisy * math.nan, target) if index >= 4 * CONFIG.batch_size else (noisy, target)
+
+    with pytest.raises(TrainingError, match=r"nan.*at step 4.*--init"):
+        run(tmp_path / "run", (Spoilt(), items))
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+    network, metadata = load_weights(tmp_path / "run" / "best.safetensors")
+    assert metadata.training["steps"] == 3
+    assert all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())
+
+
 def test_checkpoints_of_other_networks_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, new_state(CONFIG, CPU))

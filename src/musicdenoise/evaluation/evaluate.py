@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,13 @@ class _Signal:
     speech: Future[dict[str, float | None]]
 
     def all_values(self) -> dict[str, float | None]:
-        return {**self.values, **self.speech.result()}
+        try:
+            return {**self.values, **self.speech.result()}
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process that measures PESQ or STOI died, perhaps for want of memory: run again with fewer "
+                "--workers, or without these --metrics"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

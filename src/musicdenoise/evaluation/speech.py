@@ -11,7 +11,9 @@ prediction of time-frequency weighted noisy speech", 2011 (the ``pystoi`` packag
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -81,7 +83,7 @@ class SpeechPool:
     def __init__(self, workers: int) -> None:
         self._executor = (
             ProcessPoolExecutor(
-                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
             )
             if workers
             else None
@@ -105,9 +107,17 @@ class SpeechPool:
         return done
 
 
-def _ignore_interrupts() -> None:
+def _start_worker() -> None:
     # An interrupt from the keyboard reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def middle(waves: Sequence[NDArray[np.float32]], sample_rate: int) -> list[NDArray[np.float32]]:
