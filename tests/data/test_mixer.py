@@ -194,3 +194,18 @@ def test_noise_needs_recordings(tmp_path: Path) -> None:
         noise_source("mixed", None, tmp_path, RATE)
     with pytest.raises(DataError, match="holds no songs"):
         find_songs(tmp_path / "nowhere")
+
+
+def test_a_codec_changes_the_input_only(songs: AudioBank) -> None:
+    plain, coded = (
+        PairMixer(songs, WhiteNoise(), MixConfig(num_samples=30_000, coded_share=share), seed=0)
+        for share in (0.0, 1.0)
+    )
+    for index in range(5):
+        noisy, target = plain.pair(index)
+        coded_noisy, coded_target = coded.pair(index)
+        assert torch.equal(target, coded_target)
+        assert -5 < snr(noisy, coded_noisy) < 60
+    items = fixed_mixes(songs, WhiteNoise(), num_samples=RATE, snrs_db=(5.0,), seed=5, is_coded=True)
+    assert all(item.is_coded for item in items)
+    assert all(3 < snr(item.clean, item.noisy) < 9 for item in items)

@@ -14,6 +14,7 @@ only loaded when a file needs it.
 
 from __future__ import annotations
 
+from musicdenoise.audio.codec import round_trip
 from musicdenoise.audio.find import find_audio
 from musicdenoise.audio.formats import (
     AUDIO_SUFFIXES,
@@ -48,6 +49,7 @@ __all__ = [
     "open_writer",
     "probe",
     "read_audio",
+    "round_trip",
     "subtype_for",
     "suffix_for_container",
     "writable_container",

@@ -1,7 +1,8 @@
-"""What a recording chain does to music and noise alike: equalisation and band limits.
+"""What happens to noisy music on its way: equalisers, band limits, lossy codecs.
 
-Both recordings of a pair go through the same chain. Without this a network learns that noise fills
-the whole band, and takes a noisy song that an MP3 encoder has cut off at 16 kHz for a clean one.
+Both recordings of a pair go through the same chain of equaliser and band limit. Without this a network
+learns that noise fills the whole band, and takes a noisy song that an MP3 encoder has cut off at 16 kHz
+for a clean one. The codec works on the input alone: the target tells what was there before it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["chain_response", "through_chain"]
+from musicdenoise.audio import round_trip
+
+__all__ = ["chain_response", "through_chain", "through_codec"]
 
 _EQUALISED_SHARE = 0.3
 _EQUALISER_HZ = (60.0, 250.0, 1_000.0, 4_000.0, 8_000.0, 16_000.0)
 _EQUALISER_SD_DB = 4.0
+
+_MP3_SHARE = 0.7
+_STRONGEST_COMPRESSION = 0.7  # MP3 at about 100 kbit/s for stereo
 
 _LIMITED_SHARE = 0.5
 _LOWEST_CUTOFF_HZ = 4_000.0
@@ -70,3 +76,19 @@ def through_chain(waveform: Tensor, response: NDArray[np.float32] | None) -> Ten
     spectrum = torch.fft.rfft(waveform) * torch.from_numpy(response)
     filtered: Tensor = torch.fft.irfft(spectrum, n=waveform.shape[-1])
     return filtered
+
+
+def through_codec(waveform: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+    """Waveform ``(channels, samples)`` after a lossy codec: MP3 seven times out of ten, else Vorbis.
+
+    Bit rates go from the best that the codec has to a third of it.
+
+    Raises
+    ------
+    UnsupportedAudioError
+        If the codec does not know the sample rate.
+    """
+    subtype = "MPEG_LAYER_III" if rng.random() < _MP3_SHARE else "VORBIS"
+    compression = float(rng.uniform(0.0, _STRONGEST_COMPRESSION))
+    coded = round_trip(waveform.numpy(), sample_rate, subtype=subtype, compression=compression)
+    return torch.from_numpy(coded)

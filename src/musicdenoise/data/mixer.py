@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from musicdenoise.core.mixing import mix_at_snr, rms
-from musicdenoise.data.augment import chain_response, through_chain
+from musicdenoise.data.augment import chain_response, through_chain, through_codec
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import NoiseSource
 from musicdenoise.errors import ConfigurationError, DataError
@@ -40,11 +40,14 @@ class MixConfig:
         with steady noise in its quiet passages.
     targets
         ``"noisy"`` (Noise2Noise) or ``"clean"``.
+    coded_share
+        Share of inputs that go through a lossy codec.
     """
 
     num_samples: int
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     targets: str = "noisy"
+    coded_share: float = 0.3
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -53,6 +56,8 @@ class MixConfig:
             raise ConfigurationError(f"snr_range_db is {self.snr_range_db}; the lower limit comes first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
+        if not 0.0 <= self.coded_share <= 1.0:
+            raise ConfigurationError(f"coded_share is {self.coded_share}; it must be from 0 to 1")
 
 
 class PairMixer:
@@ -92,8 +97,12 @@ class PairMixer:
         clean, level = self._crop(rng)
         noisy = self._add_noise(clean, level, rng)
         target = clean if self.config.targets == "clean" else self._add_noise(clean, level, rng)
-        response = chain_response(self.config.num_samples, self.songs.sample_rate, rng)
-        return through_chain(noisy, response), through_chain(target, response)
+        rate = self.songs.sample_rate
+        response = chain_response(self.config.num_samples, rate, rng)
+        noisy, target = through_chain(noisy, response), through_chain(target, response)
+        if rng.random() < self.config.coded_share:
+            noisy = through_codec(noisy, rate, rng)
+        return noisy, target
 
     def _crop(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""
@@ -122,19 +131,30 @@ class PairMixer:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationItem:
-    """A noisy mix with its clean music, each ``(1, samples)``, and its SNR in dB."""
+    """A noisy mix with its clean music, each ``(1, samples)``, and its SNR in dB.
+
+    ``is_coded`` says that the mix went through a lossy codec after that SNR was set.
+    """
 
     clean: Tensor
     noisy: Tensor
     snr_db: float
+    is_coded: bool = False
 
 
 def fixed_mixes(
-    songs: AudioBank, noise: NoiseSource, *, num_samples: int, snrs_db: tuple[float, ...], seed: int
+    songs: AudioBank,
+    noise: NoiseSource,
+    *,
+    num_samples: int,
+    snrs_db: tuple[float, ...],
+    seed: int,
+    is_coded: bool = False,
 ) -> list[ValidationItem]:
     """One mix per song and SNR, the same every time: the middle of each song, as mono.
 
-    Songs that are silent there are left out; shorter songs are taken whole.
+    Songs that are silent there are left out; shorter songs are taken whole. With ``is_coded`` the mixes
+    go through a lossy codec.
     """
     items = []
     for song in range(len(songs)):
@@ -145,7 +165,9 @@ def fixed_mixes(
         for i, snr_db in enumerate(snrs_db):
             rng = np.random.default_rng((seed, song, i))
             noisy = mix_at_snr(clean, noise.draw(clean.shape[-1], rng), snr_db)
-            items.append(ValidationItem(clean=clean, noisy=noisy, snr_db=snr_db))
+            if is_coded:
+                noisy = through_codec(noisy, songs.sample_rate, rng)
+            items.append(ValidationItem(clean=clean, noisy=noisy, snr_db=snr_db, is_coded=is_coded))
     if not items:
         raise DataError("every song for validation is silent in its middle: choose others")
     return items

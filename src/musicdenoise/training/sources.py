@@ -21,6 +21,7 @@ __all__ = ["VALIDATION_SNRS_DB", "TrainingData", "mixed_on_the_fly", "pairs_on_d
 
 VALIDATION_SECONDS = 4
 VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
+CODED_SNR_DB = 10.0  # of further mixes, which go through a lossy codec
 MOST_VALIDATION_PAIRS = 100
 
 _HELD_OUT_SHARE = 20  # one song in twenty, at least one, where no songs to measure on are given
@@ -113,6 +114,7 @@ def mixed_on_the_fly(
         "hours": round(float(music.lengths.sum()) / rate / 3600.0, 2),
         "validation_songs": valid_count,
         "validation_snrs_db": list(VALIDATION_SNRS_DB),
+        "validation_coded_snr_db": CODED_SNR_DB,
     }
     return TrainingData(source=mixer, validation=items, description=description, noise_kind=kind)
 
@@ -121,12 +123,12 @@ def _mixes(
     config: TrainConfig, songs: Sequence[Path], noises: Path | None, cache: Path
 ) -> tuple[list[ValidationItem], int]:
     rate = config.stft.sample_rate
-    items = fixed_mixes(
-        AudioBank(songs, cache, rate),
-        noise_source(config.noise_kind, noises, cache, rate),
-        num_samples=VALIDATION_SECONDS * rate,
-        snrs_db=VALIDATION_SNRS_DB,
-        seed=config.seed,
+    music = AudioBank(songs, cache, rate)
+    noise = noise_source(config.noise_kind, noises, cache, rate)
+    length = VALIDATION_SECONDS * rate
+    items = fixed_mixes(music, noise, num_samples=length, snrs_db=VALIDATION_SNRS_DB, seed=config.seed)
+    items += fixed_mixes(
+        music, noise, num_samples=length, snrs_db=(CODED_SNR_DB,), seed=config.seed + 1, is_coded=True
     )
     return items, len(songs)
 

@@ -127,13 +127,17 @@ def snr_improvements(
 
 
 def summarise(gains_db: Sequence[float], items: Sequence[ValidationItem]) -> dict[str, float]:
-    """Mean improvement in dB over all items and per input SNR, the smallest, and the share improved."""
+    """Mean improvement in dB over all items, per input SNR and for coded ones; smallest; share improved."""
     summary = {
         "snr_improvement_db": fmean(gains_db),
         "snr_improvement_min_db": min(gains_db),
         "share_improved": fmean(float(gain > 0) for gain in gains_db),
     }
-    for level in sorted({item.snr_db for item in items}):
-        at_level = [gain for gain, item in zip(gains_db, items, strict=True) if item.snr_db == level]
-        summary[f"snr_improvement_at_{level:g}db"] = fmean(at_level)
+    groups: dict[str, list[float]] = {}
+    for gain, item in zip(gains_db, items, strict=True):
+        group = "coded" if item.is_coded else f"at_{item.snr_db:g}db"
+        groups.setdefault(group, []).append(gain)
+    for group, gains in sorted(groups.items()):
+        name = f"snr_improvement_{group}" if group.startswith("at_") else f"snr_improvement_{group}_db"
+        summary[name] = fmean(gains)
     return summary
