@@ -21,8 +21,6 @@ from musicdenoise.evaluation.systems import System
 
 __all__ = ["Failure", "MetricReport", "evaluate"]
 
-_WAITING_ITEMS = 8  # items whose speech measures may be pending, for each worker
-
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -106,13 +104,15 @@ def evaluate(
     rows: list[MetricRow] = []
     failures: list[Failure] = []
     pending: deque[_Pending] = deque()
+    # As many items as keep all workers busy, and no more: each holds its signals in memory.
+    most_pending = workers // len(systems) + 2 if workers and systems else 0
     with SpeechPool(workers) as pool:
         for done, item in enumerate(items, start=1):
             try:
                 pending.append(_start(load_item(item), systems, measures, pool))
             except (AudioError, DataError) as error:
                 failures.append(Failure(item=item.id, reason=str(error)))
-            while len(pending) > _WAITING_ITEMS * workers:
+            while len(pending) > most_pending:
                 rows += pending.popleft().finish(measures)
             if on_progress:
                 on_progress(done, len(items))
