@@ -155,14 +155,14 @@ def build_dataset(
     layout, plan = build.layout, build.plan
     _prepare(build, resume=resume, force=force)
     done = _known_rows(build)
-    todo = [song for song in plan.songs if _key(song) not in done]
-    finished = plan.num_pairs - sum(len(song.pairs) for song in todo)
+    remaining = [song for song in plan.songs if _key(song) not in done]
+    finished = plan.num_pairs - sum(len(song.pairs) for song in remaining)
     failures: dict[str, tuple[Failure, ...]] = {}
     render = partial(_render_and_store, config=build.config, layout=layout)
-    for index, result in map_jobs(render, todo, jobs):
-        done[_key(todo[index])] = result.rows
-        failures[_key(todo[index])] = result.failures
-        finished += len(todo[index].pairs)
+    for index, result in map_jobs(render, remaining, jobs):
+        done[_key(remaining[index])] = result.rows
+        failures[_key(remaining[index])] = result.failures
+        finished += len(remaining[index].pairs)
         if on_progress:
             on_progress(finished, plan.num_pairs)
     rows = [row for song in plan.songs for row in done[_key(song)]]
