@@ -79,10 +79,7 @@ def build(
         file_format=file_format,
         sample_rate=sample_rate,
     )
-    if device is not None or cuda or use_cuda:
-        chosen = choose_device(device, cuda=cuda or use_cuda)
-        if chosen != "cpu":
-            note(f"Mixing runs on the CPU; {chosen} is left free.", quiet=quiet)
+    _check_device(device, cuda=cuda or use_cuda, quiet=quiet)
     root = _root(out, input_dir, target_dir, config)
     note("Looking at songs and noises ...", quiet=quiet)
     planned = plan_build(config, root, input_dir, target_dir)
@@ -93,6 +90,15 @@ def build(
         _show_plan(planned)
         return
     _run(planned, jobs, resume=resume, force=force, quiet=quiet)
+
+
+def _check_device(device: str | None, *, cuda: bool, quiet: bool) -> None:
+    """Refuse a device that is not there; one that is there is not needed."""
+    if device is None and not cuda:
+        return
+    chosen = choose_device(device, cuda=cuda)
+    if chosen != "cpu":
+        note(f"Mixing runs on the CPU; {chosen} is left free.", quiet=quiet)
 
 
 def _either(name: str, value: _Value | None, alias: str, other: _Value | None) -> _Value | None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
 from musicdenoise.cli import segment_options as options
 from musicdenoise.cli.common import FAILED, print_error, reports_errors, warn
+
+if TYPE_CHECKING:
+    from musicdenoise.data.segment import SegmentResult
 
 __all__ = ["segment"]
 
@@ -41,7 +47,6 @@ def segment(
     from musicdenoise.data.parallel import default_jobs
     from musicdenoise.data.segment import segment_dataset
     from musicdenoise.data.segment_config import SegmentConfig
-    from musicdenoise.data.segment_statistics import statistics_to_text
     from musicdenoise.evaluation.segment_plot import plot_segments
 
     config = SegmentConfig(
@@ -70,6 +75,13 @@ def segment(
             on_progress=on_progress,
         )
     plot_segments(out / "segments.png", result.scores)
+    _tell(result, out, quiet=quiet)
+
+
+def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
+    """Print warnings, statistics and failures."""
+    from musicdenoise.data.segment_statistics import statistics_to_text
+
     if result.too_short:
         warn(f"{len(result.too_short)} pair(s) are too short for a segment: {', '.join(result.too_short)}")
     if any("estimated" in split.methods for split in result.splits.values()):
