@@ -41,8 +41,9 @@ def test_two_processes_learn_as_one(tmp_path: Path, arguments: list[str]) -> Non
     assert one[-1]["loss_db"] < one[0]["loss_db"] - 0.05, "nothing was learnt, so that nothing is compared"
     for ours, theirs in zip(two, one, strict=True):
         assert ours["loss_db"] == pytest.approx(theirs["loss_db"], rel=0.01)
-        # The improvements are not compared: biases before a norm have no gradient but rounding, which AdamW
-        # scales to full steps; the norms undo them in training, but averaged weights meet averaged statistics.
+        # The improvements are not compared: biases before a norm have no gradient but rounding, which
+        # AdamW scales to full steps; the norms undo them in training, but averaged weights meet averaged
+        # statistics.
     # Only the first process writes.
     events = [json.loads(line)["event"] for line in shared.stdout.splitlines()]
     assert events == ["validation"] * 3 + ["done"]
