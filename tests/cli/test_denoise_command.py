@@ -202,7 +202,7 @@ def test_loud_results_are_clipped_and_counted(
     def loud(denoiser, song, meter):
         for block in song.blocks:
             meter.take_input(block)
-            yield meter.take_output(3 * block)
+            yield 3 * block, meter.take_output(3 * block)
 
     monkeypatch.setattr(files, "_denoised_blocks", loud)
     result = invoke(song, "--weights", mini_weights, "-o", tmp_path / "x.flac")

@@ -1,9 +1,11 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from musicdenoise.audio import open_writer
 from musicdenoise.core.metrics import snr
 from musicdenoise.data.augment import chain_response, through_chain
 from musicdenoise.data.bank import AudioBank
@@ -82,6 +84,84 @@ def test_clean_targets_are_the_music(songs: AudioBank) -> None:
     ratios = [snr(clean, noisy) for noisy, clean in (mixer.pair(index) for index in range(20))]
     # Set within the crop for one half, within the song for the other; a chain moves both.
     assert 5 < float(np.median(ratios)) < 15
+
+
+def clean_crops(songs: AudioBank, count: int = 40, **shares: float) -> list[torch.Tensor]:
+    """Crops without noise to speak of, and without the chain, which would hide what was done to them."""
+    config = MixConfig(num_samples=20_000, **dict.fromkeys(SHARES, 0.0) | shares)
+    mixer = PairMixer(songs, WhiteNoise(), config, seed=3)
+    return [mixer._music(np.random.default_rng(index))[0] for index in range(count)]
+
+
+SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share")
+
+
+def strongest_hz(wave: torch.Tensor) -> float:
+    spectrum = np.abs(np.fft.rfft(wave.numpy()[0] * np.hanning(wave.shape[1]), 8 * wave.shape[1]))
+    return float(np.argmax(spectrum)) * RATE / (8 * wave.shape[1])
+
+
+@pytest.fixture(scope="module")
+def sines(tmp_path_factory: pytest.TempPathFactory) -> AudioBank:
+    """Stereo: 500 Hz to the left, 700 Hz to the right."""
+    folder = tmp_path_factory.mktemp("sines")
+    time = np.arange(3 * RATE) / RATE
+    samples = np.stack([0.3 * np.sin(2 * np.pi * hz * time) for hz in (500, 700)]).astype(np.float32)
+    with open_writer(
+        folder / "s.wav", sample_rate=RATE, channels=2, container="WAV", subtype="PCM_16"
+    ) as writer:
+        writer.write(samples)
+    return AudioBank([folder / "s.wav"], folder / "bank", RATE)
+
+
+def test_crops_are_left_right_middle_or_side(sines: AudioBank) -> None:
+    kinds = set()
+    for wave in clean_crops(sines):
+        spectrum = np.fft.rfft(wave.numpy()[0] * np.hanning(20_000))
+        low, high = (spectrum[round(hz * 20_000 / RATE)] for hz in (500, 700))
+        if min(abs(low), abs(high)) < 0.05 * max(abs(low), abs(high)):
+            kinds.add("left" if abs(low) > abs(high) else "right")
+        else:
+            kinds.add("both")
+    assert kinds == {"left", "right", "both"}
+
+
+def test_two_equal_channels_have_no_side(tmp_path: Path, write_wav, tune) -> None:
+    path = write_wav("x.wav", tune[:1].repeat(2, 1))
+    bank = AudioBank([path], tmp_path / "bank", RATE)
+    assert all(float(wave.abs().max()) > 1e-3 for wave in clean_crops(bank))
+
+
+def test_speeds_move_the_pitch_by_up_to_a_tenth(sines: AudioBank) -> None:
+    pitches = {round(strongest_hz(wave)) for wave in clean_crops(sines, speed_share=1.0)}
+    low = sorted(hz for hz in pitches if hz < 600)
+    assert low[0] == pytest.approx(500 * 10 / 11, abs=2)
+    assert low[-1] == pytest.approx(500 * 10 / 9, abs=2)
+
+
+def test_two_songs_at_once(songs: AudioBank) -> None:
+    alone, together = clean_crops(songs), clean_crops(songs, second_song_share=1.0)
+    assert not any(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_two_noises_at_once(songs: AudioBank) -> None:
+    class Ones(WhiteNoise):
+        drawn = 0
+
+        def draw(self, num_samples: int, rng: np.random.Generator) -> torch.Tensor:
+            Ones.drawn += 1
+            return super().draw(num_samples, rng)
+
+    for share, expected in ((0.0, 2), (1.0, 4)):
+        Ones.drawn = 0
+        PairMixer(songs, Ones(), MixConfig(num_samples=20_000, second_noise_share=share), seed=0).pair(0)
+        assert Ones.drawn == expected
+
+
+def test_a_bank_that_is_sent_to_another_process_maps_its_files_anew(songs: AudioBank) -> None:
+    packed = pickle.dumps(songs)
+    assert len(packed) < 10_000
+    assert torch.equal(pickle.loads(packed).read(0), songs.read(0))
 
 
 def test_songs_shorter_than_an_example_are_not_used(songs: AudioBank) -> None:

@@ -2,18 +2,26 @@
 
 import json
 import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dataset_trees import save, tune
 
-from musicdenoise.audio import probe, read_audio
+from musicdenoise.audio import AudioReader, probe, read_audio
 from musicdenoise.data.files import file_sha256
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
 from musicdenoise.data.segment import SegmentResult, segment_dataset
 from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import SegmentGrid, correlation_method, score_pair
+from musicdenoise.data.segment_score import (
+    MAX_PAIRS_AT_ONCE,
+    SegmentGrid,
+    correlation_method,
+    score_song,
+    songs_of,
+)
 from musicdenoise.data.segment_statistics import describe, statistics_to_text
 from musicdenoise.errors import DataError, UsageError
 
@@ -202,8 +210,8 @@ def test_overlap(dataset: Path, tmp_path: Path, overlap: float) -> None:
     starts = sorted(row.start for row in result.rows if row.source == "train-0")
     hop = round(LENGTH * (1 - overlap))
     assert set(np.diff(starts)) == {hop}
-    plain = score_pair(
-        read_manifest(dataset)[0],
+    (plain,) = score_song(
+        (read_manifest(dataset)[0],),
         dataset,
         SegmentGrid(
             num_samples=LENGTH, hop_samples=LENGTH, skip_start_seconds=starts[1] / RATE, skip_end_seconds=0
@@ -211,6 +219,62 @@ def test_overlap(dataset: Path, tmp_path: Path, overlap: float) -> None:
     )
     alike = next(row for row in result.rows if row.source == "train-0" and row.start == starts[1])
     assert plain.scores[0].score == pytest.approx(alike.score, rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["flac", "wav"])
+def test_each_song_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """Two takes of one song; what is decoded of each file is counted, in both passes."""
+    music = tune(3.0, seed=1)
+    save(tmp_path / "in" / f"train/clean/song.{ending}", music, container=ending.upper())
+    rows = []
+    for number in range(2):
+        names = {role: f"train/{role}/take{number}.{ending}" for role in ("input", "target")}
+        for seed, name in enumerate(names.values(), start=2 * number):
+            save(tmp_path / "in" / name, music + white(seed, music.shape), container=ending.upper())
+        rows.append(
+            PairRow(
+                id=f"train-{number}",
+                split="train",
+                **names,
+                clean=f"train/clean/song.{ending}",
+                sample_rate=RATE,
+                num_samples=music.shape[1],
+                kind="white",
+                song="song",
+                input_class="white",
+                seed=1,
+            )
+        )
+    write_manifest(tmp_path / "in", rows)
+    decoded: Counter[str] = Counter()
+    read = AudioReader.read
+
+    def counted(reader: AudioReader, num_samples: int) -> np.ndarray:
+        samples = read(reader, num_samples)
+        decoded[reader.info.path.name] += samples.shape[1]
+        return samples
+
+    monkeypatch.setattr(AudioReader, "read", counted)
+    result = cut(tmp_path / "in", tmp_path / "out", overlap=0.5, max_train=6, with_clean=True)
+    assert len(result.rows) == 6
+    passed_over = 0 if ending == "flac" else 6 * 3 * LENGTH  # plain files are read again at their places
+    segments = (music.shape[1] - round(0.5 * RATE) - LENGTH) // (LENGTH // 2) + 1
+    heard = (segments + 1) * (LENGTH // 2)
+    assert sum(decoded.values()) == 5 * heard + passed_over
+    assert decoded[f"song.{ending}"] == heard + passed_over // 3
+    assert not list((tmp_path / "out").glob(".*"))
+    for row in result.rows:
+        source = next(pair for pair in rows if pair.id == row.source)
+        expected = read_audio(tmp_path / "in" / source.input).samples.mean(axis=0)
+        cut_out = mono(tmp_path / "out" / row.input)
+        np.testing.assert_allclose(cut_out, expected[row.start : row.start + LENGTH], atol=1e-7)
+
+
+def test_pairs_of_a_song_go_together(dataset: Path) -> None:
+    first, _, other, test = (read_manifest(dataset)[index] for index in (0, 1, 2, 3))
+    takes = [replace(first, id=str(number)) for number in range(MAX_PAIRS_AT_ONCE + 1)]
+    songs = songs_of([*takes, other, test, test])
+    assert [len(song) for song in songs] == [MAX_PAIRS_AT_ONCE, 1, 1, 1, 1]
 
 
 def test_the_number_of_processes_leaves_no_trace(dataset: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from musicdenoise.denoising.plan import plan_jobs
+from musicdenoise.denoising.plan import Job, picture_paths, plan_jobs
 from musicdenoise.errors import UsageError
 
 
@@ -60,3 +60,41 @@ def test_collisions_are_refused(folder: Path, tmp_path: Path) -> None:
         plan_jobs([folder / "a.wav", other], tmp_path / "out")
     with pytest.raises(UsageError, match="replace its own input"):
         plan_jobs([folder / "a.wav"], folder / "a.wav")
+
+
+def test_the_format_gives_the_suffix(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder], None, ".flac") == [
+        folder / "a_denoised.flac",
+        folder / "sub" / "c_denoised.flac",
+    ]
+    assert targets([folder / "a.wav"], tmp_path / "x.flac", ".flac") == [tmp_path / "x.flac"]
+    with pytest.raises(UsageError, match=r"is no \.mp3 file"):
+        plan_jobs([folder / "a.wav"], tmp_path / "x.flac", ".mp3")
+    with pytest.raises(UsageError, match="stream of WAV"):
+        plan_jobs([folder / "a.wav"], Path("-"), ".mp3")
+
+
+def test_patterns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert targets([folder / "**" / "*.mp3"], None) == [folder / "sub" / "c_denoised.mp3"]
+    assert targets([folder / "?.wav", folder / "sub" / "[a-c].mp3"], None) == [
+        folder / "a_denoised.wav",
+        folder / "sub" / "c_denoised.mp3",
+    ]
+    monkeypatch.chdir(folder)
+    assert targets([Path("*/*.mp3")], None) == [Path("sub/c_denoised.mp3")]
+    (folder / "x[1].wav").touch()
+    assert targets([Path("x[1].wav")], None) == [Path("x[1]_denoised.wav")]
+    jobs, failures = plan_jobs([Path("*.opus")], None)
+    assert not jobs
+    assert "*.opus: there is no such file" in str(failures[0])
+
+
+def test_pictures_have_names_of_their_own(folder: Path) -> None:
+    jobs, _ = plan_jobs([folder, folder / "sub" / "c.mp3"], folder / "out")
+    jobs.append(Job(source=Path("elsewhere/c.wav"), target=Path("c.wav")))
+    assert picture_paths(jobs, Path("r")) == [
+        Path("r/a_report.png"),
+        Path("r/sub/c_report.png"),
+        Path("r/c_report.png"),
+        Path("r/c_report-2.png"),
+    ]

@@ -108,7 +108,7 @@ def test_every_pretrained_network_loads_and_is_what_the_index_says() -> None:
     from hashlib import sha256
 
     assert load_index()[0].name == default_weights()
-    for entry in load_index():
+    for entry in (entry for entry in load_index() if entry.sha256 is not None):
         path = resolve_weights(entry.name).path
         assert path.stat().st_size == entry.size_bytes
         assert sha256(path.read_bytes()).hexdigest() == entry.sha256

@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
+from typer.testing import CliRunner
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.audio import read_audio
+from musicdenoise.cli.app import app
+from musicdenoise.core.dcunet import _DECODERS, _ENCODERS, DCUNet, DCUNetConfig
+from musicdenoise.core.metrics import snr
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising.denoiser import DenoiseConfig
+from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights.reference import load_reference
 
@@ -26,6 +34,98 @@ def save(path: Path, network: DCUNet) -> Path:
         state[f"decoder9.cbn.{part}.num_batches_tracked"] = torch.tensor(3)
     torch.save(state, path)
     return path
+
+
+def reference_estimate(state: dict[str, torch.Tensor], spectrogram: torch.Tensor) -> torch.Tensor:
+    """The network by NoiseRemover's formulas alone, on ``(batch, 1, freqs, frames)``.
+
+    Four real convolutions per complex layer, a batch norm for each part, LeakyReLU, the input of the
+    encoder of the same depth joined on, and at the end tanh of both parts, each times its part.
+    """
+
+    def part(name: str, x: torch.Tensor, layer: tuple[object, ...], kind: str) -> torch.Tensor:
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        if kind == "encoder":
+            return F.conv2d(x, weight, bias, layer.stride, layer.padding)  # type: ignore[attr-defined]
+        return F.conv_transpose2d(
+            x,
+            weight,
+            bias,
+            layer.stride,  # type: ignore[attr-defined]
+            layer.padding,  # type: ignore[attr-defined]
+            layer.output_padding,  # type: ignore[attr-defined]
+        )
+
+    def norm(name: str, x: torch.Tensor) -> torch.Tensor:
+        values = [state[f"{name}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
+        return F.leaky_relu(F.batch_norm(x, *values), 0.01)
+
+    def layer(kind: str, i: int, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        table = (_ENCODERS if kind == "encoder" else _DECODERS)[i]
+        tail = "conv" if kind == "encoder" else "convt"
+        real, imag = f"{kind}{i}.c{tail}.real_{tail}", f"{kind}{i}.c{tail}.im_{tail}"
+        return (
+            part(real, re, table, kind) - part(imag, im, table, kind),
+            part(real, im, table, kind) + part(imag, re, table, kind),
+        )
+
+    re, im = spectrogram.real, spectrogram.imag
+    inputs = []
+    for i in range(10):
+        inputs.append((re, im))
+        re, im = layer("encoder", i, re, im)
+        re, im = norm(f"encoder{i}.cbn.real_b", re), norm(f"encoder{i}.cbn.im_b", im)
+    for i in range(10):
+        if i:
+            re, im = torch.cat([re, inputs[10 - i][0]], 1), torch.cat([im, inputs[10 - i][1]], 1)
+        re, im = layer("decoder", i, re, im)
+        if i < 9:
+            re, im = norm(f"decoder{i}.cbn.real_b", re), norm(f"decoder{i}.cbn.im_b", im)
+    return torch.complex(torch.tanh(re) * spectrogram.real, torch.tanh(im) * spectrogram.imag)
+
+
+def test_denoise_gives_what_the_formulas_give(tmp_path: Path, network: DCUNet, write_wav, noisy_tune) -> None:
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0.0, 0.1)
+            module.running_var.uniform_(0.5, 2.0)
+    path = save(tmp_path / "dc20.pth", network)
+    song = write_wav("song.wav", noisy_tune[:, :100_000], subtype="FLOAT")
+    result = CliRunner().invoke(app, ["denoise", str(song), "--weights", str(path), "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    samples = torch.from_numpy(read_audio(tmp_path / "song_denoised.wav").samples)
+
+    def formulas(spectrogram: torch.Tensor, _gains: torch.Tensor) -> torch.Tensor:
+        state = torch.load(path, weights_only=True)
+        batch, channels = spectrogram.shape[:2]
+        estimate = reference_estimate(state, spectrogram.flatten(0, 1).unsqueeze(1))
+        return estimate.reshape(batch, channels, *spectrogram.shape[2:])
+
+    stft = StftConfig()
+    stream = SongStream(
+        formulas,
+        stft,
+        DenoiseConfig().plan(stft, 0),
+        sample_rate=44_100,
+        channels=2,
+        device=torch.device("cpu"),
+    )
+    with torch.inference_mode():
+        waveform = noisy_tune[:, :100_000]
+        expected = torch.cat([stream.push(waveform), stream.flush()], dim=1)
+    difference = (samples - expected).square().sum() / expected.square().sum()
+    assert 10 * torch.log10(difference) < -80.0
+    assert snr(waveform, expected) < 20.0  # it does something
+
+
+def test_denoise_refuses_a_malicious_pickle(tmp_path: Path, write_wav, noisy_tune) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :30_000])
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps(Bomb(), protocol=2))
+    result = CliRunner().invoke(app, ["denoise", str(song), "--weights", str(tmp_path / "bomb.pth")])
+    assert result.exit_code == 1
+    assert "boom" not in result.output
+    assert "cannot be read as a PyTorch state dict" in result.stderr
+    assert not (tmp_path / "song_denoised.wav").exists()
 
 
 def test_complexity_and_mask_are_found(tmp_path: Path, network: DCUNet) -> None:

@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights import store as store_module
+from musicdenoise.weights.conversion import git_blob_id
 from musicdenoise.weights.download import DownloadOptions
 from musicdenoise.weights.index import BUNDLED, IndexEntry, load_index
+from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, matches
 
 CONTENT = bytes(range(256)) * 2_000
@@ -301,3 +306,83 @@ def test_environment_names_folder_and_mirror(tmp_path: Path, monkeypatch: pytest
     if sys.platform == "linux":
         assert WeightsStore.of_user().folder == tmp_path / "xdg" / "musicdenoise" / "weights"
     assert "musicdenoise" in os.fspath(WeightsStore.of_user().folder)
+
+
+@pytest.fixture(scope="module")
+def pickled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as NoiseRemover has them."""
+    path = tmp_path_factory.mktemp("pth") / "dc20_white.pth"
+    torch.manual_seed(1)
+    network = DCUNet(DCUNetConfig.of_complexity(1, mask="component", level_reach=0))
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def theirs(pickled: Path, server: Server, **changes: str) -> IndexEntry:
+    fields = {"git_blob": git_blob_id(pickled), "file": "noiseremover-white.safetensors"}
+    return IndexEntry(
+        name="noiseremover/white",
+        noise_kind="white",
+        licence="none stated",
+        sources=(f"{server.url}/their/dc20_white.pth",),
+        **{**fields, **changes},
+    )
+
+
+def test_the_blob_id_is_that_of_git(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"hello\n")  # git hash-object
+    assert git_blob_id(tmp_path / "x") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_networks_of_others_are_converted(tmp_path: Path, server: Server, pickled: Path) -> None:
+    server.answers = [send(pickled.read_bytes())]
+    store, entry = WeightsStore(folder=tmp_path / "cache", options=QUICK), theirs(pickled, server)
+    path = store.fetch(entry)
+    assert server.requests == [("/weights/their/dc20_white.pth", None)]
+    loaded, metadata = load_network(path)
+    expected, _ = load_network(pickled)
+    assert metadata.noise_kind == "white"
+    assert loaded.config == expected.config
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    assert store.fetch(entry) == path
+    assert len(server.requests) == 1
+    assert files_in(store) == {path.name, f"{path.name}.sha256"}
+    path.write_bytes(path.read_bytes()[:-1])  # damaged later
+    assert not store.is_cached(entry)
+    store.fetch(entry)
+    assert store.is_cached(entry)
+    assert store.remove(entry)
+    assert files_in(store) == set()
+
+
+def test_a_mirror_has_them_under_their_own_name(store: WeightsStore, server: Server, pickled: Path) -> None:
+    server.answers = [send(pickled.read_bytes())]
+    store.fetch(theirs(pickled, server))
+    assert server.requests == [("/weights/dc20_white.pth", None)]
+
+
+def test_another_file_than_theirs_is_refused(tmp_path: Path, server: Server, pickled: Path) -> None:
+    server.answers = [send(b"<html>moved</html>")]
+    store = WeightsStore(folder=tmp_path / "cache", options=QUICK)
+    with pytest.raises(WeightsError, match=r"of HTML with git's id .*, expected "):
+        store.fetch(theirs(pickled, server))
+    assert files_in(store) == set()
+
+
+def test_what_has_the_right_id_but_is_no_network_is_refused(tmp_path: Path, server: Server) -> None:
+    bomb = tmp_path / "bomb.pth"
+    bomb.write_bytes(b"no network")
+    server.answers = [send(bomb.read_bytes())]
+    store = WeightsStore(folder=tmp_path / "cache", options=QUICK)
+    with pytest.raises(WeightsError, match="cannot be read as a PyTorch state dict"):
+        store.fetch(theirs(bomb, server))
+    assert not any(name.endswith(".safetensors") for name in files_in(store))
+
+
+def test_the_index_names_all_networks_of_noiseremover() -> None:
+    entries = [entry for entry in load_index() if entry.name.startswith("noiseremover/")]
+    assert {entry.noise_kind for entry in entries} == {"white", "mixed", *NOISE_CLASSES}
+    assert all(entry.sources[0].endswith(".pth") and len(entry.git_blob or "") == 40 for entry in entries)
+    with pytest.raises(TypeError, match="either a sha256 or a git_blob"):
+        IndexEntry(name="x", noise_kind="white", file="x", licence="none")

@@ -14,6 +14,7 @@ only loaded when a file needs it.
 
 from __future__ import annotations
 
+from musicdenoise.audio.bitrate import nearest_bitrate, source_bitrate
 from musicdenoise.audio.codec import round_trip
 from musicdenoise.audio.find import find_audio
 from musicdenoise.audio.formats import (
@@ -28,6 +29,7 @@ from musicdenoise.audio.formats import (
 )
 from musicdenoise.audio.pipes import PipeReader, WavPipeWriter
 from musicdenoise.audio.reader import AudioReader, open_reader, probe, read_audio
+from musicdenoise.audio.remux import has_other_streams
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo
 from musicdenoise.audio.writer import AudioWriter, open_writer
 
@@ -45,11 +47,14 @@ __all__ = [
     "WavPipeWriter",
     "container_for_suffix",
     "find_audio",
+    "has_other_streams",
+    "nearest_bitrate",
     "open_reader",
     "open_writer",
     "probe",
     "read_audio",
     "round_trip",
+    "source_bitrate",
     "subtype_for",
     "suffix_for_container",
     "writable_container",

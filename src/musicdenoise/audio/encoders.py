@@ -1,8 +1,8 @@
 """Encode samples into an open binary file: libsndfile, and FFmpeg (through PyAV) for AAC in MP4.
 
-Choices, where a format leaves them open: MP3 is variable bit rate at LAME's best setting (V0, about
-245 kbit/s in stereo), Vorbis is quality 7 (about 220 kbit/s), Opus about 210 kbit/s in stereo and
-AAC 128 kbit/s per channel: transparent, so that a copy does not lose more than its source did.
+Where no bit rate is asked for, MP3 is variable bit rate at LAME's best setting (V0, about 245 kbit/s in
+stereo), Vorbis is quality 7 (about 220 kbit/s), Opus about 210 kbit/s in stereo and AAC 128 kbit/s per
+channel: transparent, so that a copy does not lose more than its source did.
 Samples beyond full scale pass into FLOAT, DOUBLE, MP3, Vorbis and Opus as they are; FFmpeg's AAC
 encoder distorts them (measured), so they are limited before it.
 """
@@ -17,17 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from musicdenoise.audio.bitrate import encoder_quality
 from musicdenoise.audio.formats import PCM_BITS, TAG_NAMES
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 
 __all__ = ["ByteFile", "Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
 
-_QUALITY: dict[str, dict[str, Any]] = {
-    "MPEG_LAYER_III": {"bitrate_mode": "VARIABLE", "compression_level": 0.0},
-    "VORBIS": {"compression_level": 0.3},
-    "OPUS": {"compression_level": 0.6},
-}
 _AAC_BITS_PER_CHANNEL = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _MP4_TAGS = {"tracknumber": "track"}
@@ -97,6 +93,8 @@ class SoundFileEncoder:
         As checked by `musicdenoise.audio.formats.check_writable`.
     tags
         By the names of `TAG_NAMES`.
+    bitrate
+        Bits per second of a lossy subtype, or None.
 
     Raises
     ------
@@ -113,13 +111,15 @@ class SoundFileEncoder:
         sample_rate: int,
         channels: int,
         tags: Mapping[str, str],
+        bitrate: int | None = None,
     ) -> None:
         self._bits = PCM_BITS.get(subtype)
         # libsndfile negates before it compands: the lowest integer would come out positive.
         self._symmetric = subtype in ("ALAW", "ULAW")
+        quality = encoder_quality(subtype, bitrate, sample_rate=sample_rate, channels=channels)
         try:
             self._file = soundfile.SoundFile(
-                file, "w", sample_rate, channels, subtype, format=container, **_QUALITY.get(subtype, {})
+                file, "w", sample_rate, channels, subtype, format=container, **quality
             )
         except soundfile.LibsndfileError as error:
             raise AudioWriteError(f"cannot be encoded: {error.error_string}") from error
@@ -157,9 +157,19 @@ class PyAvEncoder:
         As checked by `musicdenoise.audio.formats.check_writable`.
     tags
         By the names of `TAG_NAMES`.
+    bitrate
+        Bits per second, all channels, or None.
     """
 
-    def __init__(self, file: ByteFile, *, sample_rate: int, channels: int, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        file: ByteFile,
+        *,
+        sample_rate: int,
+        channels: int,
+        tags: Mapping[str, str],
+        bitrate: int | None = None,
+    ) -> None:
         # FFmpeg's libraries take a while to load, and most files do not need them.
         import av
 
@@ -167,7 +177,7 @@ class PyAvEncoder:
         self._rate, self._layout, self._position = sample_rate, _LAYOUTS[channels], 0
         self._container = av.open(file, "w", format="mp4", options={"movie_timescale": str(sample_rate)})
         self._stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout)
-        self._stream.bit_rate = _AAC_BITS_PER_CHANNEL * channels
+        self._stream.bit_rate = bitrate or _AAC_BITS_PER_CHANNEL * channels
         self._stream.time_base = Fraction(1, sample_rate)
         for name in TAG_NAMES:
             if tags.get(name):

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import quantize
 from musicdenoise.audio.formats import PCM_BITS
 from musicdenoise.audio.integrity import declared_wav_bytes
@@ -178,6 +179,9 @@ class WavPipeWriter:
     subtype
         ``PCM_U8``, ``PCM_16``, ``PCM_24``, ``PCM_32`` or ``FLOAT``; others become ``FLOAT``.
 
+    dither
+        Whether samples are dithered where they are rounded to 8 or 16 bits.
+
     Attributes
     ----------
     num_samples : int
@@ -186,10 +190,14 @@ class WavPipeWriter:
         Samples beyond full scale that were limited, over all channels; none for ``FLOAT``.
     """
 
-    def __init__(self, file: BinaryIO, *, sample_rate: int, channels: int, subtype: str) -> None:
+    def __init__(
+        self, file: BinaryIO, *, sample_rate: int, channels: int, subtype: str, dither: bool = False
+    ) -> None:
         self._file = file
         self._sample_rate, self._channels = sample_rate, channels
         self._subtype = subtype if subtype in _WIDTHS else "FLOAT"
+        is_short = PCM_BITS.get(self._subtype, 32) <= 16
+        self._dither = Dither(PCM_BITS[self._subtype]) if dither and is_short else None
         self.num_samples = 0
         self.clipped_samples = 0
 
@@ -220,6 +228,8 @@ class WavPipeWriter:
         if self._subtype == "FLOAT":
             return interleaved.astype("<f4").tobytes()
         self.clipped_samples += int(np.count_nonzero(np.abs(interleaved) > 1.0))
+        if self._dither:
+            interleaved = np.ascontiguousarray(self._dither(samples).T)
         integers = quantize(interleaved, PCM_BITS[self._subtype]).astype("<i4")
         if self._subtype == "PCM_U8":
             return ((integers >> 24) + 128).astype(np.uint8).tobytes()

@@ -9,64 +9,26 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from musicdenoise.audio import aiff
+from musicdenoise.audio.bitrate import check_bitrate
+from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
+from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 
 __all__ = ["AudioWriter", "open_writer"]
 
 
+_DITHERED = frozenset({"PCM_16", "PCM_U8", "PCM_S8"})
 # Bits of one stored sample; the codecs that compress are not listed.
 _STORED_BITS = PCM_BITS | {"ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}
-
-
-class _Sink:
-    """A binary file that remembers the error of a failed write instead of raising it.
-
-    The encoders call it from native code. libsndfile loses errors in its Ogg and MP3 writers, and
-    an exception cannot pass through it.
-    """
-
-    def __init__(self, file: BufferedRandom) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = self.error or error
-            return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:  # a seek first flushes what was written before
-            self.error = self.error or error
-            return offset
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def flush(self) -> None:
-        pass
-
-    def close_file(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            self.error = self.error or error
 
 
 class AudioWriter:
@@ -94,16 +56,21 @@ class AudioWriter:
         overwrite: bool,
         tags: Mapping[str, str],
         tags_from: Path | None,
+        streams_from: Path | None = None,
+        bitrate: int | None = None,
+        dither: bool = False,
     ) -> None:
         self.path = path
         self.num_samples = 0
         self.clipped_samples = 0
         self._sample_rate, self._channels = sample_rate, channels
         self._container, self._subtype, self._tags = container, subtype, dict(tags)
-        self._overwrite, self._tags_from = overwrite, tags_from
+        self._overwrite, self._tags_from, self._streams_from = overwrite, tags_from, streams_from
+        self._bitrate = bitrate
+        self._dither = Dither(PCM_BITS[subtype]) if dither and subtype in _DITHERED else None
         self._stored_bits = _STORED_BITS.get(subtype, 0)
         self._temporary = path.parent / f".musicdenoise-{secrets.token_hex(8)}.part"
-        self._sink: _Sink | None = None
+        self._sink: ByteSink | None = None
         self._encoder: Encoder | None = None
 
     def __enter__(self) -> AudioWriter:
@@ -117,7 +84,7 @@ class AudioWriter:
             raise AudioWriteError(
                 f"{self.path}: cannot be written: {error.strerror}; choose another folder"
             ) from error
-        self._sink = _Sink(os.fdopen(descriptor, "w+b"))
+        self._sink = ByteSink(os.fdopen(descriptor, "w+b"))
         try:
             self._encoder = self._open_encoder(self._sink)
         finally:
@@ -164,7 +131,7 @@ class AudioWriter:
         if self._subtype in PCM_BITS or self._subtype == "AAC":
             self.clipped_samples += int(np.count_nonzero(np.abs(samples) > 1.0))
         try:
-            self._encoder.write(np.asarray(samples, dtype=np.float32))
+            self._encoder.write(self._dither(samples) if self._dither else np.asarray(samples, np.float32))
         except AudioWriteError as error:
             raise self._explain(error) from error
         self._check_sink()
@@ -187,12 +154,22 @@ class AudioWriter:
                 aiff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
             self._sink.close_file()
         self._check_sink()
+        if self._streams_from is not None:
+            self._finish_streams(self._streams_from)
         self._finish_tags()
         self._check_target()
         try:
             self._temporary.replace(self.path)
         except OSError as error:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
+
+    def _finish_streams(self, source: Path) -> None:
+        from musicdenoise.audio.remux import add_other_streams
+
+        try:
+            add_other_streams(source, self._temporary, sample_rate=self._sample_rate)
+        except AudioWriteError as error:
+            raise self._explain(error) from error
 
     def _finish_tags(self) -> None:
         """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
@@ -220,11 +197,15 @@ class AudioWriter:
                 self._sink.close_file()
             self._temporary.unlink(missing_ok=True)
 
-    def _open_encoder(self, sink: _Sink) -> Encoder:
+    def _open_encoder(self, sink: ByteSink) -> Encoder:
         try:
             if self._container == "MP4":
                 return PyAvEncoder(
-                    sink, sample_rate=self._sample_rate, channels=self._channels, tags=self._tags
+                    sink,
+                    sample_rate=self._sample_rate,
+                    channels=self._channels,
+                    tags=self._tags,
+                    bitrate=self._bitrate,
                 )
             return SoundFileEncoder(
                 sink,
@@ -233,6 +214,7 @@ class AudioWriter:
                 sample_rate=self._sample_rate,
                 channels=self._channels,
                 tags={} if self._container == "MP3" else self._tags,
+                bitrate=self._bitrate,
             )
         except AudioWriteError as error:
             raise self._explain(error) from error
@@ -276,6 +258,9 @@ def open_writer(
     overwrite: bool = False,
     tags: Mapping[str, str] | None = None,
     tags_from: Path | None = None,
+    streams_from: Path | None = None,
+    bitrate: int | None = None,
+    dither: bool = False,
 ) -> AudioWriter:
     """Open an audio file for writing in blocks.
 
@@ -295,6 +280,12 @@ def open_writer(
         By the names of `TAG_NAMES`; what the container cannot hold is left out.
     tags_from
         File whose tags and pictures are copied, too; see `musicdenoise.audio.tags`.
+    streams_from
+        File whose video, subtitles and chapters are copied; for the container MP4 only.
+    bitrate
+        Bits per second over all channels of a lossy subtype; None for a transparent one.
+    dither
+        Whether samples are dithered where they are rounded to 8 or 16 bits.
 
     Returns
     -------
@@ -304,11 +295,13 @@ def open_writer(
     Raises
     ------
     UnsupportedAudioError
-        The container cannot hold that subtype, rate or number of channels.
+        The container cannot hold that subtype, rate, number of channels or bit rate.
     AudioWriteError
         The file exists and may not be replaced, or its folder cannot be written to.
     """
     check_writable(container=container, subtype=subtype, sample_rate=sample_rate, channels=channels)
+    if bitrate is not None:
+        check_bitrate(subtype, bitrate, sample_rate=sample_rate, channels=channels)
     writer = AudioWriter(
         Path(path),
         sample_rate=sample_rate,
@@ -318,6 +311,9 @@ def open_writer(
         overwrite=overwrite,
         tags=tags or {},
         tags_from=tags_from,
+        streams_from=streams_from,
+        bitrate=bitrate,
+        dither=dither,
     )
     writer._check_target()
     return writer

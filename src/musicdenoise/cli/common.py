@@ -41,9 +41,9 @@ def warn(message: object) -> None:
     print(f"warning: {message}", file=sys.stderr)  # noqa: T201
 
 
-def note(message: object, *, quiet: bool = False) -> None:
-    """Print one line on stderr if that is a terminal and ``quiet`` is false."""
-    if not quiet and sys.stderr.isatty():
+def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None:
+    """Print a line on stderr: unless ``quiet``, if that is a terminal or ``verbose`` is true."""
+    if not quiet and (verbose or sys.stderr.isatty()):
         print(message, file=sys.stderr)  # noqa: T201
 
 

@@ -1,50 +1,22 @@
-"""``musicdenoise denoise``."""
+"""``musicdenoise denoise``: its options, and what they mean together."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, warn
-from musicdenoise.errors import AudioError, UsageError
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors
+from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-    from musicdenoise.denoising.ends import FileOptions
-    from musicdenoise.denoising.files import DenoiseReport
     from musicdenoise.denoising.plan import Job
-    from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["denoise"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """What is to be done with every song."""
-
-    residual: bool
-    start: float
-    duration: float | None
-    force: bool
-    as_json: bool
-    quiet: bool
-
-    def file_options(self, job: Job) -> FileOptions:
-        from musicdenoise.denoising.ends import FileOptions
-
-        return FileOptions(
-            overwrite=self.force,
-            residual=job.residual if self.residual else None,
-            start_seconds=self.start,
-            duration_seconds=self.duration,
-        )
 
 
 @reports_errors
@@ -56,6 +28,10 @@ def denoise(
     strength: options.Strength = 1.0,
     atten_limit: options.AttenLimit = None,
     residual: options.Residual = False,
+    report: options.Report = None,
+    output_format: options.Format = None,
+    bit_depth: options.BitDepthOption = None,
+    bitrate: options.Bitrate = None,
     start: options.Start = 0.0,
     duration: options.Duration = None,
     channels: options.Channels = options.ChannelMode.LINKED,
@@ -64,10 +40,13 @@ def denoise(
     offline: options.Offline = False,
     device: options.Device = None,
     cuda: options.Cuda = False,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
+    verbose: options.Verbose = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Remove noise from songs.
@@ -77,10 +56,21 @@ def denoise(
     """
     if inputs == [Path("-")] and output is None:
         output = Path("-")
-    _check_usage(noise, weights, duration, force=force, skip_existing=skip_existing)
+    _check_choices(
+        ("--noise", noise is not None, "--weights", weights is not None, "both choose a network"),
+        ("--force", force, "--skip-existing", skip_existing, "contradict each other"),
+        ("--verbose", verbose, "--quiet", quiet, "contradict each other"),
+        ("--bit-depth", bit_depth is not None, "--bitrate", bitrate is not None, "exclude each other"),
+        ("--jobs", jobs > 1, "--threads", threads is not None, "both share out the processors"),
+    )
+    if duration is not None and not 0.0 < duration < math.inf:
+        raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
     if output == Path("-") and (as_json or residual):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
+    from musicdenoise.cli.denoise_run import Run, run
+    from musicdenoise.data.kinds import parse_kind
     from musicdenoise.denoising.denoiser import DenoiseConfig
+    from musicdenoise.denoising.ends import FileOptions
     from musicdenoise.denoising.plan import plan_jobs
     from musicdenoise.weights.store import WeightsStore
 
@@ -90,38 +80,61 @@ def denoise(
         atten_limit_db=atten_limit,
         linked=channels is options.ChannelMode.LINKED,
     )
-    jobs, failures = plan_jobs(inputs, output)
+    file_options = FileOptions(
+        overwrite=force,
+        start_seconds=start,
+        duration_seconds=duration,
+        bit_depth=bit_depth.value if bit_depth else None,
+        bitrate=None if bitrate is None else _parse_bitrate(bitrate),
+    )
+    planned, failures = plan_jobs(inputs, output, f".{output_format.value}" if output_format else None)
     for failure in failures:
         print_error(failure)
     if skip_existing:
-        jobs = _without_finished(jobs, quiet=quiet)
+        planned = _without_finished(planned, quiet=quiet)
+    total, failed = len(planned) + len(failures), len(failures)
     if dry_run:
-        for job in jobs:
+        for job in planned:
             typer.echo(f"{job.source}\t{job.target}")
-        jobs = []
-    total, failed = len(jobs) + len(failures), len(failures)
-    if jobs:
-        request = _Request(
-            residual=residual, start=start, duration=duration, force=force, as_json=as_json, quiet=quiet
+    elif planned:
+        failed += run(
+            planned,
+            Run(
+                weights=parse_kind(noise) if noise is not None else weights,
+                device=choose_device(device, cuda=cuda),
+                config=config,
+                store=WeightsStore.of_user(mirror=weights_url, offline=offline),
+                options=file_options,
+                residual=residual,
+                pictures=report,
+                processes=jobs,
+                threads=threads,
+                as_json=as_json,
+                verbose=verbose,
+                quiet=quiet,
+            ),
         )
-        chosen = choose_device(device, cuda=cuda)
-        store = WeightsStore.of_user(mirror=weights_url, offline=offline)
-        failed += _run(jobs, _load(noise, weights, chosen, config, store, quiet=quiet), request)
     if failed:
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")
         raise typer.Exit(FAILED)
 
 
-def _check_usage(
-    noise: str | None, weights: str | None, duration: float | None, *, force: bool, skip_existing: bool
-) -> None:
-    if noise is not None and weights is not None:
-        raise UsageError("--noise and --weights both choose a network: give one of them")
-    if force and skip_existing:
-        raise UsageError("--force replaces existing outputs, --skip-existing keeps them: give one of them")
-    if duration is not None and not 0.0 < duration < math.inf:
-        raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
+def _check_choices(*pairs: tuple[str, bool, str, bool, str]) -> None:
+    for first, has_first, second, has_second, reason in pairs:
+        if has_first and has_second:
+            raise UsageError(f"{first} and {second} {reason}: give one of them")
+
+
+def _parse_bitrate(text: str) -> int:
+    """Bits per second of ``"192"`` or ``"192k"``."""
+    try:
+        kbps = float(text.strip().lower().removesuffix("k"))
+    except ValueError:
+        kbps = math.nan
+    if not 0.0 < kbps <= 10_000.0:
+        raise UsageError(f"--bitrate is {text!r}; give kilobits per second, such as 192 or 192k")
+    return round(kbps * 1000)
 
 
 def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
@@ -129,72 +142,3 @@ def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
     if len(rest) < len(jobs):
         note(f"{len(jobs) - len(rest)} outputs are there already", quiet=quiet)
     return rest
-
-
-def _load(
-    noise: str | None,
-    weights: str | None,
-    device: str,
-    config: DenoiseConfig,
-    store: WeightsStore,
-    *,
-    quiet: bool,
-) -> Denoiser:
-    from musicdenoise.cli.progress import byte_progress
-    from musicdenoise.data.kinds import parse_kind
-    from musicdenoise.denoising.denoiser import Denoiser
-
-    if noise is not None:
-        weights = parse_kind(noise)
-    with byte_progress("fetching the network", quiet=quiet) as on_fetch:
-        return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
-
-
-def _run(jobs: Sequence[Job], denoiser: Denoiser, request: _Request) -> int:
-    """Denoise all; return the number of failures."""
-    from musicdenoise.cli.progress import song_progress
-    from musicdenoise.denoising.files import denoise_file
-
-    failed = 0
-    for number, job in enumerate(jobs, start=1):
-        counter = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-        try:
-            with song_progress(f"{counter}{job.source.name}", quiet=request.quiet) as on_progress:
-                report = denoise_file(
-                    denoiser,
-                    job.source,
-                    job.target,
-                    options=request.file_options(job),
-                    on_progress=on_progress,
-                )
-        except AudioError as error:
-            failed += 1
-            print_error(error)
-            if request.as_json:
-                typer.echo(json.dumps({"source": str(job.source), "error": str(error)}, ensure_ascii=False))
-        else:
-            _tell(report, request)
-    return failed
-
-
-def _tell(report: DenoiseReport, request: _Request) -> None:
-    if request.as_json:
-        typer.echo(json.dumps(_document(report), ensure_ascii=False))
-    speed = report.audio_seconds / max(report.seconds, 1e-9)
-    note(
-        f"{report.target}: removed noise at {report.removed_db:.1f} dB relative to the song with the "
-        f"network {report.weights!r} in {report.seconds:.1f} s ({speed:.1f} times real time)",
-        quiet=request.quiet,
-    )
-    if report.clipped_samples:
-        warn(f"{report.target}: {report.clipped_samples} samples beyond full scale were limited to it")
-
-
-def _document(report: DenoiseReport) -> dict[str, Any]:
-    """The report as JSON values: paths as strings, nothing removed as null."""
-    fields = {
-        name: str(value) if isinstance(value, Path) else value for name, value in asdict(report).items()
-    }
-    if not math.isfinite(report.removed_db):
-        fields["removed_db"] = None
-    return {**fields, "audio_seconds": report.audio_seconds}

@@ -126,7 +126,7 @@ def _network(name: str, device: str) -> System:
     from musicdenoise.data.files import file_sha256
     from musicdenoise.denoising.denoiser import Denoiser
     from musicdenoise.evaluation.systems import network_system
-    from musicdenoise.weights.checkpoint import load_weights
+    from musicdenoise.weights.loading import load_network
     from musicdenoise.weights.reference import load_reference
     from musicdenoise.weights.store import resolve_weights
 
@@ -139,7 +139,7 @@ def _network(name: str, device: str) -> System:
         path, label = resolved.path, resolved.name
         if label == path.name:  # a file; runs all call theirs best.safetensors
             label = f"{path.resolve().parent.name}/{path.stem}"
-        network, metadata = load_weights(path)
+        network, metadata = load_network(path)
     denoiser = Denoiser.from_network(network, metadata.stft, device=device)
 
     def denoise(noisy: Tensor, sample_rate: int) -> Tensor:

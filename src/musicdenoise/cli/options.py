@@ -10,6 +10,9 @@ import typer
 
 __all__ = [
     "AttenLimit",
+    "BitDepth",
+    "BitDepthOption",
+    "Bitrate",
     "ChannelMode",
     "Channels",
     "Cuda",
@@ -17,17 +20,23 @@ __all__ = [
     "DryRun",
     "Duration",
     "Force",
+    "Format",
     "Inputs",
+    "Jobs",
     "Json",
     "NoiseKind",
     "Offline",
     "Output",
+    "OutputFormat",
     "Quiet",
+    "Report",
     "Residual",
     "SegmentSeconds",
     "SkipExisting",
     "Start",
     "Strength",
+    "Threads",
+    "Verbose",
     "Weights",
     "WeightsUrl",
 ]
@@ -40,10 +49,31 @@ class ChannelMode(str, Enum):
     INDEPENDENT = "independent"
 
 
+class OutputFormat(str, Enum):
+    """Formats that can be asked for."""
+
+    WAV = "wav"
+    FLAC = "flac"
+    MP3 = "mp3"
+    OGG = "ogg"
+    OPUS = "opus"
+    M4A = "m4a"
+
+
+class BitDepth(str, Enum):
+    """Bit depths that can be asked for."""
+
+    INT16 = "16"
+    INT24 = "24"
+    FLOAT32 = "32f"
+
+
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        metavar="INPUT", help="Songs, folders of songs, or - for standard input.", show_default=False
+        metavar="INPUT",
+        help="Songs, folders of songs, patterns, or - for standard input.",
+        show_default=False,
     ),
 ]
 Output = Annotated[
@@ -66,7 +96,11 @@ NoiseKind = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", metavar="NAME|PATH", help="Pretrained network, or a .safetensors file."),
+    typer.Option(
+        "--weights",
+        metavar="NAME|PATH",
+        help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
+    ),
 ]
 Strength = Annotated[
     float,
@@ -98,6 +132,36 @@ SegmentSeconds = Annotated[
         max=600.0,
         help="What the network sees at once; longer is faster and takes more memory.",
     ),
+]
+Format = Annotated[
+    OutputFormat | None, typer.Option("--format", help="Format of the results. Default: that of each song.")
+]
+BitDepthOption = Annotated[
+    BitDepth | None,
+    typer.Option("--bit-depth", help="Of lossless results; 32f is floating point. Default: the song's."),
+]
+Bitrate = Annotated[
+    str | None,
+    typer.Option(
+        "--bitrate", metavar="KBPS", help="Of lossy results, such as 192. Default: the song's, or a high one."
+    ),
+]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", min=1, help="Songs at a time, each in a process of its own.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Processor threads to use. Default: all processors.")
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="DIR",
+        help="Draw spectrograms before, after and of what was removed, as DIR/NAME_report.png.",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
 ]
 Device = Annotated[
     str | None,

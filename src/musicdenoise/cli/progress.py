@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
     TextColumn,
@@ -19,7 +20,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress as TrainingProgress
 
-__all__ = ["byte_progress", "song_progress", "training_progress"]
+__all__ = ["byte_progress", "count_progress", "song_progress", "training_progress"]
 
 
 @contextlib.contextmanager
@@ -40,6 +41,23 @@ def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | N
     ) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def count_progress(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Bar over many songs; gives the function to call when one is done."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)
 
 
 @contextlib.contextmanager

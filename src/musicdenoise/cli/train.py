@@ -127,11 +127,11 @@ class _Command:
         return build_config(recipe, given, None if initial is None else initial.config)
 
     def _initial(self) -> DCUNet | None:
-        from musicdenoise.weights.checkpoint import load_weights
+        from musicdenoise.weights.loading import load_network
         from musicdenoise.weights.store import resolve_weights
 
         init = self.parameters["init"]
-        return None if init is None else load_weights(resolve_weights(init).path)[0]
+        return None if init is None else load_network(resolve_weights(init).path)[0]
 
     def _data(self, config: TrainConfig) -> TrainingData:
         from platformdirs import user_cache_path

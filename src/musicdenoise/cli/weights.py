@@ -25,6 +25,7 @@ Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Names as in the list.", show_default=False)
 ]
 All = Annotated[bool, typer.Option("--all", help="All networks.")]
+AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemover's, which go by name.")]
 
 
 @app.command("list")
@@ -43,13 +44,15 @@ def list_weights(as_json: options.Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "noise", "size (MB)", "SNR improvement (dB)", "licence", "cached")
+    table = Table()
+    for header in ("name", "noise", "MB", "SNR gain (dB)", "licence", "cached"):
+        table.add_column(header, no_wrap=header == "name")
     for entry in load_index():
         gain = entry.metrics.get("snr_improvement_db")
         table.add_row(
             entry.name,
             entry.noise_kind if _class_of(entry) is None else f"{_class_of(entry)} {entry.noise_kind}",
-            f"{entry.size_bytes / 1e6:.1f}",
+            "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
             "" if gain is None else f"{gain:+.2f}",
             entry.licence,
             "yes" if store.is_cached(entry) else "no",
@@ -61,7 +64,7 @@ def list_weights(as_json: options.Json = False) -> None:
 @reports_errors
 def fetch(
     names: Names = None,
-    every: All = False,
+    every: AllOwn = False,
     url: options.WeightsUrl = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
@@ -73,6 +76,8 @@ def fetch(
     store = WeightsStore.of_user(mirror=url, offline=offline)
     failed = 0
     for entry in _chosen(names, every=every):
+        if every and entry.git_blob is not None:
+            continue
         try:
             with byte_progress(entry.name, quiet=quiet) as on_progress:
                 path = store.fetch(entry, on_progress)

@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,15 +64,23 @@ class AudioBank:
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = tuple(paths)
         self.sample_rate = sample_rate
-        self._arrays: list[NDArray[np.int16]] = []
+        self._stored: list[Path] = []
         for done, path in enumerate(self.paths, start=1):
             stored = folder / f"{_key(path, sample_rate)}.npy"
             if not stored.exists():
                 _decode(path, stored, sample_rate)
-            self._arrays.append(np.load(stored, mmap_mode="r"))
+            self._stored.append(stored)
             if on_progress:
                 on_progress(done)
+        self._arrays = _map_all(self._stored)
         self.lengths = np.array([array.shape[1] for array in self._arrays])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": None}  # another process maps the files anew
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._arrays = _map_all(self._stored)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -85,6 +94,10 @@ class AudioBank:
         stop = None if num_samples is None else start + num_samples
         piece = np.asarray(self._arrays[index][:, start:stop], dtype=np.float32)
         return torch.from_numpy(piece / _FULL_SCALE)
+
+
+def _map_all(stored: Sequence[Path]) -> list[NDArray[np.int16]]:
+    return [np.load(path, mmap_mode="r") for path in stored]
 
 
 def _key(path: Path, sample_rate: int) -> str:

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.signal
+import torch
 from torch import Tensor
 
 from musicdenoise.core.mixing import mix_at_snr, rms
@@ -24,6 +26,9 @@ __all__ = ["MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
 _ATTEMPTS = 20
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
 _SONG_LEVEL_SHARE = 0.5
+_SPEEDS = ((9, 10), (19, 20), (21, 20), (11, 10))  # output samples per input sample
+_SECOND_SONG_DB = 6.0
+_SECOND_NOISE_DB = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +47,21 @@ class MixConfig:
         ``"noisy"`` (Noise2Noise) or ``"clean"``.
     coded_share
         Share of inputs that go through a lossy codec.
+    speed_share
+        Share of crops that are read out up to a tenth faster or slower.
+    second_song_share
+        Share of examples in which two crops of songs sound at once.
+    second_noise_share
+        Share of noises that are the sum of two.
     """
 
     num_samples: int
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     targets: str = "noisy"
     coded_share: float = 0.3
+    speed_share: float = 0.2
+    second_song_share: float = 0.1
+    second_noise_share: float = 0.2
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -56,8 +70,9 @@ class MixConfig:
             raise ConfigurationError(f"snr_range_db is {self.snr_range_db}; the lower limit comes first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
-        if not 0.0 <= self.coded_share <= 1.0:
-            raise ConfigurationError(f"coded_share is {self.coded_share}; it must be from 0 to 1")
+        for name in ("coded_share", "speed_share", "second_song_share", "second_noise_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
 
 
 class PairMixer:
@@ -66,7 +81,8 @@ class PairMixer:
     Parameters
     ----------
     songs
-        Music; crops are drawn in proportion to length, from one channel or the mean of all.
+        Music; crops are drawn in proportion to length, from one channel, the mean of all, or half the
+        difference of the two of a stereo song.
     noise
         Where noise comes from.
     config
@@ -94,7 +110,7 @@ class PairMixer:
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
         rng = np.random.default_rng((self.seed, index))
-        clean, level = self._crop(rng)
+        clean, level = self._music(rng)
         noisy = self._add_noise(clean, level, rng)
         target = clean if self.config.targets == "clean" else self._add_noise(clean, level, rng)
         rate = self.songs.sample_rate
@@ -104,19 +120,41 @@ class PairMixer:
             noisy = through_codec(noisy, rate, rng)
         return noisy, target
 
-    def _crop(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+    def _music(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""
+        clean, level = self._crop(rng)
+        if rng.random() < self.config.second_song_share:
+            other, other_level = self._crop(rng)
+            gain = level / other_level * _random_gain(_SECOND_SONG_DB, rng)
+            clean, level = clean + gain * other, math.hypot(level, gain * other_level)
+        return clean, level
+
+    def _crop(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+        """A crop of one song, and its level or that of the song."""
         for _ in range(_ATTEMPTS):
             position = int(rng.integers(self._ends[-1]))
             song = int(np.searchsorted(self._ends, position, side="right"))
             start = position - (int(self._ends[song - 1]) if song else 0)
-            samples = self.songs.read(song, start, self.config.num_samples)
-            channel = int(rng.integers(samples.shape[0] + 1))
-            mono = samples.mean(0, keepdim=True) if channel == samples.shape[0] else samples[channel, None]
+            mono = self._read(song, start, rng)
             level = self._level(song) if rng.random() < _SONG_LEVEL_SHARE else rms(mono)
             if level > _SILENCE_RMS:
                 return mono, level
         raise DataError(f"{_ATTEMPTS} crops of songs in a row are silent: remove the silent songs")
+
+    def _read(self, song: int, start: int, rng: np.random.Generator) -> Tensor:
+        count = self.config.num_samples
+        up, down = _SPEEDS[int(rng.integers(len(_SPEEDS)))]
+        if rng.random() >= self.config.speed_share:
+            up = down = 1
+        needed = -(-count * down // up)
+        samples = self.songs.read(song, start, needed)
+        if samples.shape[1] < needed:  # the song ends too soon for a faster one
+            samples, up, down = samples[:, :count], 1, 1
+        mono = _one_channel(samples, rng)
+        if up == down:
+            return mono
+        played = scipy.signal.resample_poly(mono.numpy(), up, down, axis=-1)[:, :count]
+        return torch.from_numpy(np.ascontiguousarray(played))
 
     def _level(self, song: int) -> float:
         if song not in self._song_rms:
@@ -126,7 +164,26 @@ class PairMixer:
     def _add_noise(self, clean: Tensor, level: float, rng: np.random.Generator) -> Tensor:
         snr_db = float(rng.uniform(*self.config.snr_range_db))
         noise = self.noise.draw(clean.shape[-1], rng)
+        if rng.random() < self.config.second_noise_share:
+            other = self.noise.draw(clean.shape[-1], rng)
+            noise = noise + other * (rms(noise) / rms(other) * _random_gain(_SECOND_NOISE_DB, rng))
         return clean + noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
+
+
+def _one_channel(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    """A channel, the middle, or the side of stereo, ``(1, samples)``."""
+    channels = samples.shape[0]
+    choice = int(rng.integers(channels + 1 + (channels == 2)))
+    if choice < channels:
+        return samples[choice, None]
+    side = 0.5 * (samples[:1] - samples[1:]) if choice > channels else None
+    if side is None or rms(side) <= _SILENCE_RMS:  # two equal channels have no side
+        return samples.mean(0, keepdim=True)
+    return side
+
+
+def _random_gain(limit_db: float, rng: np.random.Generator) -> float:
+    return float(10.0 ** (rng.uniform(-limit_db, limit_db) / 20.0))
 
 
 @dataclass(frozen=True, kw_only=True)

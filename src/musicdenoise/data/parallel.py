@@ -1,7 +1,7 @@
 """Run one function over many items, in this process or in several.
 
 The same function on the same item gives the same bytes either way: torch computes with one thread in
-both cases, for the number of threads can change the last bits of a result.
+both cases unless told otherwise, for the number of threads can change the last bits of a result.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.context import BaseContext
+from types import FrameType
 from typing import TypeVar
 
 import torch
@@ -33,7 +34,7 @@ def default_jobs() -> int:
 
 
 def map_jobs(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int
+    function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int, *, threads: int = 1
 ) -> Iterator[tuple[int, _Result]]:
     """Results of ``function`` with the index of their item, as they become ready.
 
@@ -46,6 +47,8 @@ def map_jobs(
         Arguments.
     jobs
         Number of processes; 1 computes in this one.
+    threads
+        Threads that torch uses in each process. More than 1 may change the last bits of a result.
 
     Raises
     ------
@@ -57,11 +60,14 @@ def map_jobs(
     if jobs < 1:
         raise UsageError(f"--jobs is {jobs}; it must be at least 1")
     if jobs == 1 or len(items) <= 1:
-        yield from _map_here(function, items)
+        yield from _map_here(function, items, threads)
         return
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=_context(function), initializer=_start_worker
+        min(jobs, len(items)),
+        mp_context=_context(function),
+        initializer=_start_worker,
+        initargs=(threads,),
     )
     is_complete = False
     try:
@@ -80,14 +86,16 @@ def map_jobs(
                 child.terminate()
 
 
-def _map_here(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[tuple[int, _Result]]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _map_here(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], threads: int
+) -> Iterator[tuple[int, _Result]]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         for index, item in enumerate(items):
             yield index, function(item)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def _context(function: Callable[..., object]) -> BaseContext:
@@ -104,11 +112,17 @@ def _context(function: Callable[..., object]) -> BaseContext:
     return context
 
 
-def _start_worker() -> None:
+def _start_worker(threads: int) -> None:
     # An interrupt from the keyboard reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, _terminate)
+    torch.set_num_threads(threads)
     threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # Unwinds, so that temporary files are removed.
+    raise SystemExit(1)
 
 
 def _follow_parent() -> None:

@@ -1,8 +1,8 @@
 """Cut the pairs of a dataset into segments and keep the best.
 
-Two passes: the first reads every pair once and scores its segments, the second goes back to the places
-that were chosen and writes them. Neither holds more of the audio than one segment of each file of a
-pair per process. The result does not depend on the number of processes.
+Two passes: the first reads every file once and scores its segments, the second writes those that were
+chosen (where their samples come from: `musicdenoise.data.segment_tracks`). Neither holds more of the
+audio than one segment of each file that is open. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
 from musicdenoise.data.parallel import map_jobs
 from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import PairScores, SegmentScore, correlation_method, score_pair
+from musicdenoise.data.segment_score import PairScores, SegmentScore, correlation_method, score_song, songs_of
 from musicdenoise.data.segment_statistics import (
     SplitStatistics,
     describe,
@@ -28,6 +28,7 @@ from musicdenoise.data.segment_statistics import (
     statistics_to_json,
     statistics_to_text,
 )
+from musicdenoise.data.segment_tracks import decoded_folder
 from musicdenoise.data.segment_write import Choice, write_segments
 from musicdenoise.errors import DataError, UsageError
 
@@ -104,28 +105,31 @@ def segment_dataset(
     _check_out(dataset, out, force=force)
     done = 0
 
-    def step() -> None:
+    def step(count: int) -> None:
         nonlocal done
-        done += 1
+        done += count
         if on_progress:
             on_progress(done, 2 * len(rows))
 
-    found: dict[int, PairScores] = {}
-    for index, result in map_jobs(partial(score_pair, root=dataset, grid=config.grid), rows, jobs):
-        found[index] = result
-        step()
-    scores = [found[index] for index in range(len(rows))]
-    chosen, statistics, kept = _choose(rows, scores, config)
-    failures = tuple(
-        f"{row.id}: {result.failure}" for row, result in zip(rows, scores, strict=True) if result.failure
-    )
-    if not any(choice.segments for choice in chosen):
-        raise DataError(_explain_nothing(dataset, statistics, failures))
-    _make_folders(out, config)
-    written: dict[int, tuple[PairRow, ...]] = {}
-    for index, made in map_jobs(partial(write_segments, root=dataset, out=out, config=config), chosen, jobs):
-        written[index] = made
-        step()
+    with decoded_folder(out) as kept:
+        scores: dict[int, PairScores] = {}
+        songs = songs_of(rows)
+        score = partial(score_song, root=dataset, grid=config.grid, keep=kept, keep_clean=config.with_clean)
+        for number, results in map_jobs(
+            score, [tuple(rows[index] for index in song) for song in songs], jobs
+        ):
+            scores.update(zip(songs[number], results, strict=True))
+            step(len(results))
+        chosen, statistics, segments = _choose(rows, scores, config)
+        failures = tuple(f"{row.id}: {scores[i].failure}" for i, row in enumerate(rows) if scores[i].failure)
+        if not any(choice.segments for choice in chosen):
+            raise DataError(_explain_nothing(dataset, statistics, failures))
+        _make_folders(out, config)
+        written: dict[int, tuple[PairRow, ...]] = {}
+        write = partial(write_segments, root=dataset, out=out, kept=kept, config=config)
+        for index, made in map_jobs(write, chosen, jobs):
+            written[index] = made
+            step(1)
     new_rows = sorted(
         (row for made in written.values() for row in made), key=lambda row: (SPLITS.index(row.split), row.id)
     )
@@ -135,14 +139,14 @@ def segment_dataset(
     return SegmentResult(
         rows=tuple(new_rows),
         splits=statistics,
-        scores=kept,
+        scores=segments,
         too_short=tuple(row.id for row in rows if not config.grid.starts(row)),
         failures=failures,
     )
 
 
 def _choose(
-    rows: Sequence[PairRow], found: Sequence[PairScores], config: SegmentConfig
+    rows: Sequence[PairRow], found: Mapping[int, PairScores], config: SegmentConfig
 ) -> tuple[
     list[Choice],
     dict[str, SplitStatistics],

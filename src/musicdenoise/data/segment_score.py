@@ -12,23 +12,24 @@ Conventions: segments are mono, the mean of all channels; positions are in sampl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from musicdenoise.audio import AudioReader, open_reader
 from musicdenoise.core.correlation import complex_correlation, quiet_correlation, spectral_diversity
 from musicdenoise.core.mixing import rms
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.data.manifest import PairRow
-from musicdenoise.errors import MusicDenoiseError
+from musicdenoise.data.segment_tracks import OrderedTrack
+from musicdenoise.errors import AudioError
 
-__all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "read_segment", "score_pair"]
+__all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "score_song", "songs_of"]
+
+MAX_PAIRS_AT_ONCE = 32
+"""Pairs of a song that are read side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,66 +104,117 @@ def correlation_method(row: PairRow) -> str:
     return "clean target" if row.clean == row.target else "known"
 
 
-def score_pair(row: PairRow, root: Path, grid: SegmentGrid) -> PairScores:
-    """Score the segments of a pair; its files are read once, from beginning to end.
+def songs_of(rows: Sequence[PairRow]) -> list[tuple[int, ...]]:
+    """Indices of the pairs that share their clean music, so that it need be read only once for them.
+
+    At most `MAX_PAIRS_AT_ONCE` come together, since all their files are open at the same time.
+    """
+    songs: dict[object, list[int]] = {}
+    for index, row in enumerate(rows):
+        song: object = index
+        if row.clean is not None and row.clean != row.target:
+            song = row.clean, row.sample_rate, row.num_samples
+        songs.setdefault(song, []).append(index)
+    return [
+        tuple(indices[begin : begin + MAX_PAIRS_AT_ONCE])
+        for indices in songs.values()
+        for begin in range(0, len(indices), MAX_PAIRS_AT_ONCE)
+    ]
+
+
+def score_song(
+    rows: tuple[PairRow, ...],
+    root: Path,
+    grid: SegmentGrid,
+    keep: Path | None = None,
+    keep_clean: bool = False,
+) -> tuple[PairScores, ...]:
+    """Score the segments of pairs with the same clean music, or of a single pair.
+
+    Every file is read once, from beginning to end, and all side by side.
 
     Parameters
     ----------
-    row
-        The pair.
+    rows
+        The pairs; see `songs_of`.
     root
-        Folder that its paths are relative to.
+        Folder that their paths are relative to.
     grid
         Where the segments lie.
+    keep
+        Folder for the samples of compressed files; see `musicdenoise.data.segment_tracks`.
+    keep_clean
+        Whether those of the clean music will be wanted, too.
     """
-    config = StftConfig(sample_rate=row.sample_rate)
-    try:
-        with ExitStack() as stack:
-            names = dict.fromkeys(name for name in (row.input, row.target, row.clean) if name is not None)
-            readers = {name: stack.enter_context(open_reader(root / name)) for name in names}
-            scores = tuple(
-                _score(start, row, signals, config) for start, signals in _segments(readers, grid, row)
+    clean = rows[0].clean if rows[0].clean != rows[0].target else None
+    with ExitStack() as stack:
+        pairs = [_PairScorer(row, root, grid, keep, stack) for row in rows]
+        try:
+            music = None
+            if clean is not None:
+                music = stack.enter_context(OrderedTrack(root / clean, keep if keep_clean else None))
+            for start in grid.starts(rows[0]):
+                heard = None
+                if music is not None:
+                    heard = music.segment(start, grid.num_samples, grid.hop_samples)
+                for pair in pairs:
+                    pair.take(start, heard)
+        except AudioError as error:
+            return tuple(PairScores(failure=str(error)) for _ in rows)
+        return tuple(pair.result for pair in pairs)
+
+
+class _PairScorer:
+    """Scores the segments of one pair as they come; its first failure ends it."""
+
+    def __init__(
+        self, row: PairRow, root: Path, grid: SegmentGrid, keep: Path | None, stack: ExitStack
+    ) -> None:
+        self._row = row
+        self._grid = grid
+        self._config = StftConfig(sample_rate=row.sample_rate)
+        self._scores: list[SegmentScore] = []
+        self._failure: str | None = None
+        try:
+            self._tracks = [
+                stack.enter_context(OrderedTrack(root / name, keep)) for name in (row.input, row.target)
+            ]
+        except AudioError as error:
+            self._failure = str(error)
+
+    def take(self, start: int, clean: Tensor | None) -> None:
+        """Read and score the segment at ``start``."""
+        if self._failure is not None:
+            return
+        try:
+            noisy, target = (
+                track.segment(start, self._grid.num_samples, self._grid.hop_samples) for track in self._tracks
             )
-    except MusicDenoiseError as error:
-        return PairScores(failure=str(error))
-    return PairScores(scores=scores)
+        except AudioError as error:
+            self._failure = str(error)
+            return
+        if self._row.clean == self._row.target:
+            clean = target
+        self._scores.append(_score(start, self._row, noisy, target, clean, self._config))
+
+    @property
+    def result(self) -> PairScores:
+        """All scores, or why there are none."""
+        if self._failure is not None:
+            return PairScores(failure=self._failure)
+        return PairScores(scores=tuple(self._scores))
 
 
-def read_segment(reader: AudioReader, start: int, num_samples: int) -> Tensor:
-    """Samples ``[start, start + num_samples)`` of a file as mono, float32 ``(1, num_samples)``."""
-    reader.seek(start)
-    return _mono(reader, num_samples)
-
-
-def _mono(reader: AudioReader, num_samples: int) -> Tensor:
-    return torch.from_numpy(reader.read(num_samples).mean(axis=0, keepdims=True, dtype=np.float32))
-
-
-def _segments(
-    readers: dict[str, AudioReader], grid: SegmentGrid, row: PairRow
-) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Mono segments of all files with their start; samples that two segments share are read once."""
-    held = {name: torch.zeros(1, 0) for name in readers}
-    for start in grid.starts(row):
-        signals = {}
-        for name, reader in readers.items():
-            begin = start + held[name].shape[-1]
-            if reader.position != begin:
-                reader.seek(begin)
-            signals[name] = torch.cat([held[name], _mono(reader, start + grid.num_samples - begin)], dim=-1)
-            held[name] = signals[name][:, grid.hop_samples :]
-        yield start, signals
-
-
-def _score(start: int, row: PairRow, signals: dict[str, Tensor], config: StftConfig) -> SegmentScore:
-    noisy, target = signals[row.input], signals[row.target]
+def _score(
+    start: int, row: PairRow, noisy: Tensor, target: Tensor, clean: Tensor | None, config: StftConfig
+) -> SegmentScore:
     spectra = stft(noisy, config), stft(target, config)
     music = noisy
     snrs: tuple[float | None, float | None] = (None, None)
-    if row.clean is None:
+    if clean is None:
         correlation = quiet_correlation(*spectra)
     else:
-        music = signals[row.clean] * row.clean_scale
+        music = clean * row.clean_scale
         noises = noisy - music, target - music
         snrs = _snr_db(music, noises[0]), _snr_db(music, noises[1])
         correlation = complex_correlation(stft(noises[0], config), stft(noises[1], config))

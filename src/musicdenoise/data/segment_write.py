@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musicdenoise.audio import open_reader
 from musicdenoise.data.manifest import PairRow
 from musicdenoise.data.output import DatasetFile
 from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import SegmentScore, read_segment
+from musicdenoise.data.segment_score import SegmentScore
+from musicdenoise.data.segment_tracks import ChosenTrack
 
 __all__ = ["Choice", "write_segments"]
 
@@ -24,8 +24,13 @@ class Choice:
     segments: tuple[tuple[int, SegmentScore], ...]
 
 
-def write_segments(choice: Choice, root: Path, out: Path, config: SegmentConfig) -> tuple[PairRow, ...]:
-    """Write the chosen segments of a pair, in the order in which they lie in it."""
+def write_segments(
+    choice: Choice, root: Path, out: Path, kept: Path, config: SegmentConfig
+) -> tuple[PairRow, ...]:
+    """Write the chosen segments of a pair, in the order in which they lie in it.
+
+    Samples of compressed files come from the folder ``kept``; see `musicdenoise.data.segment_tracks`.
+    """
     row = choice.row
     if not choice.segments:
         return ()
@@ -35,11 +40,14 @@ def write_segments(choice: Choice, root: Path, out: Path, config: SegmentConfig)
         sources["clean"] = row.clean
     rows = []
     with ExitStack() as stack:
-        readers = {role: stack.enter_context(open_reader(root / name)) for role, name in sources.items()}
+        first = config.grid.starts(row).start
+        tracks = {
+            role: stack.enter_context(ChosenTrack(root / name, kept, first)) for role, name in sources.items()
+        }
         for number, segment in choice.segments:
             digests = {}
-            for role, reader in readers.items():
-                samples = read_segment(reader, segment.start, config.num_samples)
+            for role, track in tracks.items():
+                samples = track.segment(segment.start, config.num_samples)
                 scale = row.clean_scale if role == "clean" else 1.0
                 path = out / _name(row.split, role, number)
                 with DatasetFile(path, sample_rate=row.sample_rate, channels=1) as file:

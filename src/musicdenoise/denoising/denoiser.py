@@ -18,8 +18,8 @@ from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
-from musicdenoise.weights.checkpoint import load_weights
 from musicdenoise.weights.index import default_weights
+from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
 __all__ = ["DenoiseConfig", "Denoiser"]
@@ -120,7 +120,7 @@ class Denoiser:
         on_fetch: Callable[[int, int | None], None] | None = None,
     ) -> None:
         resolved = resolve_weights(weights or default_weights(), store, on_fetch)
-        network, metadata = load_weights(resolved.path)
+        network, metadata = load_network(resolved.path)
         self.weights_name = resolved.name
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())

@@ -17,22 +17,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicdenoise.audio import (
+    FORMATS,
     AudioInfo,
     AudioReader,
     AudioWriter,
     PipeReader,
     WavPipeWriter,
     container_for_suffix,
+    has_other_streams,
+    nearest_bitrate,
     open_reader,
     open_writer,
+    source_bitrate,
     subtype_for,
     writable_container,
 )
-from musicdenoise.errors import AudioError, AudioWriteError, ConfigurationError, UsageError
+from musicdenoise.errors import (
+    AudioError,
+    AudioWriteError,
+    ConfigurationError,
+    UnsupportedAudioError,
+    UsageError,
+)
 
-__all__ = ["PIPE", "FileOptions", "Song", "open_sink", "open_song"]
+__all__ = ["BIT_DEPTHS", "PIPE", "FileOptions", "Song", "make_folder", "open_sink", "open_song"]
 
 PIPE = Path("-")
+
+BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
+"""Bit depths that can be chosen, and their subtypes; 32f is floating point."""
 
 _BLOCK_SECONDS = 2.0
 
@@ -49,20 +62,41 @@ class FileOptions:
         Whether existing files are replaced.
     residual
         Where to write what was removed, or None.
+    picture
+        Where to draw the spectrograms, as PNG, or None; an existing file is replaced.
     start_seconds, duration_seconds
         Stretch of the song to denoise, for a preview; all of it by default.
+    bit_depth
+        One of `BIT_DEPTHS` for lossless results; None for that of the song.
+    bitrate
+        Bits per second, all channels, for lossy results; None for that of the song, or where the song has
+        another codec, one that adds nothing audible to its losses.
     """
 
     overwrite: bool = False
     residual: Path | None = None
+    picture: Path | None = None
     start_seconds: float = 0.0
     duration_seconds: float | None = None
+    bit_depth: str | None = None
+    bitrate: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.start_seconds < math.inf:
             raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
         if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:
             raise ConfigurationError(f"duration_seconds is {self.duration_seconds}; it must be positive")
+        if self.bit_depth is not None and self.bit_depth not in BIT_DEPTHS:
+            raise ConfigurationError(
+                f"bit_depth is {self.bit_depth!r}; it must be one of {', '.join(BIT_DEPTHS)}"
+            )
+        if self.bitrate is not None and self.bitrate <= 0:
+            raise ConfigurationError(f"bitrate is {self.bitrate}; it must be positive")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only a stretch of the song is denoised."""
+        return self.start_seconds > 0.0 or self.duration_seconds is not None
 
     def stretch(self, info: AudioInfo) -> tuple[int, int]:
         """First sample and number of samples to denoise.
@@ -127,7 +161,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         If a stretch of standard input is asked for.
     """
     if source == PIPE:
-        if options.start_seconds or options.duration_seconds is not None:
+        if options.is_cut:
             raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
         pipe = PipeReader(sys.stdin.buffer)
         return Song(
@@ -166,8 +200,14 @@ def _read_blocks(reader: AudioReader, length: int) -> Iterator[Samples]:
         yield reader.read(min(block_samples, length - done))
 
 
-def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> AudioWriter | WavPipeWriter:
+def open_sink(
+    song: Song, target: Path, options: FileOptions, stack: ExitStack, *, is_result: bool = True
+) -> AudioWriter | WavPipeWriter:
     """Open a writer of the target's format, with the song's rate, channels, subtype and tags.
+
+    From MP4 to MP4 video, subtitles and chapters are copied, too, unless the song is cut.
+
+    Samples are dithered where they are rounded to 16 bits or less.
 
     Parameters
     ----------
@@ -176,10 +216,12 @@ def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> Au
     target
         The file; missing folders are made. Its suffix decides the format, or that of the song where
         both have the same suffix.
-    overwrite
-        Whether an existing file is replaced.
+    options
+        Whether an existing file is replaced; bit depth and bit rate.
     stack
         What completes the file, or removes its traces, when it is closed.
+    is_result
+        Whether this is the song, or only what was removed from it, which gets no video.
 
     Raises
     ------
@@ -195,7 +237,8 @@ def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> Au
             sys.stdout.buffer,
             sample_rate=song.sample_rate,
             channels=song.channels,
-            subtype=subtype_for("WAV", song.subtype),
+            subtype=_subtype("WAV", song, target, options),
+            dither=True,
         )
     if target.suffix.lower() == song.suffix:
         # The content decides, as it did when the file was read.
@@ -204,21 +247,55 @@ def open_sink(song: Song, target: Path, overwrite: bool, stack: ExitStack) -> Au
             target = target.with_suffix(".m4a")
     else:
         container = container_for_suffix(target.suffix)
-    _make_folder(target.parent)
+    subtype = _subtype(container, song, target, options)
+    make_folder(target.parent)
+    streams_from = None
+    if is_result and not options.is_cut and song.path is not None and container == song.container == "MP4":
+        streams_from = song.path if has_other_streams(song.path) else None
     writer = open_writer(
         target,
         sample_rate=song.sample_rate,
         channels=song.channels,
         container=container,
-        subtype=subtype_for(container, song.subtype, suffix=target.suffix),
-        overwrite=overwrite,
+        subtype=subtype,
+        overwrite=options.overwrite,
         tags=song.tags,
         tags_from=song.path,
+        streams_from=streams_from,
+        bitrate=_bitrate(subtype, song, options),
+        dither=True,
     )
     return stack.enter_context(writer)
 
 
-def _make_folder(folder: Path) -> None:
+def _subtype(container: str, song: Song, target: Path, options: FileOptions) -> str:
+    if options.bit_depth is None:
+        return subtype_for(container, song.subtype, suffix=target.suffix)
+    subtype = BIT_DEPTHS[options.bit_depth]
+    allowed = [depth for depth, name in BIT_DEPTHS.items() if name in FORMATS[container].subtypes]
+    if options.bit_depth not in allowed:
+        hint = f"use {' or '.join(allowed)}" if allowed else "it is lossy: leave the bit depth out"
+        raise UnsupportedAudioError(f"{target}: {container} has no bit depth {options.bit_depth}; {hint}")
+    return subtype
+
+
+def _bitrate(subtype: str, song: Song, options: FileOptions) -> int | None:
+    if options.bitrate is not None or song.path is None or subtype != song.subtype:
+        return options.bitrate
+    bitrate = source_bitrate(song.path, subtype)
+    if bitrate is None:
+        return None
+    return nearest_bitrate(subtype, bitrate, sample_rate=song.sample_rate, channels=song.channels)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises
+    ------
+    AudioWriteError
+        If that is impossible.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from musicdenoise.audio import AudioWriter
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
+from musicdenoise.denoising.meter import BandReport, SongMeter
+from musicdenoise.denoising.picture import write_picture
 from musicdenoise.errors import AudioError
 
 __all__ = ["DenoiseReport", "denoise_file"]
@@ -33,14 +35,18 @@ class DenoiseReport:
 
     Parameters
     ----------
-    source, target, residual
-        The files; ``residual`` is None where it was not asked for.
+    source, target, residual, picture
+        The files; ``residual`` and ``picture`` are None where they were not asked for.
     weights
         Name of the network.
     sample_rate, channels, num_samples
         Of the result.
     removed_db
-        Power of what was removed, relative to the input, in dB.
+        Power of what was removed, relative to the song as it came, in dB.
+    noise_db
+        Root mean square of what was removed, in dB re full scale: how much noise there was.
+    bands
+        What was removed from each band.
     clipped_samples
         Samples of the result that were beyond full scale and were limited to it.
     seconds
@@ -50,11 +56,14 @@ class DenoiseReport:
     source: Path
     target: Path
     residual: Path | None
+    picture: Path | None
     weights: str
     sample_rate: int
     channels: int
     num_samples: int
     removed_db: float
+    noise_db: float
+    bands: tuple[BandReport, ...]
     clipped_samples: int
     seconds: float
 
@@ -99,11 +108,11 @@ def denoise_file(
         song = open_song(source, options, stack)
         if song.length is not None:
             _check_length(song, song.length, denoiser.stft.n_fft / denoiser.stft.sample_rate)
-        writer = open_sink(song, target, options.overwrite, stack)
+        writer = open_sink(song, target, options, stack)
         residual = None
         if options.residual is not None:
-            residual = open_sink(song, options.residual, options.overwrite, stack)
-        meter = _Meter()
+            residual = open_sink(song, options.residual, options, stack, is_result=False)
+        meter = SongMeter(song.sample_rate, song.channels)
         for clean, removed in _denoised_blocks(denoiser, song, meter):
             writer.write(clean)
             if residual is not None:
@@ -115,66 +124,38 @@ def denoise_file(
                 f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
                 "this should not happen, please report it with the file"
             )
+    if options.picture is not None:
+        write_picture(options.picture, meter.spectra(), song.name)
     return DenoiseReport(
         source=source,
         target=writer.path if isinstance(writer, AudioWriter) else target,
         residual=residual.path if isinstance(residual, AudioWriter) else None,
+        picture=options.picture,
         weights=denoiser.weights_name,
         sample_rate=song.sample_rate,
         channels=song.channels,
         num_samples=writer.num_samples,
         removed_db=meter.removed_db,
+        noise_db=meter.noise_db,
+        bands=meter.bands(),
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
 
 
-def _denoised_blocks(denoiser: Denoiser, song: Song, meter: _Meter) -> Iterator[tuple[Samples, Samples]]:
+def _denoised_blocks(denoiser: Denoiser, song: Song, meter: SongMeter) -> Iterator[tuple[Samples, Samples]]:
     """Blocks of the song, denoised, and what was removed from each."""
     stream = denoiser.stream(song.sample_rate, song.channels)
     for block in song.blocks:
         meter.take_input(block)
-        yield meter.take_output(stream.push(torch.from_numpy(block)).numpy())
+        clean = stream.push(torch.from_numpy(block)).numpy()
+        yield clean, meter.take_output(clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
     _check_length(song, meter.num_samples, denoiser.stft.n_fft / denoiser.stft.sample_rate)
     if meter.is_silent:
         raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
-    yield meter.take_output(stream.flush().numpy())
-
-
-class _Meter:
-    """Tells what is removed, though output lags behind input."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Samples] = []
-        self._input_power = 0.0
-        self._removed_power = 0.0
-        self.num_samples = 0
-
-    def take_input(self, block: Samples) -> None:
-        self._waiting.append(block)
-        self.num_samples += block.shape[1]
-        self._input_power += float(np.sum(np.square(block, dtype=np.float64)))
-
-    def take_output(self, block: Samples) -> tuple[Samples, Samples]:
-        """The block, and the input at the same place minus the block."""
-        if block.shape[1] == 0:
-            return block, block
-        waiting = np.concatenate(self._waiting, axis=1)
-        removed = waiting[:, : block.shape[1]] - block
-        self._removed_power += float(np.sum(np.square(removed, dtype=np.float64)))
-        self._waiting = [waiting[:, block.shape[1] :]]
-        return block, removed
-
-    @property
-    def is_silent(self) -> bool:
-        return self._input_power == 0.0
-
-    @property
-    def removed_db(self) -> float:
-        if self._removed_power == 0.0 or self._input_power == 0.0:
-            return -math.inf
-        return 10.0 * math.log10(self._removed_power / self._input_power)
+    clean = stream.flush().numpy()
+    yield clean, meter.take_output(clean)
 
 
 def _check_length(song: Song, length: int, fewest_seconds: float) -> None:

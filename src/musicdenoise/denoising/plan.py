@@ -10,7 +10,7 @@ from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.errors import AudioReadError, UsageError
 
-__all__ = ["SUFFIX", "Job", "plan_jobs"]
+__all__ = ["SUFFIX", "Job", "picture_paths", "plan_jobs"]
 
 SUFFIX = "_denoised"
 RESIDUAL_SUFFIX = "_residual"
@@ -26,10 +26,13 @@ class Job:
         The noisy song.
     target
         Where the result goes.
+    folder
+        Folder of the song in the input folder that it was found in; ``.`` otherwise.
     """
 
     source: Path
     target: Path
+    folder: Path = Path()
 
     @property
     def residual(self) -> Path:
@@ -39,13 +42,17 @@ class Job:
         )
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], list[AudioReadError]]:
+def plan_jobs(
+    inputs: Sequence[Path], output: Path | None, suffix: str | None = None
+) -> tuple[list[Job], list[AudioReadError]]:
     """Decide where the result of each input goes.
 
     A folder stands for all audio files in it and in its sub-folders, but for results of earlier runs
     (``..._denoised`` and ``..._residual``). Results go beside their inputs, or into the folder
     ``output``, in which the sub-folders of an input folder are mirrored. For a single input file
-    ``output`` may be a file. ``-`` is standard input or output; it stands alone.
+    ``output`` may be a file. ``-`` is standard input or output; it stands alone. A name that does not
+    exist and holds ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; shells
+    usually have replaced it.
 
     Parameters
     ----------
@@ -53,6 +60,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
         Files and folders.
     output
         File or folder, or None for beside the input.
+    suffix
+        Suffix of the results, such as ``".flac"``; None for that of each input.
 
     Returns
     -------
@@ -64,11 +73,16 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
     Raises
     ------
     UsageError
-        If two results would have the same name, a result would replace its input, or several inputs
-        are to go into one file.
+        If two results would have the same name, a result would replace its input, several inputs are to
+        go into one file, or that file has another suffix.
     """
+    if output is not None and suffix is not None and _is_file_name(output) and output.suffix != suffix:
+        raise UsageError(f"the output {output} is no {suffix} file: leave the format out, or change the name")
     if PIPE in inputs or output == PIPE:
+        if suffix not in (None, ".wav") and (output or PIPE) == PIPE:
+            raise UsageError(f"standard output is a stream of WAV, not {suffix}: leave the format out")
         return [_plan_pipe(inputs, output)], []
+    inputs = [path for pattern in inputs for path in _expand(pattern)]
     jobs: list[Job] = []
     failures: list[AudioReadError] = []
     as_file = output is not None and _is_file_name(output)
@@ -84,16 +98,29 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None) -> tuple[list[Job], l
                     AudioReadError(f"{path}: holds no audio files; give files, or another folder")
                 )
             for file in found:
-                folder = file.parent if output is None else output / file.parent.relative_to(path)
-                jobs.append(Job(source=file, target=folder / _result_name(file)))
+                inner = file.parent.relative_to(path)
+                folder = file.parent if output is None else output / inner
+                jobs.append(Job(source=file, target=folder / _result_name(file, suffix), folder=inner))
         elif not path.exists():
             failures.append(AudioReadError(f"{path}: there is no such file or folder"))
         elif output is not None and as_file:
             jobs.append(Job(source=path, target=output))
         else:
-            jobs.append(Job(source=path, target=(output or path.parent) / _result_name(path)))
+            jobs.append(Job(source=path, target=(output or path.parent) / _result_name(path, suffix)))
     _check_distinct(jobs)
     return jobs, failures
+
+
+def picture_paths(jobs: Sequence[Job], folder: Path) -> list[Path]:
+    """Where the picture of each song goes: ``NAME_report.png``, sub-folders mirrored, no name twice."""
+    taken: dict[Path, int] = {}
+    paths = []
+    for job in jobs:
+        name = "stdin" if job.source == PIPE else job.source.stem
+        path = folder / job.folder / f"{name}_report.png"
+        taken[path] = count = taken.get(path, 0) + 1
+        paths.append(path if count == 1 else path.with_name(f"{name}_report-{count}.png"))
+    return paths
 
 
 def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> Job:
@@ -108,8 +135,16 @@ def _is_file_name(output: Path) -> bool:
     return not output.is_dir() and output.suffix.lower() in AUDIO_SUFFIXES
 
 
-def _result_name(source: Path) -> str:
-    return f"{source.stem}{SUFFIX}{source.suffix}"
+def _result_name(source: Path, suffix: str | None) -> str:
+    return f"{source.stem}{SUFFIX}{suffix or source.suffix}"
+
+
+def _expand(pattern: Path) -> list[Path]:
+    """What a pattern stands for; the path itself where it is none, or nothing fits."""
+    if not any(character in str(pattern) for character in "*?[") or pattern.exists():
+        return [pattern]
+    found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+    return sorted(found) or [pattern]
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:

@@ -44,10 +44,13 @@ class IndexEntry:
         Kind of noise that it removes.
     file
         Name of the file, in the package, on a mirror and in the cache.
-    size_bytes, sha256
-        Size and digest of the file.
     licence
-        SPDX identifier.
+        SPDX identifier, or what is known.
+    size_bytes, sha256
+        Size and digest of the file; None for a file that is converted after it was fetched.
+    git_blob
+        Git's name for the file that is fetched and converted; None for the others. See
+        `musicdenoise.weights.conversion`.
     sources
         Where the file comes from, in order: ``"bundled"`` for the copy in the package, or addresses.
         A mirror that the user names goes before the addresses.
@@ -58,11 +61,16 @@ class IndexEntry:
     name: str
     noise_kind: str
     file: str
-    size_bytes: int
-    sha256: str
     licence: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+    git_blob: str | None = None
     sources: tuple[str, ...] = (BUNDLED,)
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.sha256 is None) == (self.git_blob is None):
+            raise TypeError(f"the network {self.name} needs either a sha256 or a git_blob")
 
 
 @lru_cache(maxsize=1)

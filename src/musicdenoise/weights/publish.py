@@ -62,5 +62,13 @@ def publish(weights: Path, name: str, folder: Path, *, metrics: dict[str, float]
     )
     index = folder / INDEX_NAME
     others = read_index(index.read_text("utf-8")) if index.exists() else ()
-    write_index(index, (*(old for old in others if old.name != name), entry))
+    entries = [*(old for old in others if old.name != name), entry]
+    write_index(index, tuple(sorted(entries, key=_rank)))
     return entry
+
+
+def _rank(entry: IndexEntry) -> int:
+    """The network for any noise comes first, which makes it the default; NoiseRemover's come last."""
+    if entry.git_blob is not None:
+        return 2
+    return 0 if entry.noise_kind == "mixed" else 1

@@ -23,13 +23,15 @@ __all__ = ["load_reference"]
 _FIRST_KERNEL = "encoder0.cconv.real_conv.weight"
 
 
-def load_reference(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
+def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[DCUNet, CheckpointMetadata]:
     """Network in evaluation mode on the CPU, and what is known of it.
 
     Parameters
     ----------
     path
         A ``.pth`` file with a state dict.
+    noise_kind
+        Kind of noise that it was trained on, which the file does not say.
 
     Raises
     ------
@@ -51,4 +53,4 @@ def load_reference(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
     tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
     config = DCUNetConfig.of_complexity(tensors[_FIRST_KERNEL].shape[0], mask="component", level_reach=0)
     network = build_network(config, tensors, path)
-    return network, CheckpointMetadata(network=config, stft=StftConfig(), noise_kind="unknown")
+    return network, CheckpointMetadata(network=config, stft=StftConfig(), noise_kind=noise_kind)

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.weights.conversion import convert, git_blob_id, is_converted, remove_converted
 from musicdenoise.weights.download import DownloadOptions, Progress, download
 from musicdenoise.weights.index import BUNDLED, BUNDLED_FOLDER, IndexEntry, find_entry, load_index
 
@@ -72,6 +73,8 @@ class WeightsStore:
 
     def is_cached(self, entry: IndexEntry) -> bool:
         """Whether the network's file is there and whole."""
+        if entry.git_blob is not None:
+            return is_converted(self.path(entry))
         return matches(self.path(entry), entry)
 
     def fetch(self, entry: IndexEntry, on_progress: Progress | None = None) -> Path:
@@ -92,11 +95,11 @@ class WeightsStore:
             If no source gives a file with the right digest, or the folder cannot be written to.
         """
         target = self.path(entry)
-        if matches(target, entry):
+        if self.is_cached(entry):
             return target
         try:
             with self._lock(target):
-                if not matches(target, entry):  # another process may have been faster
+                if not self.is_cached(entry):  # another process may have been faster
                     self._fetch_from_sources(entry, target, on_progress)
         except OSError as error:
             bundled = BUNDLED_FOLDER / entry.file
@@ -118,6 +121,7 @@ class WeightsStore:
         """
         try:
             self._part(self.path(entry)).unlink(missing_ok=True)
+            remove_converted(self.path(entry))
             self.path(entry).unlink()
         except FileNotFoundError:
             return False
@@ -146,14 +150,14 @@ class WeightsStore:
                 failures.append(str(error))
             else:
                 if matches(part, entry):
-                    part.replace(target)
+                    if entry.git_blob is not None:
+                        convert(part, target, noise_kind=entry.noise_kind)
+                        part.unlink()
+                    else:
+                        part.replace(target)
                     return
-                got = _describe(part)
+                failures.append(f"{source} gave {_describe(part, entry)}")
                 part.unlink()
-                failures.append(
-                    f"{source} gave {got}, expected {entry.size_bytes} bytes with sha256 "
-                    f"{entry.sha256[:12]}..."
-                )
         advice = "leave --offline out" if self.offline else "check the connection, or name a mirror"
         raise WeightsError(
             f"the weights {entry.name} could not be fetched: {'; '.join(failures) or 'no source'}; {advice}"
@@ -163,7 +167,9 @@ class WeightsStore:
         bundled = [source for source in entry.sources if source == BUNDLED]
         if self.offline:
             return bundled
-        mirror = [f"{self.mirror.rstrip('/')}/{entry.file}"] if self.mirror else []
+        # What is converted here lies on mirrors under its authors' name.
+        file = entry.file if entry.git_blob is None else entry.sources[0].rsplit("/", 1)[-1]
+        mirror = [f"{self.mirror.rstrip('/')}/{file}"] if self.mirror else []
         return [*bundled, *mirror, *(source for source in entry.sources if source != BUNDLED)]
 
     @staticmethod
@@ -224,8 +230,10 @@ def resolve_weights(
 
 
 def matches(path: Path, entry: IndexEntry) -> bool:
-    """Whether a file is there with the size and digest of an entry."""
+    """Whether a file is there with the size and digest of an entry, as it is fetched."""
     try:
+        if entry.git_blob is not None:
+            return git_blob_id(path) == entry.git_blob
         if path.stat().st_size != entry.size_bytes:
             return False
         return hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
@@ -233,7 +241,14 @@ def matches(path: Path, entry: IndexEntry) -> bool:
         return False
 
 
-def _describe(path: Path) -> str:
+def _describe(path: Path, entry: IndexEntry) -> str:
+    """What a file is, and what it should be."""
     content = path.read_bytes()
     kind = " of HTML" if content[:256].lstrip().lower().startswith((b"<!doctype", b"<html")) else ""
-    return f"{len(content)} bytes{kind} with sha256 {hashlib.sha256(content).hexdigest()[:12]}..."
+    got = f"{len(content)} bytes{kind}"
+    if entry.git_blob is not None:
+        return f"{got} with git's id {git_blob_id(path)[:12]}..., expected {entry.git_blob[:12]}..."
+    return (
+        f"{got} with sha256 {hashlib.sha256(content).hexdigest()[:12]}..., expected {entry.size_bytes} bytes "
+        f"with sha256 {(entry.sha256 or '')[:12]}..."
+    )

@@ -1,0 +1,107 @@
+"""What an MP4 file holds beside its audio, video, subtitles and chapters, copied as it is.
+
+Reference: ISO 14496-12 (tracks, edit lists); chapters as FFmpeg reads and writes them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from musicdenoise.errors import AudioWriteError
+
+__all__ = ["add_other_streams", "has_other_streams"]
+
+_COPIED = ("video", "subtitle")
+
+
+def has_other_streams(source: Path) -> bool:
+    """Whether a file holds video, subtitles or chapters beside audio; covers are not counted."""
+    import av  # takes a while to load, and most files do not need it
+
+    try:
+        with av.open(str(source), metadata_errors="replace") as container:
+            return bool(_others(container) or container.chapters())
+    except (av.FFmpegError, OSError):
+        return False
+
+
+def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
+    """Add all that one file holds beside its audio to another, nothing decoded.
+
+    Parameters
+    ----------
+    source
+        Where video, subtitles and chapters come from. ``.mov`` makes a QuickTime file of the other, any
+        other suffix MP4.
+    audio
+        An MP4 file with one audio stream; replaced when all is written.
+    sample_rate
+        Of the audio, in Hz: the time scale of the file, so that the audio keeps its exact length.
+
+    Raises
+    ------
+    AudioWriteError
+        If a stream cannot be copied or the file cannot be written.
+    """
+    import av
+
+    layout = "mov" if source.suffix.lower() == ".mov" else "mp4"
+    whole = audio.with_name(f"{audio.name}.whole")
+    try:
+        with (
+            av.open(str(source), metadata_errors="replace") as old,
+            av.open(str(audio)) as new,
+            av.open(str(whole), "w", format=layout, options={"movie_timescale": str(sample_rate)}) as out,
+        ):
+            _mux(old, new, out, sample_rate)
+        whole.replace(audio)
+    except (av.FFmpegError, OSError) as error:
+        raise AudioWriteError(
+            f"its video, subtitles or chapters cannot be copied ({error.strerror}); write .m4a instead"
+        ) from error
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
+    streams = {stream: out.add_stream_from_template(stream) for stream in _others(old)}
+    sound = new.streams.audio[0]
+    out_sound = out.add_stream_from_template(sound)
+    out_sound.time_base = Fraction(1, sample_rate)
+    out.metadata.update(new.metadata)
+    out.set_chapters(old.chapters())
+    delay = max(Fraction(0), (old.streams.audio[0].start_time or 0) * old.streams.audio[0].time_base)
+    packets = heapq.merge(
+        _packets(old, streams, Fraction(0)),
+        _packets(new, {sound: out_sound}, delay),
+        key=lambda item: item[0],
+    )
+    for _, packet in packets:
+        out.mux(packet)
+
+
+def _others(container: Any) -> list[Any]:
+    return [
+        stream
+        for stream in container.streams
+        if stream.type in _COPIED and not stream.disposition & stream.disposition.attached_pic
+    ]
+
+
+def _packets(container: Any, streams: dict[Any, Any], delay: Fraction) -> Iterator[tuple[Fraction, Any]]:
+    """Packets with their decoding times in seconds, for the streams they are mapped to."""
+    if not streams:
+        return
+    for packet in container.demux(list(streams)):
+        if packet.dts is None:  # the mark of the end
+            continue
+        shift = round(delay / packet.time_base)
+        packet.dts += shift
+        packet.pts += shift
+        seconds = packet.dts * packet.time_base
+        packet.stream = streams[packet.stream]
+        yield seconds, packet

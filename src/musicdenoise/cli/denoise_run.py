@@ -1,0 +1,167 @@
+"""Denoise what was planned, and tell about each song."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from musicdenoise.cli.common import note, print_error, warn
+from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
+from musicdenoise.denoising.batch import Task, denoise_in_parallel
+from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.ends import PIPE, FileOptions
+from musicdenoise.denoising.files import DenoiseReport, denoise_file
+from musicdenoise.denoising.plan import Job, picture_paths
+from musicdenoise.errors import AudioError
+from musicdenoise.weights.store import WeightsStore
+
+__all__ = ["Run", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is to be done with every song, and what to say.
+
+    Parameters
+    ----------
+    weights, device, config, store
+        As for `musicdenoise.Denoiser`.
+    options
+        How files are treated.
+    residual
+        Whether what was removed is written, too.
+    pictures
+        Folder for spectrograms, or None.
+    processes, threads
+        Songs at a time, and processor threads (None: as many as there are processors).
+    as_json, verbose, quiet
+        What is printed.
+    """
+
+    weights: str | None
+    device: str
+    config: DenoiseConfig
+    store: WeightsStore
+    options: FileOptions
+    residual: bool
+    pictures: Path | None
+    processes: int
+    threads: int | None
+    as_json: bool
+    verbose: bool
+    quiet: bool
+
+
+def run(jobs: Sequence[Job], settings: Run) -> int:
+    """Denoise all; return the number of failures."""
+    pictures = picture_paths(jobs, settings.pictures) if settings.pictures else [None] * len(jobs)
+    tasks = [
+        Task.of(job, settings.options, residual=settings.residual, picture=picture)
+        for job, picture in zip(jobs, pictures, strict=True)
+    ]
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
+        denoiser = Denoiser(
+            settings.weights,
+            device=settings.device,
+            config=settings.config,
+            store=settings.store,
+            on_fetch=on_fetch,
+        )
+    failed = 0
+    results = _one_by_one if settings.processes == 1 or len(tasks) == 1 else _side_by_side
+    for index, result in results(tasks, denoiser, settings):
+        if isinstance(result, AudioError):
+            failed += 1
+            _tell_failure(tasks[index].job, result, settings)
+        else:
+            _tell(result, settings)
+    return failed
+
+
+def _one_by_one(
+    tasks: Sequence[Task], denoiser: Denoiser, settings: Run
+) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+    for index, task in enumerate(tasks):
+        counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
+        result: DenoiseReport | AudioError
+        try:
+            with song_progress(f"{counter}{task.job.source.name}", quiet=settings.quiet) as on_progress:
+                result = denoise_file(
+                    denoiser,
+                    task.job.source,
+                    task.job.target,
+                    options=task.options,
+                    on_progress=on_progress,
+                )
+        except AudioError as error:
+            result = error
+        yield index, result
+
+
+def _side_by_side(
+    tasks: Sequence[Task], _denoiser: Denoiser, settings: Run
+) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+    with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
+        for item in denoise_in_parallel(
+            tasks,
+            settings.weights,
+            device=settings.device,
+            config=settings.config,
+            store=settings.store,
+            processes=settings.processes,
+        ):
+            advance()
+            yield item
+
+
+def _tell_failure(job: Job, error: AudioError, settings: Run) -> None:
+    print_error(error)
+    if settings.as_json:
+        typer.echo(json.dumps({"source": str(job.source), "error": str(error)}, ensure_ascii=False))
+
+
+def _tell(report: DenoiseReport, settings: Run) -> None:
+    if settings.as_json:
+        typer.echo(json.dumps(_document(report), ensure_ascii=False))
+    speed = report.audio_seconds / max(report.seconds, 1e-9)
+    name = "standard input" if report.source == PIPE else report.target
+    note(
+        f"{name}: removed noise at {report.removed_db:.1f} dB relative to the song with the "
+        f"network {report.weights!r} in {report.seconds:.1f} s ({speed:.1f} times real time)",
+        quiet=settings.quiet,
+        verbose=settings.verbose,
+    )
+    if settings.verbose:
+        for line in _details(report):
+            note(line, verbose=True)
+    if report.clipped_samples:
+        warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
+
+
+def _details(report: DenoiseReport) -> Iterator[str]:
+    yield f"  {report.channels} channel(s) at {report.sample_rate} Hz, {report.audio_seconds:.1f} s"
+    yield f"  noise: {report.noise_db:.1f} dB re full scale"
+    for band in report.bands:
+        removed = "nothing" if band.removed_db is None else f"{band.removed_db:.1f} dB relative to the song"
+        yield f"  {band.low_hz:.0f}-{band.high_hz:.0f} Hz: {removed}"
+
+
+def _document(report: DenoiseReport) -> dict[str, Any]:
+    """The report as JSON values: paths as strings, levels of nothing as null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    fields = {name: plain(value) for name, value in asdict(report).items()}
+    return {**fields, "audio_seconds": report.audio_seconds}

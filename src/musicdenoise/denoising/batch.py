@@ -1,0 +1,93 @@
+"""Many songs: one after the other, or several at a time in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+from musicdenoise.data.parallel import default_jobs, map_jobs
+from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.ends import FileOptions
+from musicdenoise.denoising.files import DenoiseReport, denoise_file
+from musicdenoise.denoising.plan import Job
+from musicdenoise.errors import AudioError
+from musicdenoise.weights.store import WeightsStore
+
+__all__ = ["Task", "denoise_in_parallel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One song and where everything about it goes.
+
+    Parameters
+    ----------
+    job
+        The song and its result.
+    options
+        How files are treated.
+    """
+
+    job: Job
+    options: FileOptions
+
+    @classmethod
+    def of(cls, job: Job, options: FileOptions, *, residual: bool, picture: Path | None) -> Task:
+        """The task of a job; the residual goes beside the result."""
+        return cls(
+            job=job, options=replace(options, residual=job.residual if residual else None, picture=picture)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Network:
+    """What makes a denoiser in a process."""
+
+    weights: str | None
+    device: str
+    config: DenoiseConfig
+    store: WeightsStore
+
+
+def denoise_in_parallel(
+    tasks: Sequence[Task],
+    weights: str | None,
+    *,
+    device: str,
+    config: DenoiseConfig,
+    store: WeightsStore,
+    processes: int,
+) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+    """Denoise several songs at a time; the processors are shared among the processes.
+
+    Parameters
+    ----------
+    tasks
+        The songs.
+    weights, device, config, store
+        As for `Denoiser`; each process loads the network once.
+    processes
+        How many at a time.
+
+    Yields
+    ------
+    tuple of int and DenoiseReport or AudioError
+        Index of the task, and its report or why it failed, as they become ready.
+    """
+    network = _Network(weights=weights, device=device, config=config, store=store)
+    threads = max(1, default_jobs() // processes)
+    yield from map_jobs(partial(_denoise, network=network), tasks, processes, threads=threads)
+
+
+def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
+    try:
+        return denoise_file(_denoiser(network), task.job.source, task.job.target, options=task.options)
+    except AudioError as error:
+        return error
+
+
+@lru_cache(maxsize=1)
+def _denoiser(network: _Network) -> Denoiser:
+    return Denoiser(network.weights, device=network.device, config=network.config, store=network.store)

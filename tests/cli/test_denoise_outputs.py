@@ -1,0 +1,182 @@
+"""What ``musicdenoise denoise`` writes: formats, depths, bit rates, reports, several songs at a time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from musicdenoise.audio import open_writer, probe, read_audio, source_bitrate
+from musicdenoise.cli.app import app
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["denoise", *map(str, arguments)])
+
+
+@pytest.fixture
+def song(write_wav, noisy_tune) -> Path:
+    return write_wav("song.wav", noisy_tune[:, :66_150], subtype="PCM_24")
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "subtype"),
+    [
+        ("wav", "WAV", "PCM_24"),
+        ("flac", "FLAC", "PCM_24"),
+        ("mp3", "MP3", "MPEG_LAYER_III"),
+        ("ogg", "OGG", "VORBIS"),
+        ("m4a", "MP4", "AAC"),
+    ],
+)
+def test_format(
+    tmp_path: Path, mini_weights: Path, song: Path, name: str, container: str, subtype: str
+) -> None:
+    result = invoke(song, "--weights", mini_weights, "--format", name, "--residual")
+    assert result.exit_code == 0, result.output
+    for role in ("denoised", "residual"):
+        info = probe(tmp_path / f"song_{role}.{name}")
+        assert (info.container, info.subtype, info.num_samples) == (container, subtype, 66_150)
+
+
+def test_opus_takes_48_khz(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :66_150], 48_000)
+    assert invoke(song, "--weights", mini_weights, "--format", "opus", "--bitrate", "96k").exit_code == 0
+    assert probe(tmp_path / "song_denoised.opus").subtype == "OPUS"
+    result = invoke(write_wav("cd.wav", noisy_tune), "--weights", mini_weights, "--format", "opus")
+    assert result.exit_code == 1
+    assert "OPUS cannot hold 44100 Hz" in result.stderr
+
+
+@pytest.mark.parametrize(("depth", "subtype"), [("16", "PCM_16"), ("24", "PCM_24"), ("32f", "FLOAT")])
+def test_bit_depth(tmp_path: Path, mini_weights: Path, song: Path, depth: str, subtype: str) -> None:
+    assert invoke(song, "--weights", mini_weights, "--bit-depth", depth).exit_code == 0
+    assert probe(tmp_path / "song_denoised.wav").subtype == subtype
+
+
+def test_bit_depths_that_a_format_does_not_have(mini_weights: Path, song: Path) -> None:
+    for name, depth, message in (("flac", "32f", "use 16 or 24"), ("mp3", "16", "it is lossy")):
+        result = invoke(song, "--weights", mini_weights, "--format", name, "--bit-depth", depth)
+        assert result.exit_code == 1
+        assert message in result.stderr
+
+
+def test_the_bitrate_is_kept_or_chosen(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    source = tmp_path / "song.mp3"
+    with open_writer(
+        source, sample_rate=44_100, channels=2, container="MP3", subtype="MPEG_LAYER_III", bitrate=96_000
+    ) as writer:
+        writer.write(noisy_tune.numpy())
+    assert invoke(source, "--weights", mini_weights).exit_code == 0
+    assert source_bitrate(tmp_path / "song_denoised.mp3", "MPEG_LAYER_III") == 96_000
+    assert invoke(source, "--weights", mini_weights, "-f", "--bitrate", "160").exit_code == 0
+    assert source_bitrate(tmp_path / "song_denoised.mp3", "MPEG_LAYER_III") == 160_000
+    for text in ("fast", "0", "-3k"):
+        result = invoke(source, f"--bitrate={text}")
+        assert result.exit_code == 2
+        assert "kilobits per second" in result.stderr
+    result = invoke(source, "--weights", mini_weights, "-f", "--bitrate", "500")
+    assert result.exit_code == 1
+    assert "takes 32 to 320 kbit/s" in result.stderr
+
+
+def test_16_bits_are_dithered_and_nothing_changed_stays_so(
+    tmp_path: Path, mini_weights: Path, song: Path
+) -> None:
+    for depth in ("16", "24"):
+        target = tmp_path / f"{depth}.wav"
+        arguments = ("-o", target, "--bit-depth", depth, "--strength", 0)
+        assert invoke(song, "--weights", mini_weights, *arguments).exit_code == 0
+    samples = read_audio(song).samples
+    assert np.array_equal(read_audio(tmp_path / "24.wav").samples, samples)
+    error = (read_audio(tmp_path / "16.wav").samples - samples) * 32_768
+    assert 0.2 < np.var(error) < 0.3  # rounding alone gives 1/12
+    assert invoke(tmp_path / "16.wav", "--weights", mini_weights, "--strength", 0).exit_code == 0
+    again = tmp_path / "16_denoised.wav"
+    assert np.array_equal(read_audio(again).samples, read_audio(tmp_path / "16.wav").samples)
+
+
+def test_report_and_verbose(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    result = invoke(song, "--weights", mini_weights, "--report", tmp_path / "r", "--verbose", "--json")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "r" / "song_report.png").read_bytes()[:4] == b"\x89PNG"
+    assert "10000-22050 Hz" in result.stderr
+    report = json.loads(result.stdout)
+    assert report["picture"] == str(tmp_path / "r" / "song_report.png")
+    assert [band["low_hz"] for band in report["bands"]] == [0, 250, 1000, 4000, 10_000]
+    assert report["noise_db"] < 0
+    blocker = tmp_path / "file"
+    blocker.touch()
+    result = invoke(song, "--weights", mini_weights, "-f", "--report", blocker)
+    assert result.exit_code == 1
+    assert "cannot be made" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--verbose", "--quiet"),
+        ("--jobs", 2, "--threads", 2),
+        ("--bit-depth", "16", "--bitrate", "192"),
+        ("--format", "aac"),
+        ("--jobs", 0),
+    ],
+)
+def test_choices_that_exclude_each_other(song: Path, arguments: tuple[object, ...]) -> None:
+    assert invoke(song, *arguments).exit_code == 2
+
+
+def test_several_songs_at_a_time(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
+    songs = [write_wav(f"{name}.wav", noisy_tune[:, :66_150], subtype="FLOAT") for name in "abc"]
+    text = tmp_path / "text.wav"
+    text.write_text("this is no music")
+    common = ("--weights", mini_weights, "--json", "--report")
+    result = invoke(*songs, text, *common, tmp_path / "r", "--jobs", 2, "-o", tmp_path / "two")
+    assert result.exit_code == 1
+    assert "text.wav: is not an audio file" in result.stderr
+    assert "error: 1 of 4 inputs failed" in result.stderr
+    reports = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {report["source"] for report in reports} == {str(path) for path in (*songs, text)}
+    assert len(list((tmp_path / "r").iterdir())) == 3
+    assert invoke(songs[0], "--weights", mini_weights, "-o", tmp_path / "one").exit_code == 0
+    one, two = (read_audio(tmp_path / name / "a_denoised.wav").samples for name in ("one", "two"))
+    assert np.abs(one - two).max() < 1e-5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+def test_an_interrupt_ends_all_processes_and_leaves_nothing(
+    tmp_path: Path, mini_weights: Path, write_wav, tune
+) -> None:
+    songs = [write_wav(f"{name}.wav", tune.repeat(1, 40)) for name in "ab"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "musicdenoise",
+            "denoise",
+            *map(str, songs),
+            "--jobs",
+            "2",
+            "--weights",
+            str(mini_weights),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob(".musicdenoise*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    while list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav"]
