@@ -199,7 +199,7 @@ def test_loud_results_are_clipped_and_counted(
     kept = tmp_path / "float.wav"
     assert invoke(song, "--weights", mini_weights, "-o", kept).stderr == ""
 
-    def loud(denoiser, song, meter):
+    def loud(denoiser, song, meter, gate):
         for block in song.blocks:
             meter.take_input(block)
             yield 3 * block, meter.take_output(3 * block)

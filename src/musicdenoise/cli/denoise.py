@@ -27,6 +27,7 @@ def denoise(
     weights: options.Weights = None,
     strength: options.Strength = 1.0,
     atten_limit: options.AttenLimit = None,
+    always: options.Always = False,
     residual: options.Residual = False,
     report: options.Report = None,
     output_format: options.Format = None,
@@ -82,6 +83,7 @@ def denoise(
     )
     file_options = FileOptions(
         overwrite=force,
+        always=always,
         start_seconds=start,
         duration_seconds=duration,
         bit_depth=bit_depth.value if bit_depth else None,

@@ -135,8 +135,7 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     speed = report.audio_seconds / max(report.seconds, 1e-9)
     name = "standard input" if report.source == PIPE else report.target
     note(
-        f"{name}: removed noise at {report.removed_db:.1f} dB relative to the song with the "
-        f"network {report.weights!r} in {report.seconds:.1f} s ({speed:.1f} times real time)",
+        f"{name}: {_summary(report)} in {report.seconds:.1f} s ({speed:.1f} times real time)",
         quiet=settings.quiet,
         verbose=settings.verbose,
     )
@@ -145,6 +144,16 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
             note(line, verbose=True)
     if report.clipped_samples:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
+
+
+def _summary(report: DenoiseReport) -> str:
+    if not math.isfinite(report.removed_db):
+        return f"there was no noise that the network {report.weights!r} would remove: left as it came"
+    removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"
+    removed += f" with the network {report.weights!r}"
+    if report.passed_seconds > 0.0:
+        removed += f", left {report.passed_seconds:.0f} of {report.audio_seconds:.0f} s as they came"
+    return removed
 
 
 def _details(report: DenoiseReport) -> Iterator[str]:

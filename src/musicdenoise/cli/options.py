@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Always",
     "AttenLimit",
     "BitDepth",
     "BitDepthOption",
@@ -109,6 +110,9 @@ Strength = Annotated[
 AttenLimit = Annotated[
     float | None,
     typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this much."),
+]
+Always = Annotated[
+    bool, typer.Option("--always", help="Denoise also where there is next to no noise to remove.")
 ]
 Residual = Annotated[
     bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from musicdenoise.audio import AudioWriter
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
+from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.meter import BandReport, SongMeter
 from musicdenoise.denoising.picture import write_picture
 from musicdenoise.errors import AudioError
@@ -47,6 +48,8 @@ class DenoiseReport:
         Root mean square of what was removed, in dB re full scale: how much noise there was.
     bands
         What was removed from each band.
+    passed_seconds
+        Time in which next to nothing would have been removed, and nothing was; see `Gate`.
     clipped_samples
         Samples of the result that were beyond full scale and were limited to it.
     seconds
@@ -64,6 +67,7 @@ class DenoiseReport:
     removed_db: float
     noise_db: float
     bands: tuple[BandReport, ...]
+    passed_seconds: float
     clipped_samples: int
     seconds: float
 
@@ -75,8 +79,8 @@ class DenoiseReport:
 
 def denoise_file(
     denoiser: Denoiser,
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     *,
     options: FileOptions | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
@@ -103,6 +107,7 @@ def denoise_file(
         If the source cannot be read, is too short or silent, or the target cannot be written.
     """
     began = time.monotonic()
+    source, target = Path(source), Path(target)
     options = options or FileOptions()
     with ExitStack() as stack:
         song = open_song(source, options, stack)
@@ -113,7 +118,11 @@ def denoise_file(
         if options.residual is not None:
             residual = open_sink(song, options.residual, options, stack, is_result=False)
         meter = SongMeter(song.sample_rate, song.channels)
-        for clean, removed in _denoised_blocks(denoiser, song, meter):
+        gate = None
+        if not options.always:
+            share = denoiser.config.removed_share
+            gate = Gate(song.sample_rate, song.channels, GateConfig.for_share(share))
+        for clean, removed in _denoised_blocks(denoiser, song, meter, gate):
             writer.write(clean)
             if residual is not None:
                 residual.write(removed)
@@ -138,24 +147,54 @@ def denoise_file(
         removed_db=meter.removed_db,
         noise_db=meter.noise_db,
         bands=meter.bands(),
+        passed_seconds=gate.passed_seconds if gate else 0.0,
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
 
 
-def _denoised_blocks(denoiser: Denoiser, song: Song, meter: SongMeter) -> Iterator[tuple[Samples, Samples]]:
+def _denoised_blocks(
+    denoiser: Denoiser, song: Song, meter: SongMeter, gate: Gate | None
+) -> Iterator[tuple[Samples, Samples]]:
     """Blocks of the song, denoised, and what was removed from each."""
-    stream = denoiser.stream(song.sample_rate, song.channels)
+    stream = _GatedStream(denoiser, song, gate)
     for block in song.blocks:
         meter.take_input(block)
-        clean = stream.push(torch.from_numpy(block)).numpy()
+        clean = stream.push(block)
         yield clean, meter.take_output(clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
     _check_length(song, meter.num_samples, denoiser.stft.n_fft / denoiser.stft.sample_rate)
     if meter.is_silent:
         raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
-    clean = stream.flush().numpy()
+    clean = stream.flush()
     yield clean, meter.take_output(clean)
+
+
+class _GatedStream:
+    """A stream of the denoiser, and the gate behind it, if there is one."""
+
+    def __init__(self, denoiser: Denoiser, song: Song, gate: Gate | None) -> None:
+        self._stream = denoiser.stream(song.sample_rate, song.channels)
+        self._gate = gate
+        self._waiting = np.zeros((song.channels, 0), dtype=np.float32)
+
+    def push(self, block: Samples) -> Samples:
+        clean: Samples = self._stream.push(torch.from_numpy(block)).numpy()
+        if self._gate is None:
+            return clean
+        self._waiting = np.concatenate([self._waiting, block], axis=1)
+        return self._through(self._gate, clean)
+
+    def flush(self) -> Samples:
+        clean: Samples = self._stream.flush().numpy()
+        if self._gate is None:
+            return clean
+        return np.concatenate([self._through(self._gate, clean), self._gate.flush()], axis=1)
+
+    def _through(self, gate: Gate, clean: Samples) -> Samples:
+        count = clean.shape[1]
+        noisy, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
+        return gate.push(noisy, clean)
 
 
 def _check_length(song: Song, length: int, fewest_seconds: float) -> None:

@@ -1,0 +1,141 @@
+"""Do no harm: where there is next to nothing to remove, the song passes as it came.
+
+What a network takes from clean music is music. How much it takes tells the two apart: from music with
+noise at 20 dB SNR at least a two-hundredth of the power, from clean music less than a five-hundredth. So
+what is removed is measured over half a minute around every second of the song, and below a limit between
+the two the second is left alone. The window is long so that noise does not come and go with the music over
+it; changes are cross-faded.
+
+Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Gate", "GateConfig"]
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateConfig:
+    """When a song passes.
+
+    Parameters
+    ----------
+    limit_db
+        Where less is removed, relative to the song, nothing is.
+    hysteresis_db
+        A change of mind needs this much beyond the limit.
+    past_seconds, future_seconds
+        Stretch around each second that is measured. The result lags by the latter.
+    """
+
+    limit_db: float = -26.0
+    hysteresis_db: float = 1.0
+    past_seconds: int = 24
+    future_seconds: int = 4
+
+    @classmethod
+    def for_share(cls, share: float) -> GateConfig:
+        """The usual limit where only this share of the estimated noise, 0 to 1, is removed."""
+        return cls(limit_db=cls.limit_db + 20.0 * math.log10(max(share, 1e-6)))
+
+
+class Gate:
+    """Takes blocks before and after, of any lengths, and gives what is to be written.
+
+    Parameters
+    ----------
+    sample_rate
+        Rate in Hz.
+    channels
+        Number of channels.
+    config
+        When a song passes.
+
+    Attributes
+    ----------
+    passed_seconds : float
+        Time that passed as it came, so far.
+    """
+
+    def __init__(self, sample_rate: int, channels: int, config: GateConfig | None = None) -> None:
+        self.passed_seconds = 0.0
+        self._config = config or GateConfig()
+        self._sample_rate = sample_rate
+        self._second = max(1, sample_rate)
+        self._fade = self._second // 2
+        self._waiting = np.zeros((2, channels, 0), dtype=np.float32)  # not yet a whole second
+        self._seconds: list[NDArray[np.float32]] = []  # (2, channels, samples) each, not yet decided
+        self._powers: list[tuple[float, float]] = []  # of the song and of what is removed
+        self._decided = 0
+        self._removes: bool | None = None
+
+    def push(self, noisy: Samples, clean: Samples) -> Samples:
+        """Take the next samples before and after; return those that are decided by now, perhaps none."""
+        self._waiting = np.concatenate([self._waiting, np.stack([noisy, clean])], axis=2)
+        while self._waiting.shape[2] >= self._second:
+            self._take(self._waiting[:, :, : self._second])
+            self._waiting = self._waiting[:, :, self._second :]
+        done = [noisy[:, :0]]
+        while len(self._seconds) > self._config.future_seconds:
+            done.append(self._decide())
+        return np.concatenate(done, axis=1)
+
+    def flush(self) -> Samples:
+        """End of the song: return the rest."""
+        done = [self._waiting[0, :, :0]]
+        if self._waiting.shape[2]:
+            self._take(self._waiting)
+        while self._seconds:
+            done.append(self._decide())
+        return np.concatenate(done, axis=1)
+
+    def _take(self, second: NDArray[np.float32]) -> None:
+        self._seconds.append(second)
+        removed = second[0] - second[1]
+        self._powers.append(
+            (
+                float(np.sum(np.square(second[0], dtype=np.float64))),
+                float(np.sum(np.square(removed, dtype=np.float64))),
+            )
+        )
+
+    def _decide(self) -> Samples:
+        """The next second, with or without what the network would remove."""
+        config = self._config
+        first = max(0, self._decided - config.past_seconds)
+        self._decided += 1
+        around = self._powers[first : self._decided + config.future_seconds]
+        song, removed = (sum(values) for values in zip(*around, strict=True))
+        level = 10.0 * math.log10(removed / song) if removed > 0.0 < song else -math.inf
+        before = self._removes
+        if before is None:
+            self._removes = level >= config.limit_db
+        elif before:
+            self._removes = level >= config.limit_db - config.hysteresis_db
+        else:
+            self._removes = level >= config.limit_db + config.hysteresis_db
+        second = self._seconds.pop(0)
+        noisy: Samples = second[0]
+        clean: Samples = second[1]
+        result = self._mix(noisy, clean, before)
+        if not self._removes:
+            self.passed_seconds += noisy.shape[1] / self._sample_rate
+        return result
+
+    def _mix(self, noisy: Samples, clean: Samples, before: bool | None) -> Samples:
+        chosen, other = (clean, noisy) if self._removes else (noisy, clean)
+        if before is None or before == self._removes:
+            return chosen
+        fade = min(self._fade, noisy.shape[1])
+        mixed: Samples = chosen.copy()
+        rise = (np.arange(fade, dtype=np.float32) + 0.5) / fade
+        mixed[:, :fade] = rise * chosen[:, :fade] + (1.0 - rise) * other[:, :fade]
+        return mixed

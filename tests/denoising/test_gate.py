@@ -1,0 +1,72 @@
+"""The gate: what next to nothing would be removed from passes, bit for bit, without clicks on the way."""
+
+import numpy as np
+import pytest
+
+from musicdenoise.denoising.gate import Gate, GateConfig
+
+RATE = 1_000
+CONFIG = GateConfig(limit_db=-20.0, hysteresis_db=1.0, past_seconds=3, future_seconds=2)
+
+
+def song(seconds: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((2, round(seconds * RATE))).astype(np.float32)
+
+
+def through(noisy: np.ndarray, clean: np.ndarray, block: int = 333) -> tuple[np.ndarray, Gate]:
+    gate = Gate(RATE, 2, CONFIG)
+    parts = [
+        gate.push(noisy[:, i : i + block], clean[:, i : i + block]) for i in range(0, noisy.shape[1], block)
+    ]
+    return np.concatenate([*parts, gate.flush()], axis=1), gate
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.5, 20.7])
+@pytest.mark.parametrize(("removed", "passes"), [(0.05, True), (0.2, False), (0.0, True)])
+def test_all_or_nothing(seconds: float, removed: float, passes: bool) -> None:
+    noisy = song(seconds)
+    clean = (1.0 - removed) * noisy
+    result, gate = through(noisy, clean)
+    assert np.array_equal(result, noisy if passes else clean)
+    assert gate.passed_seconds == pytest.approx(seconds if passes else 0.0)
+
+
+@pytest.mark.parametrize("block", [1, 999, 1000, 4321])
+def test_blocks_do_not_matter(block: int) -> None:
+    noisy = song(9.4)
+    clean = noisy.copy()
+    clean[:, 5_000:] *= 0.7
+    expected, first = through(noisy, clean)
+    result, second = through(noisy, clean, block)
+    assert np.array_equal(result, expected)
+    assert first.passed_seconds == second.passed_seconds
+
+
+def test_noise_that_begins_is_seen_in_time_and_faded_in() -> None:
+    noisy = np.ones((2, 30 * RATE), dtype=np.float32)
+    clean = noisy.copy()
+    clean[:, 15 * RATE : 20 * RATE] = 0.0
+    result, gate = through(noisy, clean)
+    assert np.array_equal(result[:, 15 * RATE : 20 * RATE], clean[:, 15 * RATE : 20 * RATE])
+    assert np.array_equal(result[:, : 13 * RATE], noisy[:, : 13 * RATE])
+    assert 19.0 < gate.passed_seconds < 24.0
+    faded = np.ones((2, 30 * RATE), dtype=np.float32)
+    result, _ = through(faded, faded * np.repeat([1.0, 0.8, 1.0], 10 * RATE).astype(np.float32))
+    assert np.abs(np.diff(result)).max() <= 0.2 + 1e-6
+
+
+def test_silence_passes() -> None:
+    quiet = np.zeros((2, 3 * RATE), dtype=np.float32)
+    result, gate = through(quiet, quiet)
+    assert not result.any()
+    assert gate.passed_seconds == 3.0
+
+
+def test_a_change_of_mind_needs_more_than_the_limit() -> None:
+    """Removed levels that wander between both sides of the limit, within the hysteresis."""
+    noisy = np.ones((2, 40 * RATE), dtype=np.float32)
+    levels = np.repeat(10 ** (np.array([-19.5, -20.5] * 5) / 20.0), 4 * RATE)
+    result, gate = through(noisy, (1.0 - levels).astype(np.float32) * noisy)
+    assert gate.passed_seconds == 0.0
+    assert np.all(result < 1.0)
