@@ -74,7 +74,7 @@ def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
     out_sound.time_base = Fraction(1, sample_rate)
     out.metadata.update(new.metadata)
     out.set_chapters(old.chapters())
-    delay = max(Fraction(0), (old.streams.audio[0].start_time or 0) * old.streams.audio[0].time_base)
+    delay = max((_start_seconds(stream) for stream in old.streams.audio[:1]), default=Fraction(0))
     packets = heapq.merge(
         _packets(old, streams, Fraction(0)),
         _packets(new, {sound: out_sound}, delay),
@@ -90,6 +90,10 @@ def _others(container: Any) -> list[Any]:
         for stream in container.streams
         if stream.type in _COPIED and not stream.disposition & stream.disposition.attached_pic
     ]
+
+
+def _start_seconds(stream: Any) -> Fraction:
+    return max(Fraction(0), (stream.start_time or 0) * stream.time_base)
 
 
 def _packets(container: Any, streams: dict[Any, Any], delay: Fraction) -> Iterator[tuple[Fraction, Any]]:

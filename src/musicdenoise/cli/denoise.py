@@ -70,6 +70,7 @@ def denoise(
         raise UsageError("standard output holds the song already: leave --json and --residual out")
     from musicdenoise.cli.denoise_run import Run, run
     from musicdenoise.data.kinds import parse_kind
+    from musicdenoise.denoising.auto import AUTO
     from musicdenoise.denoising.denoiser import DenoiseConfig
     from musicdenoise.denoising.ends import FileOptions
     from musicdenoise.denoising.plan import plan_jobs
@@ -102,7 +103,7 @@ def denoise(
         failed += run(
             planned,
             Run(
-                weights=parse_kind(noise) if noise is not None else weights,
+                weights=weights if noise is None else AUTO if noise == AUTO else parse_kind(noise),
                 device=choose_device(device, cuda=cuda),
                 config=config,
                 store=WeightsStore.of_user(mirror=weights_url, offline=offline),

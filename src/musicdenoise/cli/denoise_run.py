@@ -14,7 +14,8 @@ import typer
 
 from musicdenoise.cli.common import note, print_error, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
-from musicdenoise.denoising.batch import Task, denoise_in_parallel
+from musicdenoise.denoising.auto import AutoDenoiser
+from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import PIPE, FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
@@ -69,7 +70,7 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
-        denoiser = Denoiser(
+        denoiser = make_denoiser(
             settings.weights,
             device=settings.device,
             config=settings.config,
@@ -88,7 +89,7 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
 
 
 def _one_by_one(
-    tasks: Sequence[Task], denoiser: Denoiser, settings: Run
+    tasks: Sequence[Task], denoiser: Denoiser | AutoDenoiser, settings: Run
 ) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
@@ -108,7 +109,7 @@ def _one_by_one(
 
 
 def _side_by_side(
-    tasks: Sequence[Task], _denoiser: Denoiser, settings: Run
+    tasks: Sequence[Task], _denoiser: Denoiser | AutoDenoiser, settings: Run
 ) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
     with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
         for item in denoise_in_parallel(

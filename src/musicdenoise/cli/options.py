@@ -91,8 +91,9 @@ NoiseKind = Annotated[
     typer.Option(
         "--noise",
         metavar="KIND",
-        help="Kind of noise to remove: white, mixed, or an UrbanSound8K class by name or number 0-9. "
-        "Default: the best network there is for noise of unknown kind.",
+        help="Kind of noise to remove: white, mixed, an UrbanSound8K class by name or number 0-9, or auto, "
+        "which decides by the beginning of each song. Default: the best network there is for noise of "
+        "unknown kind.",
     ),
 ]
 Weights = Annotated[

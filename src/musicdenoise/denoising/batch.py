@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 from musicdenoise.data.parallel import default_jobs, map_jobs
+from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
@@ -15,7 +16,7 @@ from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["Task", "denoise_in_parallel"]
+__all__ = ["Task", "denoise_in_parallel", "make_denoiser"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,20 @@ class _Network:
     device: str
     config: DenoiseConfig
     store: WeightsStore
+
+
+def make_denoiser(
+    weights: str | None,
+    *,
+    device: str,
+    config: DenoiseConfig,
+    store: WeightsStore,
+    on_fetch: Callable[[int, int | None], None] | None = None,
+) -> Denoiser | AutoDenoiser:
+    """The network of a name or path, or for ``auto`` what chooses one for each song."""
+    if weights == AUTO:
+        return AutoDenoiser(device=device, config=config, store=store, on_fetch=on_fetch)
+    return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
 
 
 def denoise_in_parallel(
@@ -89,5 +104,5 @@ def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
 
 
 @lru_cache(maxsize=1)
-def _denoiser(network: _Network) -> Denoiser:
-    return Denoiser(network.weights, device=network.device, config=network.config, store=network.store)
+def _denoiser(network: _Network) -> Denoiser | AutoDenoiser:
+    return make_denoiser(network.weights, device=network.device, config=network.config, store=network.store)

@@ -6,11 +6,12 @@ output, as WAV.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicdenoise.audio import AudioWriter
+from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
 from musicdenoise.denoising.gate import Gate, GateConfig
@@ -78,7 +80,7 @@ class DenoiseReport:
 
 
 def denoise_file(
-    denoiser: Denoiser,
+    denoiser: Denoiser | AutoDenoiser,
     source: str | Path,
     target: str | Path,
     *,
@@ -93,7 +95,7 @@ def denoise_file(
     Parameters
     ----------
     denoiser
-        The network.
+        The network, or what chooses it.
     source, target
         The files; missing folders of the target are made. ``-`` is standard input and output.
     options
@@ -111,6 +113,8 @@ def denoise_file(
     options = options or FileOptions()
     with ExitStack() as stack:
         song = open_song(source, options, stack)
+        if isinstance(denoiser, AutoDenoiser):
+            denoiser, song = _choose(denoiser, song)
         if song.length is not None:
             _check_length(song, song.length, denoiser.stft.n_fft / denoiser.stft.sample_rate)
         writer = open_sink(song, target, options, stack)
@@ -151,6 +155,19 @@ def denoise_file(
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
+
+
+def _choose(chooser: AutoDenoiser, song: Song) -> tuple[Denoiser, Song]:
+    """The network by the first seconds of a song, and the song from its beginning."""
+    head: list[Samples] = []
+    while sum(block.shape[1] for block in head) < HEAD_SECONDS * song.sample_rate:
+        block = next(song.blocks, None)
+        if block is None:
+            break
+        head.append(block)
+    start = np.concatenate([np.zeros((song.channels, 0), dtype=np.float32), *head], axis=1)
+    denoiser = chooser.choose(start, song.sample_rate)
+    return denoiser, replace(song, blocks=itertools.chain(head, song.blocks))
 
 
 def _denoised_blocks(

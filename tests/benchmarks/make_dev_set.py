@@ -1,0 +1,104 @@
+"""Make the set on which networks are compared: songs and noises that none of them has seen, kind by kind.
+
+    python tests/benchmarks/make_dev_set.py --songs SONGS --noises NOISES --out FOLDER [--items 20]
+
+For white noise, noise of any kind and each of the ten classes of UrbanSound8K there are 20 mixes, mono, at
+SNRs from 0 to 20 dB in equal steps, over all songs in turn, at places that depend on the seed. Recordings
+are read out as they are. FOLDER becomes a dataset of test pairs: measure it with
+
+    musicdenoise eval FOLDER --weights mixed --weights white --baselines identity,noisereduce,oracle
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musicdenoise.audio import open_writer
+from musicdenoise.core.mixing import mix_at_snr, rms
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.catalogue import find_noises, find_songs
+from musicdenoise.data.kinds import NOISE_CLASSES
+from musicdenoise.data.manifest import PairRow, write_manifest
+from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+
+RATE = 44_100
+SILENCE = 1e-3
+WHITE_SHARE = 0.1  # of the items of any kind
+SNRS_DB = (0.0, 20.0)
+
+
+def noise_of(kind: str, folder: Path, cache: Path) -> NoiseSource:
+    if kind == "white":
+        return WhiteNoise()
+    noises = find_noises(folder, kind)
+    bank = AudioBank([noise.path for noise in noises], cache, RATE)
+    recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=1.0)
+    if kind != "mixed":
+        return recorded
+    return MixedNoise([WhiteNoise(), recorded], [WHITE_SHARE, 1.0 - WHITE_SHARE])
+
+
+def crop(songs: AudioBank, index: int, count: int, rng: np.random.Generator) -> torch.Tensor:
+    """A stretch of a song that is not silent, mono."""
+    while True:
+        start = int(rng.integers(int(songs.lengths[index]) - count + 1))
+        mono = songs.read(index, start, count).mean(0, keepdim=True)
+        if rms(mono) > SILENCE:
+            return mono
+
+
+def write(path: Path, samples: torch.Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_writer(
+        path, sample_rate=RATE, channels=1, container="WAV", subtype="FLOAT", overwrite=True
+    ) as writer:
+        writer.write(samples.numpy())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("songs", "noises", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, help="where decoded audio is kept; default: in the folder")
+    parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    cache = arguments.cache or arguments.out / "decoded"
+    songs = AudioBank(find_songs(arguments.songs), cache, RATE)
+    count = round(arguments.seconds * RATE)
+    rows = []
+    for number, kind in enumerate(("white", "mixed", *NOISE_CLASSES)):
+        source = noise_of(kind, arguments.noises, cache)
+        for item, snr_db in enumerate(np.linspace(*SNRS_DB, arguments.items)):
+            rng = np.random.default_rng((arguments.seed, number, item))
+            song = (item + number) % len(songs)
+            clean = crop(songs, song, count, rng)
+            noisy = mix_at_snr(clean, source.draw(count, rng), float(snr_db))
+            name = f"{kind}-{item:02d}.wav"
+            write(arguments.out / "test" / "input" / name, noisy)
+            write(arguments.out / "test" / "target" / name, clean)
+            rows.append(
+                PairRow(
+                    id=f"{kind}-{item:02d}",
+                    split="test",
+                    input=f"test/input/{name}",
+                    target=f"test/target/{name}",
+                    clean=f"test/target/{name}",
+                    sample_rate=RATE,
+                    num_samples=count,
+                    kind=kind,
+                    song=songs.paths[song].stem,
+                    input_class=kind,
+                    input_snr_db=float(snr_db),
+                    seed=arguments.seed,
+                )
+            )
+    write_manifest(arguments.out, rows)
+    print(f"{len(rows)} pairs in {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

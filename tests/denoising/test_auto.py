@@ -1,0 +1,72 @@
+"""Choosing the network by what is removed from the beginning."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicdenoise.data.synthetic import synthesise_tune
+from musicdenoise.denoising import auto
+from musicdenoise.denoising.auto import AutoDenoiser, noise_character
+from musicdenoise.denoising.files import denoise_file
+
+RATE = 44_100
+
+
+def white(seconds: float = 6.0) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((2, round(seconds * RATE))).astype(np.float32)
+
+
+def brown() -> np.ndarray:
+    return np.cumsum(white(), axis=1).astype(np.float32)
+
+
+def bursts() -> np.ndarray:
+    noise = white()
+    return noise * (np.arange(noise.shape[1]) % RATE < RATE // 4)
+
+
+@pytest.mark.parametrize(
+    ("noise", "is_white"),
+    [(white(), True), (0.001 * white(), True), (brown(), False), (bursts(), False)],
+    ids=["white", "quiet", "brown", "bursts"],
+)
+def test_white_noise_is_steady_and_flat(noise: np.ndarray, is_white: bool) -> None:
+    assert noise_character(noise, RATE).is_white == is_white
+
+
+def test_music_and_nothing_are_not_white() -> None:
+    assert not noise_character(synthesise_tune(6.0).numpy(), RATE).is_white
+    assert not noise_character(np.zeros((2, 100), dtype=np.float32), RATE).is_white
+    ideal = noise_character(white(), RATE)
+    assert -2.0 < ideal.steadiness_db < 0.0
+    assert -0.5 < ideal.flatness_db < 0.0
+
+
+class Fake:
+    """A network that removes all but the tune."""
+
+    def __init__(self, name: str, **_: object) -> None:
+        self.weights_name = name
+
+    def denoise(self, samples: np.ndarray, _rate: int) -> np.ndarray:
+        return synthesise_tune(6.0).numpy()[:, : samples.shape[1]]
+
+
+@pytest.mark.parametrize(("noise", "name"), [(white(), "white"), (bursts(), "general")])
+def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: str) -> None:
+    monkeypatch.setattr(auto, "Denoiser", Fake)
+    monkeypatch.setattr(auto, "default_weights", lambda: "general")
+    chooser = AutoDenoiser()
+    noisy = synthesise_tune(6.0).numpy() + 0.1 * noise
+    assert chooser.choose(noisy, RATE).weights_name == name
+    assert chooser.choose(noisy[:, :0], RATE).weights_name == "general"
+
+
+@pytest.mark.parametrize("seconds", [0.5, 8.0])
+def test_the_song_is_whole_after_the_choice(tmp_path: Path, write_wav, seconds: float) -> None:
+    samples = synthesise_tune(seconds).numpy() + 0.05 * white(seconds)
+    song = write_wav("song.wav", samples)
+    report = denoise_file(AutoDenoiser(device="cpu"), song, tmp_path / "out.wav")
+    assert report.num_samples == samples.shape[1]
+    assert report.weights == "white"
