@@ -6,7 +6,14 @@ extension; the Xing/Info header as LAME writes it (http://gabriel.mp3-tech.org/m
 
 from __future__ import annotations
 
-__all__ = ["HEADER_BYTES", "declares_length", "find_first_frame", "frame_bytes"]
+__all__ = [
+    "HEADER_BYTES",
+    "declared_frames",
+    "declares_length",
+    "find_first_frame",
+    "frame_bytes",
+    "frame_samples",
+]
 
 HEADER_BYTES = 4
 
@@ -81,8 +88,18 @@ def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:
 
 def declares_length(frame: bytes) -> bool:
     """Return whether the first frame is a Xing or Info header that counts the frames of the file."""
+    return declared_frames(frame) is not None
+
+
+def declared_frames(frame: bytes) -> int | None:
+    """Return how many frames a Xing or Info header counts, itself left out; None if it does not."""
     for name in (b"Xing", b"Info"):
         at = frame.find(name, HEADER_BYTES, _XING_REACH + len(name))
-        if at != -1:
-            return bool(int.from_bytes(frame[at + 4 : at + 8], "big") & 1)
-    return False
+        if at != -1 and int.from_bytes(frame[at + 4 : at + 8], "big") & 1:
+            return int.from_bytes(frame[at + 8 : at + 12], "big")
+    return None
+
+
+def frame_samples(header: bytes) -> int:
+    """Return how many samples per channel a layer III frame with this valid header holds."""
+    return 1152 if (header[1] >> 3) & 3 == 3 else 576

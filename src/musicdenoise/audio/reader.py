@@ -1,20 +1,25 @@
 """Read audio files: what they are, their samples in blocks, or the whole.
 
 The length that a file declares is the length that is read: a file that ends earlier, or that holds
-samples that are not finite, is an error and not a shorter or a silent song. The memory used depends
+samples that are not finite, is an error and not a shorter or a silent song. (MP3 files whose frames are
+damaged on the way are read with silence there, and say so.) The memory used depends
 on the blocks that are asked for, not on the length of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
-from musicdenoise.audio.identify import identify
+from musicdenoise.audio.identify import Content, identify
+from musicdenoise.audio.mpeg_repair import Gap, find_gaps, write_repaired
 from musicdenoise.audio.soundfile_decoder import SoundFileDecoder
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
@@ -47,8 +52,9 @@ class AudioReader:
         What the file declares.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, close: Callable[[], None] | None = None) -> None:
         self._decoder = decoder
+        self._close = close or decoder.close
         self._position = 0
         self.info = decoder.info
 
@@ -150,7 +156,7 @@ class AudioReader:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
-        self._decoder.close()
+        self._close()
 
     def _check_finite(self, samples: Samples) -> None:
         finite = np.isfinite(samples).all(axis=0)
@@ -200,6 +206,12 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     """
     path = Path(path)
     content = identify(path)
+    if content.container == "MP3" and (gaps := find_gaps(path)):
+        return _open_repaired(path, gaps, content)
+    return AudioReader(_open_decoder(path, content, stream))
+
+
+def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     decoder: Decoder
     if content.backend == "pyav":
         # FFmpeg's libraries take a while to load, and most files do not need them.
@@ -216,7 +228,30 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
             f"{path}: has {decoder.info.channels} channels and {decoder.info.num_samples} samples; at most "
             f"{MAX_CHANNELS} channels are handled; were the axes swapped when the file was written?"
         )
-    return AudioReader(decoder)
+    return decoder
+
+
+def _open_repaired(path: Path, gaps: tuple[Gap, ...], content: Content) -> AudioReader:
+    """Read a damaged MP3 file through a copy with silence in its gaps."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="musicdenoise-"))
+        copy = Path(folder) / "repaired.mp3"
+        try:
+            with copy.open("wb") as file:
+                frame = write_repaired(path, gaps, file)
+        except OSError as error:
+            raise AudioReadError(
+                f"{path}: is damaged, and there is no room for a copy to repair: {error.strerror}"
+            ) from error
+        decoder = _open_decoder(copy, content, 0)
+        stack.callback(decoder.close)
+        seconds = frame / decoder.info.sample_rate
+        decoder.info = replace(
+            decoder.info,
+            path=path,
+            gaps_seconds=tuple((gap.first_frame * seconds, gap.num_frames * seconds) for gap in gaps),
+        )
+        return AudioReader(decoder, stack.pop_all().close)
 
 
 def probe(path: str | Path, *, stream: int = 0) -> AudioInfo:

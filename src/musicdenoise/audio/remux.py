@@ -93,7 +93,8 @@ def _others(container: Any) -> list[Any]:
 
 
 def _start_seconds(stream: Any) -> Fraction:
-    return max(Fraction(0), (stream.start_time or 0) * stream.time_base)
+    start: Fraction = (stream.start_time or 0) * stream.time_base
+    return max(Fraction(0), start)
 
 
 def _packets(container: Any, streams: dict[Any, Any], delay: Fraction) -> Iterator[tuple[Fraction, Any]]:

@@ -41,6 +41,8 @@ class AudioInfo:
     tags
         Title, artist and the like, by the names of `musicdenoise.audio.TAG_NAMES`; only those that
         are not empty.
+    gaps_seconds
+        Beginning and length of stretches that are damaged in the file and silent in its samples.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class AudioInfo:
     container: str
     subtype: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    gaps_seconds: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.channels <= 0 or self.num_samples < 0:

@@ -143,6 +143,8 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.verbose:
         for line in _details(report):
             note(line, verbose=True)
+    for start, length in report.gaps_seconds:
+        warn(f"{report.source}: is damaged from {start:.2f} to {start + length:.2f} s; silence stands there")
     if report.clipped_samples:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
 

@@ -50,6 +50,7 @@ def train(
     accumulate: options.Accumulate = None,
     segment_seconds: options.SegmentSeconds = None,
     snr_range: options.SnrRange = None,
+    target_snr_range: options.TargetSnrRange = None,
     schedule: options.Schedule = None,
     learning_rate: options.LearningRate = None,
     warmup_steps: options.WarmupSteps = None,

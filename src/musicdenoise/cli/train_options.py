@@ -82,6 +82,12 @@ SnrRange = Annotated[
     tuple[float, float] | None,
     typer.Option("--snr-range", metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
 ]
+TargetSnrRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets, where they are to differ."
+    ),
+]
 Schedule = Annotated[
     str | None, typer.Option("--schedule", help="cosine (with warm-up, default) or onecycle.")
 ]
@@ -156,6 +162,7 @@ def settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
         **{name: parameters[name] for name in _SAME_NAME},
         "accumulation": parameters["accumulate"],
         "snr_range_db": parameters["snr_range"],
+        "target_snr_range_db": parameters["target_snr_range"],
         "validate_every_steps": parameters["validate_every"],
         "validate_every_seconds": parameters["validate_seconds"],
         "checkpoint_every_seconds": parameters["checkpoint_seconds"],

@@ -43,6 +43,9 @@ class MixConfig:
         Lowest and highest SNR, drawn uniformly for input and target, each on its own. Half of the
         time the SNR is that within the crop, otherwise that of the whole song, as it is for a song
         with steady noise in its quiet passages.
+    target_snr_range_db
+        The same for targets alone, where they are to differ. Quieter noise in the targets leaves more of
+        what there is to learn in the error.
     targets
         ``"noisy"`` (Noise2Noise) or ``"clean"``.
     coded_share
@@ -57,6 +60,7 @@ class MixConfig:
 
     num_samples: int
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
+    target_snr_range_db: tuple[float, float] | None = None
     targets: str = "noisy"
     coded_share: float = 0.3
     speed_share: float = 0.2
@@ -66,8 +70,10 @@ class MixConfig:
     def __post_init__(self) -> None:
         if self.num_samples < 1:
             raise ConfigurationError(f"num_samples is {self.num_samples}; it must be at least 1")
-        if not self.snr_range_db[0] <= self.snr_range_db[1]:
-            raise ConfigurationError(f"snr_range_db is {self.snr_range_db}; the lower limit comes first")
+        for name in ("snr_range_db", "target_snr_range_db"):
+            limits = getattr(self, name)
+            if limits is not None and not limits[0] <= limits[1]:
+                raise ConfigurationError(f"{name} is {limits}; the lower limit comes first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
         for name in ("coded_share", "speed_share", "second_song_share", "second_noise_share"):
@@ -111,8 +117,11 @@ class PairMixer:
         """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
         rng = np.random.default_rng((self.seed, index))
         clean, level = self._music(rng)
-        noisy = self._add_noise(clean, level, rng)
-        target = clean if self.config.targets == "clean" else self._add_noise(clean, level, rng)
+        config = self.config
+        noisy = self._add_noise(clean, level, config.snr_range_db, rng)
+        target = clean
+        if config.targets == "noisy":
+            target = self._add_noise(clean, level, config.target_snr_range_db or config.snr_range_db, rng)
         rate = self.songs.sample_rate
         response = chain_response(self.config.num_samples, rate, rng)
         noisy, target = through_chain(noisy, response), through_chain(target, response)
@@ -161,8 +170,10 @@ class PairMixer:
             self._song_rms[song] = rms(self.songs.read(song))
         return self._song_rms[song]
 
-    def _add_noise(self, clean: Tensor, level: float, rng: np.random.Generator) -> Tensor:
-        snr_db = float(rng.uniform(*self.config.snr_range_db))
+    def _add_noise(
+        self, clean: Tensor, level: float, snr_range_db: tuple[float, float], rng: np.random.Generator
+    ) -> Tensor:
+        snr_db = float(rng.uniform(*snr_range_db))
         noise = self.noise.draw(clean.shape[-1], rng)
         if rng.random() < self.config.second_noise_share:
             other = self.noise.draw(clean.shape[-1], rng)

@@ -139,6 +139,8 @@ class Song:
         Its file, or None.
     blocks
         Its samples, float32 ``(channels, n)``, n up to two seconds.
+    gaps_seconds
+        Beginning and length of stretches that are damaged in the file, and silent here.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Song:
     tags: Mapping[str, str]
     path: Path | None
     blocks: Iterator[Samples]
+    gaps_seconds: tuple[tuple[float, float], ...] = ()
 
 
 def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
@@ -194,6 +197,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         tags=info.tags,
         path=source,
         blocks=_read_blocks(reader, length),
+        gaps_seconds=info.gaps_seconds,
     )
 
 

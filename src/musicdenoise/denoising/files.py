@@ -52,6 +52,8 @@ class DenoiseReport:
         What was removed from each band.
     passed_seconds
         Time in which next to nothing would have been removed, and nothing was; see `Gate`.
+    gaps_seconds
+        Beginning and length of stretches of the source that are damaged; they are silent in the result.
     clipped_samples
         Samples of the result that were beyond full scale and were limited to it.
     seconds
@@ -70,6 +72,7 @@ class DenoiseReport:
     noise_db: float
     bands: tuple[BandReport, ...]
     passed_seconds: float
+    gaps_seconds: tuple[tuple[float, float], ...]
     clipped_samples: int
     seconds: float
 
@@ -151,6 +154,7 @@ def denoise_file(
         removed_db=meter.removed_db,
         noise_db=meter.noise_db,
         bands=meter.bands(),
+        gaps_seconds=song.gaps_seconds,
         passed_seconds=gate.passed_seconds if gate else 0.0,
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,

@@ -33,6 +33,8 @@ class TrainConfig:
         ``"noisy"`` (Noise2Noise) or ``"clean"`` (for comparison).
     snr_range_db
         SNRs in dB of inputs and of noisy targets.
+    target_snr_range_db
+        SNRs of noisy targets where they are to differ, or None.
     segment_frames
         STFT frames of an example; ``16 k + 3`` wastes nothing.
     batch_size
@@ -67,6 +69,7 @@ class TrainConfig:
     stft: StftConfig = field(default_factory=StftConfig)
     targets: str = "noisy"
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
+    target_snr_range_db: tuple[float, float] | None = None
     segment_frames: int = 131
     batch_size: int = 6
     accumulation: int = 1

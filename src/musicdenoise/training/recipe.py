@@ -128,8 +128,9 @@ def build_config(
         # A length from the command line replaces that of the recipe, of whichever kind.
         recipe = {name: value for name, value in recipe.items() if name not in ("minutes", "steps")}
     settings = {**{name: value for name, value in recipe.items() if name not in _TABLES}, **given}
-    if "snr_range_db" in settings:
-        settings["snr_range_db"] = tuple(settings["snr_range_db"])
+    for name in ("snr_range_db", "target_snr_range_db"):
+        if settings.get(name) is not None:
+            settings[name] = tuple(settings[name])
     network = initial if initial is not None and not tables["network"] else build_network(tables["network"])
     try:
         stft = StftConfig(**tables["stft"])

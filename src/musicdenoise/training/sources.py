@@ -104,7 +104,10 @@ def mixed_on_the_fly(
         music,
         noise_source(kind, noises, cache, rate),
         MixConfig(
-            num_samples=config.segment_samples, snr_range_db=config.snr_range_db, targets=config.targets
+            num_samples=config.segment_samples,
+            snr_range_db=config.snr_range_db,
+            target_snr_range_db=config.target_snr_range_db,
+            targets=config.targets,
         ),
         config.seed,
     )
