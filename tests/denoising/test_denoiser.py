@@ -80,16 +80,30 @@ def test_what_lies_above_the_network_band_is_untouched() -> None:
     assert relative_db((out - high)[:, inner].numpy(), high.numpy()) < -90
 
 
-def test_blocks_equal_the_whole(noisy_tune) -> None:
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+@pytest.mark.parametrize("size", [1, 7, 512, 44_100, 1_000_003])
+def test_blocks_equal_the_whole(noisy_tune, rate: int, size: int) -> None:
     torch.manual_seed(0)
-    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig())
-    for rate in (44_100, 48_000):
-        x = noisy_tune[:, :100_000]
-        expected = denoiser.denoise(x, rate)
-        for size in (997, 44_100):
-            stream = denoiser.stream(rate, 2)
-            blocks = [*[stream.push(block) for block in x.split(size, dim=1)], stream.flush()]
-            assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -100
+    config = DenoiseConfig(segment_seconds=0.5, context_seconds=0.2)
+    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig(), config=config)
+    x = noisy_tune[:, :15_000] if size == 1 else noisy_tune[:, :150_000]
+    expected = denoiser.denoise(x, rate)
+    stream = denoiser.stream(rate, 2)
+    blocks = [*[stream.push(block) for block in x.split(size, dim=1)], stream.flush()]
+    assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -90
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_batches_of_segments_change_nothing(noisy_tune, linked: bool) -> None:
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini())
+    results = []
+    for batch_size in (1, 2, 5):
+        config = DenoiseConfig(segment_seconds=0.5, batch_size=batch_size, linked=linked)
+        denoiser = Denoiser.from_network(network, StftConfig(), config=config)
+        results.append(denoiser.denoise(noisy_tune[:, :200_000], 44_100))
+    for result in results[1:]:
+        assert relative_db(result - results[0], results[0]) < -90
 
 
 def test_silence_stays_silent(denoiser: Denoiser) -> None:

@@ -220,9 +220,15 @@ class AudioWriter:
             raise self._explain(error) from error
 
     def _check_target(self) -> None:
-        if self.path.is_dir():
+        try:
+            is_folder, exists = self.path.is_dir(), self.path.exists()
+        except OSError as error:  # a name that is too long, say
+            raise AudioWriteError(
+                f"{self.path}: cannot be written: {error.strerror}; choose another name"
+            ) from error
+        if is_folder:
             raise AudioWriteError(f"{self.path}: is a folder; give the name of a file")
-        if not self._overwrite and self.path.exists():
+        if not self._overwrite and exists:
             raise AudioWriteError(f"{self.path}: already exists; pass overwrite=True / --force to replace it")
 
     def _check_room(self, more_samples: int) -> None:

@@ -37,6 +37,7 @@ def denoise(
     duration: options.Duration = None,
     channels: options.Channels = options.ChannelMode.LINKED,
     segment_seconds: options.SegmentSeconds = 6.0,
+    batch_size: options.BatchSize = None,
     weights_url: options.WeightsUrl = None,
     offline: options.Offline = False,
     device: options.Device = None,
@@ -78,6 +79,7 @@ def denoise(
 
     config = DenoiseConfig(
         segment_seconds=segment_seconds,
+        batch_size=batch_size,
         strength=strength,
         atten_limit_db=atten_limit,
         linked=channels is options.ChannelMode.LINKED,
@@ -141,7 +143,9 @@ def _parse_bitrate(text: str) -> int:
 
 
 def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
-    rest = [job for job in jobs if not job.target.exists()]
+    from musicdenoise.denoising.plan import exists
+
+    rest = [job for job in jobs if not exists(job.target)]
     if len(rest) < len(jobs):
         note(f"{len(jobs) - len(rest)} outputs are there already", quiet=quiet)
     return rest

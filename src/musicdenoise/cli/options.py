@@ -11,6 +11,7 @@ import typer
 __all__ = [
     "Always",
     "AttenLimit",
+    "BatchSize",
     "BitDepth",
     "BitDepthOption",
     "Bitrate",
@@ -167,6 +168,12 @@ Report = Annotated[
 ]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, help="Segments to compute at once. Default: 1 on processors, 8 on GPUs."
+    ),
 ]
 Device = Annotated[
     str | None,

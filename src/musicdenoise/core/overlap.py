@@ -101,6 +101,8 @@ class SpectralStream:
     linked
         Whether all channels are brought to the network's level by one common gain, which keeps their
         balance, or each by its own.
+    batch_size
+        Segments that are computed at once, when there are so many.
     """
 
     def __init__(
@@ -112,11 +114,16 @@ class SpectralStream:
         device: torch.device,
         *,
         linked: bool = True,
+        batch_size: int = 1,
     ) -> None:
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1")
+        self.batch_size = batch_size
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
         self._batch_dim = 0 if linked else 1  # channels of one item, or items of one channel
         self._adder = _OverlapAdd(config, channels)
         self._buffer = torch.zeros(channels, 0)
+        self._arrived: list[Tensor] = []  # blocks that are not in the buffer yet
         self._buffer_start = 0  # position of the buffer's first sample; negative in the mirrored part
         self._received = 0
         self._next_frame = 0
@@ -124,18 +131,19 @@ class SpectralStream:
     def push(self, block: Tensor) -> Tensor:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
         self._received += block.shape[-1]
-        self._buffer = torch.cat([self._buffer, block], dim=-1)
+        self._arrived.append(block)
         done = [self._buffer[:, :0]]
-        while self._buffer_start + self._buffer.shape[-1] >= self._last_sample_needed(
-            self.plan.segment_frames
-        ):
-            done.append(self._run_segment(self.plan.segment_frames))
+        frames = self.plan.segment_frames
+        while self._received >= self._last_sample_needed(self.batch_size * frames):
+            self._gather()
+            done.append(self._run_segments([frames] * self.batch_size))
         return torch.cat(done, dim=-1)
 
     def flush(self) -> Tensor:
         """End of the signal: return the rest, so that as many samples come out as went in."""
         if self._received == 0:
             return self._buffer
+        self._gather()
         hop = self.config.hop_length
         last_frame = ceil(self._received / hop) + 1
         done = [self._buffer[:, :0]]
@@ -144,10 +152,15 @@ class SpectralStream:
             frames = min(self.plan.segment_frames, ceil(missing / TIME_STRIDE) * TIME_STRIDE)
             end = self._buffer_start + self._buffer.shape[-1]
             self._extend_right(max(0, self._last_sample_needed(frames) - end))
-            done.append(self._run_segment(frames))
+            done.append(self._run_segments([frames]))
         rest = torch.cat(done, dim=-1)
         surplus = self._adder.returned - self._received
         return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
+
+    def _gather(self) -> None:
+        # Not at every push: small blocks would copy the whole buffer time after time.
+        self._buffer = torch.cat([self._buffer, *self._arrived], dim=-1)
+        self._arrived = []
 
     def _last_sample_needed(self, frames: int) -> int:
         last = self._next_frame + frames + self.plan.reach_right - 1
@@ -159,23 +172,37 @@ class SpectralStream:
         have = self._buffer.shape[-1] - real
         self._buffer = mirror(self._buffer[:, :real], 0, have + num_samples)
 
-    def _run_segment(self, frames: int) -> Tensor:
-        """Estimate the next ``frames`` frames and return the samples settled by them."""
-        config, plan = self.config, self.plan
-        first = (self._next_frame - plan.reach_left) * config.hop_length - config.half_window
+    def _run_segments(self, lengths: list[int]) -> Tensor:
+        """Estimate the next segments of so many frames each, all of one length, at once."""
+        plan = self.plan
+        pieces = []
+        for frames in lengths:
+            pieces.append(self._piece(frames))
+            self._next_frame += frames
+        spectrograms = [
+            stft(piece.to(self.device), self.config, center=False).unsqueeze(self._batch_dim)
+            for piece in pieces
+        ]
+        spectrogram = torch.cat(spectrograms)
+        gains = frame_gains(frame_powers(spectrogram), plan.level_reach)
+        inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
+        estimates = self.estimator(spectrogram[..., inner], gains[:, inner])
+        self._forget()
+        done = []
+        for frames, estimate in zip(lengths, estimates.chunk(len(lengths)), strict=True):
+            kept = estimate.squeeze(self._batch_dim)[..., plan.context_frames : plan.context_frames + frames]
+            done.append(self._adder.push(kept.cpu()))
+        return torch.cat(done, dim=-1)
+
+    def _piece(self, frames: int) -> Tensor:
+        """Samples of the next segment with all that it depends on."""
+        config = self.config
+        first = (self._next_frame - self.plan.reach_left) * config.hop_length - config.half_window
         last = self._last_sample_needed(frames)
         if first < self._buffer_start:  # the first segment: mirror the start
             self._buffer = mirror(self._buffer, self._buffer_start - first, 0)
             self._buffer_start = first
-        piece = self._buffer[:, first - self._buffer_start : last - self._buffer_start]
-        spectrogram = stft(piece.to(self.device), config, center=False).unsqueeze(self._batch_dim)
-        gains = frame_gains(frame_powers(spectrogram), plan.level_reach)
-        inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
-        estimate = self.estimator(spectrogram[..., inner], gains[:, inner]).squeeze(self._batch_dim)
-        kept = estimate[..., plan.context_frames : plan.context_frames + frames]
-        self._next_frame += frames
-        self._forget()
-        return self._adder.push(kept.cpu())
+        return self._buffer[:, first - self._buffer_start : last - self._buffer_start]
 
     def _forget(self) -> None:
         # What the next segment needs, and as much again as mirroring the end can ask for.

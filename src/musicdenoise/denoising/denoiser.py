@@ -25,6 +25,7 @@ from musicdenoise.weights.store import WeightsStore, resolve_weights
 __all__ = ["DenoiseConfig", "Denoiser"]
 
 MAX_CHANNELS = 8
+_DEVICE_BATCH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,9 @@ class DenoiseConfig:
         what the network does to the music.
     linked
         Whether all channels are brought to the network's level together, or each on its own.
+    batch_size
+        Stretches that are computed at once; None for 1 on processors, which are busy with one, and 8 on
+        other devices. Output lags by so many.
     """
 
     segment_seconds: float = 6.0
@@ -52,6 +56,7 @@ class DenoiseConfig:
     strength: float = 1.0
     atten_limit_db: float | None = None
     linked: bool = True
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("segment_seconds", "context_seconds"):
@@ -61,6 +66,8 @@ class DenoiseConfig:
             raise ConfigurationError(f"strength is {self.strength}; it must be from 0 to 1")
         if self.atten_limit_db is not None and not self.atten_limit_db >= 0.0:
             raise ConfigurationError(f"atten_limit_db is {self.atten_limit_db}; it must be 0 dB or more")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ConfigurationError(f"batch_size is {self.batch_size}; it must be at least 1")
 
     @property
     def removed_share(self) -> float:
@@ -169,6 +176,7 @@ class Denoiser:
             device=self.device,
             strength=self.config.removed_share,
             linked=self.config.linked,
+            batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
         )
 
     def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:

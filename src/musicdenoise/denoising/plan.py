@@ -10,7 +10,7 @@ from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.errors import AudioReadError, UsageError
 
-__all__ = ["SUFFIX", "Job", "picture_paths", "plan_jobs"]
+__all__ = ["SUFFIX", "Job", "exists", "picture_paths", "plan_jobs"]
 
 SUFFIX = "_denoised"
 RESIDUAL_SUFFIX = "_residual"
@@ -86,12 +86,12 @@ def plan_jobs(
     jobs: list[Job] = []
     failures: list[AudioReadError] = []
     as_file = output is not None and _is_file_name(output)
-    if as_file and (len(inputs) > 1 or inputs[0].is_dir()):
+    if as_file and (len(inputs) > 1 or _is_folder(inputs[0])):
         raise UsageError(
             f"the output {output} is a file, but there are several inputs: give a folder with -o"
         )
     for path in inputs:
-        if path.is_dir():
+        if _is_folder(path):
             found = [file for file in find_audio(path) if not file.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))]
             if not found:
                 failures.append(
@@ -101,7 +101,7 @@ def plan_jobs(
                 inner = file.parent.relative_to(path)
                 folder = file.parent if output is None else output / inner
                 jobs.append(Job(source=file, target=folder / _result_name(file, suffix), folder=inner))
-        elif not path.exists():
+        elif not exists(path):
             failures.append(AudioReadError(f"{path}: there is no such file or folder"))
         elif output is not None and as_file:
             jobs.append(Job(source=path, target=output))
@@ -123,8 +123,20 @@ def picture_paths(jobs: Sequence[Job], folder: Path) -> list[Path]:
     return paths
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder of this name; no name is too long to ask."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    return exists(path) and path.is_dir()
+
+
 def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> Job:
-    if len(inputs) > 1 or inputs[0].is_dir():
+    if len(inputs) > 1 or _is_folder(inputs[0]):
         raise UsageError("standard input and output (-) take a single song: give one input")
     if output is not None and output != PIPE and not _is_file_name(output):
         raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
@@ -132,7 +144,7 @@ def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> Job:
 
 
 def _is_file_name(output: Path) -> bool:
-    return not output.is_dir() and output.suffix.lower() in AUDIO_SUFFIXES
+    return not _is_folder(output) and output.suffix.lower() in AUDIO_SUFFIXES
 
 
 def _result_name(source: Path, suffix: str | None) -> str:
@@ -141,7 +153,7 @@ def _result_name(source: Path, suffix: str | None) -> str:
 
 def _expand(pattern: Path) -> list[Path]:
     """What a pattern stands for; the path itself where it is none, or nothing fits."""
-    if not any(character in str(pattern) for character in "*?[") or pattern.exists():
+    if not any(character in str(pattern) for character in "*?[") or exists(pattern):
         return [pattern]
     found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
     return sorted(found) or [pattern]

@@ -36,8 +36,8 @@ class SongStream:
         Where the network computes; samples come and go on the CPU.
     strength
         Share of the estimated noise that is taken away, 0 to 1.
-    linked
-        Whether all channels share one level; see `SpectralStream`.
+    linked, batch_size
+        Whether all channels share one level, and segments computed at once; see `SpectralStream`.
     """
 
     def __init__(
@@ -51,10 +51,13 @@ class SongStream:
         device: torch.device,
         strength: float = 1.0,
         linked: bool = True,
+        batch_size: int = 1,
     ) -> None:
         self._to_network = StreamResampler(sample_rate, config.sample_rate, channels)
         self._from_network = StreamResampler(config.sample_rate, sample_rate, channels)
-        self._spectral = SpectralStream(estimator, config, plan, channels, device, linked=linked)
+        self._spectral = SpectralStream(
+            estimator, config, plan, channels, device, linked=linked, batch_size=batch_size
+        )
         self._song = _Delay(channels)
         self._network_input = _Delay(channels)
         self._strength = strength
@@ -98,14 +101,18 @@ class _Delay:
 
     def __init__(self, channels: int) -> None:
         self._waiting = torch.zeros(channels, 0)
-
-    @property
-    def length(self) -> int:
-        return self._waiting.shape[-1]
+        self._arrived: list[Tensor] = []
+        self.length = 0
 
     def push(self, block: Tensor) -> None:
-        self._waiting = torch.cat([self._waiting, block], dim=-1)
+        self._arrived.append(block)
+        self.length += block.shape[-1]
 
     def pop(self, num_samples: int) -> Tensor:
+        if num_samples == 0:
+            return self._waiting[:, :0]
+        self._waiting = torch.cat([self._waiting, *self._arrived], dim=-1)
+        self._arrived = []
+        self.length -= num_samples
         taken, self._waiting = self._waiting[:, :num_samples], self._waiting[:, num_samples:].clone()
         return taken

@@ -1,0 +1,142 @@
+"""What goes wrong around ``musicdenoise denoise``: one line, the right exit code, nothing lost or left."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from musicdenoise.audio import open_writer, probe
+from musicdenoise.cli.app import app
+from musicdenoise.denoising import files
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["denoise", *map(str, arguments)])
+
+
+@pytest.fixture
+def song(write_wav, noisy_tune) -> Path:
+    return write_wav("song.wav", noisy_tune[:, :66_150])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def the_error(result) -> str:
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of this kind are POSIX")
+def test_a_full_disk_leaves_nothing(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    """A limit on the size of files, which writes run into as they would into the end of a disk."""
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "from musicdenoise.cli.app import app\n"
+        "app(sys.argv[1:])\n"
+    )
+    arguments = ["denoise", str(song), "--weights", str(mini_weights)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "song_denoised.wav: cannot be written: File too large" in line
+    assert files_in(tmp_path) == {"song.wav"}
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="everything is permitted to root")
+def test_a_folder_that_may_not_be_written(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    assert "cannot be written" in the_error(invoke(song, "--weights", mini_weights, "-o", folder))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="everything is permitted to root")
+def test_a_song_that_may_not_be_read(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    song.chmod(0)
+    assert str(song) in the_error(invoke(song, "--weights", mini_weights))
+
+
+def test_a_song_that_disappears_before_its_turn(
+    tmp_path: Path, mini_weights: Path, song: Path, write_wav, noisy_tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_wav("a.wav", noisy_tune[:, :50_000])
+    opened = files.open_song
+
+    def open_and_remove(source: Path, *arguments: object):
+        result = opened(source, *arguments)  # type: ignore[arg-type]
+        song.unlink(missing_ok=True)
+        return result
+
+    monkeypatch.setattr(files, "open_song", open_and_remove)
+    result = invoke(other, song, "--weights", mini_weights)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert str(song) in lines[0]
+    assert lines[1] == "error: 1 of 2 inputs failed"
+    assert files_in(tmp_path) == {"a.wav", "a_denoised.wav"}
+
+
+def test_a_wrong_suffix_is_no_matter(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    song = tmp_path / "really_flac.wav"
+    with open_writer(song, sample_rate=44_100, channels=2, container="FLAC", subtype="PCM_24") as writer:
+        writer.write(noisy_tune[:, :50_000].numpy())
+    assert invoke(song, "--weights", mini_weights).exit_code == 0
+    after = probe(tmp_path / "really_flac_denoised.wav")
+    assert (after.container, after.subtype) == ("FLAC", "PCM_24")
+
+
+def test_names_of_all_kinds(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
+    longest = "l" * (255 - len("_denoised.wav"))
+    names = ["söng ♪ 歌", "-dash", "two  spaces", "dots.and.more", "[brackets]", longest]
+    folder = tmp_path / "ordner ü"
+    for name in names:
+        write_wav(f"ordner ü/{name}.wav", noisy_tune[:1, :20_000])
+    result = invoke(folder, "--weights", mini_weights)
+    assert result.exit_code == 0, result.output
+    assert files_in(folder) == {f"{name}{tail}.wav" for name in names for tail in ("", "_denoised")}
+
+
+def test_a_name_that_becomes_too_long(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
+    song = write_wav(f"{'l' * 250}.wav", noisy_tune[:1, :20_000])
+    error = the_error(result := invoke(song, "--weights", mini_weights))
+    assert result.exit_code == 1
+    assert "File name too long" in error
+    assert len(files_in(tmp_path)) == 1
+
+
+def test_an_output_folder_inside_the_input_folder(
+    tmp_path: Path, mini_weights: Path, song: Path, write_wav, noisy_tune
+) -> None:
+    write_wav("sub/other.wav", noisy_tune[:1, :20_000])
+    out = tmp_path / "out"
+    arguments = (tmp_path, "-o", out, "--weights", mini_weights, "--residual")
+    assert invoke(*arguments).exit_code == 0
+    made = files_in(tmp_path)
+    assert {name for name in made if name.startswith("out/")} == {
+        "out/song_denoised.wav",
+        "out/song_residual.wav",
+        "out/sub/other_denoised.wav",
+        "out/sub/other_residual.wav",
+    }
+    assert invoke(*arguments, "--skip-existing").exit_code == 0  # results are no songs of the second run
+    assert files_in(tmp_path) == made
+
+
+def test_silence_and_nothing(tmp_path: Path, mini_weights: Path, write_wav) -> None:
+    quiet = write_wav("quiet.wav", np.zeros((2, 50_000)))
+    assert "is silent" in the_error(invoke(quiet, "--weights", mini_weights))
+    assert files_in(tmp_path) == {"quiet.wav"}
