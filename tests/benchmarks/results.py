@@ -21,8 +21,8 @@ def publish(name: str, text: str, *, write: bool) -> None:
     if not write:
         return
     page = PAGE.read_text(encoding="utf-8")
-    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- /{re.escape(name)} -->)", re.DOTALL)
-    page, count = pattern.subn(lambda match: match[1] + text + match[2], page)
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+    page, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", page)
     if count != 1:
         raise SystemExit(f"{PAGE}: has {count} places for the table {name!r}; it must have one")
     PAGE.write_text(page, encoding="utf-8")

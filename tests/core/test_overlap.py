@@ -92,3 +92,22 @@ def test_mirror_repeats_back_and_forth() -> None:
 def test_impossible_plans_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         SegmentPlan(**wrong)
+
+
+def test_silent_segments_are_not_computed() -> None:
+    calls = []
+
+    def estimator(spectrogram: Tensor, gains: Tensor) -> Tensor:
+        calls.append(spectrogram.shape)
+        return spectrogram
+
+    plan = SegmentPlan(segment_frames=64, context_frames=16, level_reach=16)
+    x = torch.zeros(2, 600_000)
+    x[:, 300_000:320_000] = noise(2, 20_000)
+    y = run(estimator, x, plan)
+    assert float((y - x).abs().max()) < 1e-6
+    assert not y[:, :250_000].any()
+    assert 1 <= len(calls) <= 5
+    calls.clear()
+    assert not run(estimator, torch.zeros(1, 100_000), plan).any()
+    assert not calls

@@ -179,6 +179,9 @@ class SpectralStream:
         for frames in lengths:
             pieces.append(self._piece(frames))
             self._next_frame += frames
+        if not any(bool(piece.any()) for piece in pieces):
+            self._forget()
+            return self._silence(sum(lengths))
         spectrograms = [
             stft(piece.to(self.device), self.config, center=False).unsqueeze(self._batch_dim)
             for piece in pieces
@@ -193,6 +196,11 @@ class SpectralStream:
             kept = estimate.squeeze(self._batch_dim)[..., plan.context_frames : plan.context_frames + frames]
             done.append(self._adder.push(kept.cpu()))
         return torch.cat(done, dim=-1)
+
+    def _silence(self, frames: int) -> Tensor:
+        # What a mask makes of silence is silence; the network need not be asked.
+        nothing = torch.zeros(self._buffer.shape[0], self.config.num_freqs, frames, dtype=torch.complex64)
+        return self._adder.push(nothing)
 
     def _piece(self, frames: int) -> Tensor:
         """Samples of the next segment with all that it depends on."""
