@@ -15,8 +15,8 @@ from musicdenoise.weights.checkpoint import (
     read_metadata,
     save_weights,
 )
-from musicdenoise.weights.index import default_weights, load_index, read_index
-from musicdenoise.weights.publish import publish
+from musicdenoise.weights.index import default_weights, load_aliases, load_index, read_aliases, read_index
+from musicdenoise.weights.publish import publish, publish_aliases
 from musicdenoise.weights.store import resolve_weights
 
 METADATA = CheckpointMetadata(
@@ -116,6 +116,26 @@ def test_every_pretrained_network_loads_and_is_what_the_index_says() -> None:
         assert metadata.noise_kind == entry.noise_kind
         assert metadata.licence == entry.licence != "unknown"
         assert metadata.training["steps"] > 0
+
+
+def test_aliases(tmp_path: Path, mini_weights: Path) -> None:
+    publish(mini_weights, "mixed", tmp_path)
+    publish_aliases({"siren": "mixed"}, tmp_path)
+    publish(mini_weights, "white", tmp_path)
+    text = (tmp_path / "index.json").read_text(encoding="utf-8")
+    assert read_aliases(text) == {"siren": "mixed"}
+    for wrong in ({"siren": "purple"}, {"white": "mixed"}):
+        with pytest.raises(WeightsError, match=r"damaged \(aliases "):
+            publish_aliases(wrong, tmp_path)
+    publish(mini_weights, "siren", tmp_path)
+    text = (tmp_path / "index.json").read_text(encoding="utf-8")
+    assert read_aliases(text) == {}
+    assert {entry.name for entry in read_index(text)} == {"mixed", "white", "siren"}
+
+
+def test_aliases_lead_to_their_networks() -> None:
+    for alias, name in load_aliases().items():
+        assert resolve_weights(alias).name == name
 
 
 def test_names_and_paths(mini_weights: Path, tmp_path: Path) -> None:

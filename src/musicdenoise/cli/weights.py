@@ -32,13 +32,14 @@ AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemov
 @reports_errors
 def list_weights(as_json: options.Json = False) -> None:
     """List the pretrained networks: kind, size, figures, licence, and whether they are in the cache."""
-    from musicdenoise.weights.index import load_index
+    from musicdenoise.weights.index import load_aliases, load_index
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
     if as_json:
         for entry in load_index():
             fields = {**asdict(entry), "class": _class_of(entry), "cached": store.is_cached(entry)}
+            fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
             typer.echo(json.dumps(fields, ensure_ascii=False))
         return
     from rich.console import Console
@@ -57,7 +58,11 @@ def list_weights(as_json: options.Json = False) -> None:
             entry.licence,
             "yes" if store.is_cached(entry) else "no",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name in dict.fromkeys(load_aliases().values()):
+        others = ", ".join(alias for alias, other in load_aliases().items() if other == name)
+        console.print(f"{name} also serves: {others}")
 
 
 @app.command("fetch")

@@ -1,7 +1,8 @@
 """The index of pretrained networks: what there is, where it comes from, how it is recognised.
 
 ``pretrained/index.json`` in the package lists every network with its noise kind, file, sources, digest,
-licence and measured figures. The first one is the default.
+licence and measured figures. The first one is the default. Kinds of noise that have no network of their own
+are *aliases* of the one that does best on them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ __all__ = [
     "IndexEntry",
     "default_weights",
     "find_entry",
+    "load_aliases",
     "load_index",
+    "read_aliases",
     "read_index",
     "write_index",
 ]
@@ -94,7 +97,33 @@ def read_index(text: str) -> tuple[IndexEntry, ...]:
         raise WeightsError(f"the index of pretrained weights is damaged ({error}): reinstall") from error
 
 
-def write_index(path: Path, entries: tuple[IndexEntry, ...]) -> None:
+@lru_cache(maxsize=1)
+def load_aliases() -> Mapping[str, str]:
+    """Name of the network to use for each name that has none of its own."""
+    return read_aliases((BUNDLED_FOLDER / INDEX_NAME).read_text(encoding="utf-8"))
+
+
+def read_aliases(text: str) -> Mapping[str, str]:
+    """Aliases of an index given as JSON.
+
+    Raises
+    ------
+    WeightsError
+        If it is damaged, or one of them leads nowhere.
+    """
+    names = {entry.name for entry in read_index(text)}
+    aliases: Mapping[str, str] = json.loads(text).get("aliases", {})
+    lost = sorted(alias for alias, name in aliases.items() if name not in names or alias in names)
+    if lost:
+        raise WeightsError(
+            f"the index of pretrained weights is damaged (aliases {', '.join(lost)}): reinstall"
+        )
+    return aliases
+
+
+def write_index(
+    path: Path, entries: tuple[IndexEntry, ...], aliases: Mapping[str, str] | None = None
+) -> None:
     """Write an index atomically.
 
     Raises
@@ -104,7 +133,7 @@ def write_index(path: Path, entries: tuple[IndexEntry, ...]) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        document = {"networks": [asdict(entry) for entry in entries]}
+        document = {"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases or {})}
         temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
@@ -117,15 +146,16 @@ def default_weights() -> str:
 
 
 def find_entry(name: str) -> IndexEntry:
-    """Entry of a pretrained network.
+    """Entry of a pretrained network, or of the one that a name is an alias of.
 
     Raises
     ------
     WeightsError
         If there is none of that name.
     """
+    wanted = load_aliases().get(name, name)
     for entry in load_index():
-        if entry.name == name:
+        if entry.name == wanted:
             return entry
-    names = ", ".join(entry.name for entry in load_index())
+    names = ", ".join([*(entry.name for entry in load_index()), *load_aliases()])
     raise WeightsError(f"there are no pretrained weights named {name!r}: choose {names}, or give a file")

@@ -7,13 +7,15 @@ statistics and biases, a hundredth of the numbers, stay in float32.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from musicdenoise.weights.checkpoint import load_weights, save_weights
-from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_index, write_index
+from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_aliases, read_index, write_index
 
-__all__ = ["publish"]
+__all__ = ["publish", "publish_aliases"]
 
 _KERNEL_DIMENSIONS = 4
 
@@ -61,10 +63,27 @@ def publish(weights: Path, name: str, folder: Path, *, metrics: dict[str, float]
         metrics=dict(metadata.metrics),
     )
     index = folder / INDEX_NAME
-    others = read_index(index.read_text("utf-8")) if index.exists() else ()
+    text = index.read_text("utf-8") if index.exists() else None
+    others = read_index(text) if text else ()
+    aliases = read_aliases(text) if text else {}
     entries = [*(old for old in others if old.name != name), entry]
-    write_index(index, tuple(sorted(entries, key=_rank)))
+    kept = {alias: other for alias, other in aliases.items() if alias != name}
+    write_index(index, tuple(sorted(entries, key=_rank)), kept)
     return entry
+
+
+def publish_aliases(aliases: Mapping[str, str], folder: Path) -> None:
+    """Enter names that stand for other networks; they replace all earlier ones.
+
+    Raises
+    ------
+    WeightsError
+        If one stands for a network that is not there, or has a network of its own.
+    """
+    index = folder / INDEX_NAME
+    entries = read_index(index.read_text("utf-8"))
+    read_aliases(json.dumps({"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases)}))
+    write_index(index, entries, aliases)
 
 
 def _rank(entry: IndexEntry) -> int:

@@ -21,7 +21,14 @@ from platformdirs import user_cache_path
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights.conversion import convert, git_blob_id, is_converted, remove_converted
 from musicdenoise.weights.download import DownloadOptions, Progress, download
-from musicdenoise.weights.index import BUNDLED, BUNDLED_FOLDER, IndexEntry, find_entry, load_index
+from musicdenoise.weights.index import (
+    BUNDLED,
+    BUNDLED_FOLDER,
+    IndexEntry,
+    find_entry,
+    load_aliases,
+    load_index,
+)
 
 __all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
 
@@ -218,7 +225,8 @@ def resolve_weights(
         If there is neither such a name nor such a file, or the network cannot be fetched.
     """
     path, text = Path(name_or_path), str(name_or_path)
-    is_name = isinstance(name_or_path, str) and any(entry.name == text for entry in load_index())
+    names = {entry.name for entry in load_index()} | set(load_aliases())
+    is_name = isinstance(name_or_path, str) and text in names
     if not is_name:
         if path.is_file():
             return ResolvedWeights(name=path.name, path=path)
