@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
     from musicdenoise.core.stft import StftConfig
+    from musicdenoise.denoising.auto import AutoDenoiser
     from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
     from musicdenoise.denoising.files import DenoiseReport, denoise_file
     from musicdenoise.errors import MusicDenoiseError
     from musicdenoise.weights.checkpoint import load_weights, save_weights
 
 __all__ = [
+    "AutoDenoiser",
     "DCUNet",
     "DCUNetConfig",
     "DenoiseConfig",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AutoDenoiser": "denoising.auto",
     "DCUNet": "core.dcunet",
     "DCUNetConfig": "core.dcunet",
     "DenoiseConfig": "denoising.denoiser",

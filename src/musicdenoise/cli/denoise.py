@@ -14,6 +14,7 @@ from musicdenoise.cli.common import FAILED, choose_device, note, print_error, re
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
+    from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.plan import Job
 
 __all__ = ["denoise"]
@@ -69,7 +70,7 @@ def denoise(
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
     if output == Path("-") and (as_json or residual):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
-    from musicdenoise.cli.denoise_run import Run, run
+    from musicdenoise.cli.denoise_run import Run
     from musicdenoise.data.kinds import parse_kind
     from musicdenoise.denoising.auto import AUTO
     from musicdenoise.denoising.denoiser import DenoiseConfig
@@ -92,33 +93,39 @@ def denoise(
         bit_depth=bit_depth.value if bit_depth else None,
         bitrate=None if bitrate is None else _parse_bitrate(bitrate),
     )
+    settings = Run(
+        weights=weights if noise is None else AUTO if noise == AUTO else parse_kind(noise),
+        device=choose_device(device, cuda=cuda),
+        config=config,
+        store=WeightsStore.of_user(mirror=weights_url, offline=offline),
+        options=file_options,
+        residual=residual,
+        pictures=report,
+        processes=jobs,
+        threads=threads,
+        as_json=as_json,
+        verbose=verbose,
+        quiet=quiet,
+    )
     planned, failures = plan_jobs(inputs, output, f".{output_format.value}" if output_format else None)
     for failure in failures:
         print_error(failure)
     if skip_existing:
         planned = _without_finished(planned, quiet=quiet)
-    total, failed = len(planned) + len(failures), len(failures)
     if dry_run:
         for job in planned:
             typer.echo(f"{job.source}\t{job.target}")
-    elif planned:
-        failed += run(
-            planned,
-            Run(
-                weights=weights if noise is None else AUTO if noise == AUTO else parse_kind(noise),
-                device=choose_device(device, cuda=cuda),
-                config=config,
-                store=WeightsStore.of_user(mirror=weights_url, offline=offline),
-                options=file_options,
-                residual=residual,
-                pictures=report,
-                processes=jobs,
-                threads=threads,
-                as_json=as_json,
-                verbose=verbose,
-                quiet=quiet,
-            ),
-        )
+        planned = []
+    _run(planned, len(failures), settings)
+
+
+def _run(planned: Sequence[Job], failed: int, settings: Run) -> None:
+    """Denoise all; exit with the code for failures if there were any, here or before."""
+    from musicdenoise.cli.denoise_run import run
+
+    total = len(planned) + failed
+    if planned:
+        failed += run(planned, settings)
     if failed:
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")

@@ -12,6 +12,8 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -29,52 +31,34 @@ def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | N
 
     Nothing is drawn where stderr is no terminal or ``quiet`` is true. The bar disappears at the end.
     """
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=None)
+    with _bar(label, None, TaskProgressColumn(), quiet=quiet) as (progress, task):
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager
 def count_progress(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """Bar over many songs; gives the function to call when one is done."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=total)
+    with _bar(label, total, MofNCompleteColumn(), quiet=quiet) as (progress, task):
         yield lambda: progress.advance(task)
 
 
 @contextlib.contextmanager
 def byte_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
     """Bar for a download; gives the function to call with bytes done and all bytes."""
+    with _bar(label, None, DownloadColumn(), quiet=quiet) as (progress, task):
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _bar(
+    label: str, total: int | None, column: ProgressColumn, *, quiet: bool
+) -> Iterator[tuple[Progress, TaskID]]:
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), column, TimeRemainingColumn())
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        yield progress, progress.add_task(label, total=total)
 
 
 @contextlib.contextmanager
