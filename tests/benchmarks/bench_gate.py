@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_gate.py --songs SONGS --noises NOISES [--weights NAME|PATH ...] [--write]
 
 Stretches of 10 s of the songs (stereo) are denoised as they come, with white noise at 0 to 20 dB SNR, and
-with recorded noise of all classes at 0 to 20 dB, and then pass the gate or not. For clean music the table says
+with recorded noise of all classes at 0 to 20 dB, and pass the gate or not. For clean music the table says
 how many stretches come out with more than 40 dB SNR (what passes is equal to the bit), for noisy music how
 many are improved, with the mean improvement with the gate and without it. The time of ``denoise_file`` with
 and without the gate is measured in turns on the first stretch.

@@ -5,7 +5,7 @@
         --metrics snr,ssnr,si_sdr --out REPORT
     python tests/benchmarks/quality_table.py REPORT/metrics.json [--write]
 
-Every cell is the mean improvement in dB over the items of a kind, and for the SNR the share of items improved.
+Every cell is the mean improvement in dB over the items of a kind; the SNR has the share of items improved.
 """
 
 import argparse
