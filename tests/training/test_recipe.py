@@ -49,7 +49,7 @@ def test_the_network_of_initial_weights_is_kept() -> None:
 
 
 def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'magic': choose mixed, reference, white"):
+    with pytest.raises(UsageError, match=r"no recipe 'magic': choose gpu, mixed, reference, white"):
         load_recipe("magic")
     path = tmp_path / "bad.toml"
     path.write_text("steps = ")
