@@ -7,7 +7,8 @@ import pytest
 
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import auto
-from musicdenoise.denoising.auto import AutoDenoiser, noise_character
+from musicdenoise.denoising.auto import AutoDenoiser, is_white
+from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.files import denoise_file
 
 RATE = 44_100
@@ -27,20 +28,29 @@ def bursts() -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("noise", "is_white"),
+    ("noise", "expected"),
     [(white(), True), (0.001 * white(), True), (brown(), False), (bursts(), False)],
     ids=["white", "quiet", "brown", "bursts"],
 )
-def test_white_noise_is_steady_and_flat(noise: np.ndarray, is_white: bool) -> None:
-    assert noise_character(noise, RATE).is_white == is_white
+def test_white_noise_is_steady_and_flat(noise: np.ndarray, expected: bool) -> None:
+    assert is_white(noise, RATE) == expected
 
 
 def test_music_and_nothing_are_not_white() -> None:
-    assert not noise_character(synthesise_tune(6.0).numpy(), RATE).is_white
-    assert not noise_character(np.zeros((2, 100), dtype=np.float32), RATE).is_white
-    ideal = noise_character(white(), RATE)
-    assert -2.0 < ideal.steadiness_db < 0.0
-    assert -0.5 < ideal.flatness_db < 0.0
+    assert not is_white(synthesise_tune(6.0).numpy(), RATE)
+    assert not is_white(np.zeros((2, 100), dtype=np.float32), RATE)
+    ideal = band_powers(white(), RATE)
+    assert -2.0 < steadiness_db(ideal) < 0.0
+    assert -0.5 < flatness_db(ideal) < 0.0
+
+
+def test_bands_have_the_power_of_their_frequencies() -> None:
+    time = np.arange(RATE) / RATE
+    bands = band_powers(np.sin(2 * np.pi * 3_200 * time)[None].astype(np.float32), RATE)
+    assert bands.shape == (RATE // 2048, 32)
+    assert set(bands.argmax(axis=1)) == {8}  # 375 Hz each
+    assert band_powers(white()[:, :2047], RATE).shape == (0, 32)
+    assert band_powers(white(), 8_000).shape[1] == 32
 
 
 class Fake:

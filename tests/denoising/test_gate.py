@@ -6,7 +6,9 @@ import pytest
 from musicdenoise.denoising.gate import Gate, GateConfig
 
 RATE = 1_000
-CONFIG = GateConfig(limit_db=-20.0, hysteresis_db=1.0, past_seconds=3, future_seconds=2)
+CONFIG = GateConfig(
+    limit_db=-20.0, steady_limit_db=-20.0, hysteresis_db=1.0, past_seconds=3, future_seconds=2
+)
 
 
 def song(seconds: float, seed: int = 0) -> np.ndarray:
@@ -70,3 +72,21 @@ def test_a_change_of_mind_needs_more_than_the_limit() -> None:
     result, gate = through(noisy, (1.0 - levels).astype(np.float32) * noisy)
     assert gate.passed_seconds == 0.0
     assert np.all(result < 1.0)
+
+
+def test_what_is_steady_is_removed_even_if_it_is_little() -> None:
+    rate, seconds = 16_000, 6
+    noise = np.random.default_rng(0).standard_normal((2, seconds * rate)).astype(np.float32)
+    bursts = noise * (np.arange(seconds * rate) % 8_000 < 2_000)
+    clean = np.sin(np.arange(seconds * rate) * 0.05).astype(np.float32) * np.ones((2, 1), dtype=np.float32)
+    for removed, passes in ((noise, False), (2.0 * bursts, True)):
+        gate = Gate(rate, 2, GateConfig())
+        noisy = clean + 0.03 * removed  # about -28 dB
+        result = np.concatenate([gate.push(noisy, clean), gate.flush()], axis=1)
+        assert np.array_equal(result, noisy if passes else clean)
+
+
+def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
+    assert GateConfig.for_share(1.0) == GateConfig()
+    assert GateConfig.for_share(0.1).limit_db == pytest.approx(GateConfig.limit_db - 20.0)
+    assert GateConfig.for_share(0.1).steady_limit_db == pytest.approx(GateConfig.steady_limit_db - 20.0)

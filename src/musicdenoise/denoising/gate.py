@@ -1,10 +1,11 @@
 """Do no harm: where there is next to nothing to remove, the song passes as it came.
 
-What a network takes from clean music is music. How much it takes tells the two apart: from music with
-noise at 20 dB SNR at least a two-hundredth of the power, from clean music less than a five-hundredth. So
-what is removed is measured over half a minute around every second of the song, and below a limit between
-the two the second is left alone. The window is long so that noise does not come and go with the music over
-it; changes are cross-faded.
+What a network takes from clean music is music: little, and as unsteady as music is. (With the published
+networks less than a hundred and fiftieth of the power in 19 of 20 clean songs; from songs with white noise
+at 20 dB SNR more than that, or something steady.) So what is removed is measured over half a minute around
+every second of the song, and where it is less than a limit, the second is left alone; what is steady has a
+lower limit. The window is long so that noise does not come and go with the music over it; changes are
+cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from musicdenoise.denoising.character import band_powers, steadiness_db
 
 __all__ = ["Gate", "GateConfig"]
 
@@ -30,13 +33,18 @@ class GateConfig:
     ----------
     limit_db
         Where less is removed, relative to the song, nothing is.
+    steady_limit_db, least_steadiness_db
+        The same where what is removed has at least this steadiness; see
+        `musicdenoise.denoising.character`.
     hysteresis_db
         A change of mind needs this much beyond the limit.
     past_seconds, future_seconds
         Stretch around each second that is measured. The result lags by the latter.
     """
 
-    limit_db: float = -26.0
+    limit_db: float = -22.0
+    steady_limit_db: float = -32.0
+    least_steadiness_db: float = -5.0
     hysteresis_db: float = 1.0
     past_seconds: int = 24
     future_seconds: int = 4
@@ -44,7 +52,8 @@ class GateConfig:
     @classmethod
     def for_share(cls, share: float) -> GateConfig:
         """The usual limit where only this share of the estimated noise, 0 to 1, is removed."""
-        return cls(limit_db=cls.limit_db + 20.0 * math.log10(max(share, 1e-6)))
+        less_db = 20.0 * math.log10(max(share, 1e-6))
+        return cls(limit_db=cls.limit_db + less_db, steady_limit_db=cls.steady_limit_db + less_db)
 
 
 class Gate:
@@ -74,6 +83,7 @@ class Gate:
         self._waiting = np.zeros((2, channels, 0), dtype=np.float32)  # not yet a whole second
         self._seconds: list[NDArray[np.float32]] = []  # (2, channels, samples) each, not yet decided
         self._powers: list[tuple[float, float]] = []  # of the song and of what is removed
+        self._bands: list[NDArray[np.float64]] = []  # of what is removed
         self._decided = 0
         self._removes: bool | None = None
 
@@ -100,6 +110,7 @@ class Gate:
     def _take(self, second: NDArray[np.float32]) -> None:
         self._seconds.append(second)
         removed = second[0] - second[1]
+        self._bands.append(band_powers(removed, self._sample_rate))
         self._powers.append(
             (
                 float(np.sum(np.square(second[0], dtype=np.float64))),
@@ -115,13 +126,13 @@ class Gate:
         around = self._powers[first : self._decided + config.future_seconds]
         song, removed = (sum(values) for values in zip(*around, strict=True))
         level = 10.0 * math.log10(removed / song) if removed > 0.0 < song else -math.inf
+        steadiness = steadiness_db(np.concatenate(self._bands[first : self._decided + config.future_seconds]))
+        is_steady = steadiness >= config.least_steadiness_db
+        limit = config.steady_limit_db if is_steady else config.limit_db
         before = self._removes
-        if before is None:
-            self._removes = level >= config.limit_db
-        elif before:
-            self._removes = level >= config.limit_db - config.hysteresis_db
-        else:
-            self._removes = level >= config.limit_db + config.hysteresis_db
+        if before is not None:
+            limit += -config.hysteresis_db if before else config.hysteresis_db
+        self._removes = level >= limit
         second = self._seconds.pop(0)
         noisy: Samples = second[0]
         clean: Samples = second[1]

@@ -1,0 +1,57 @@
+"""What a noise is like: how steady in time, how flat over frequency.
+
+Both are ratios of two means in dB, 0 for ideal white noise: in each band the tenth of the frames with the
+least power over all of them (steadiness), and the geometric over the arithmetic mean of the bands (spectral
+flatness; Johnston, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2),
+1988).
+
+Conventions: bands are powers ``(frames, 32)``, frames of 2048 samples (Hann window, no overlap), bands of
+equal width up to 12 kHz, for codecs cut off what lies above.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["band_powers", "flatness_db", "steadiness_db"]
+
+_FRAME = 2048
+_BANDS = 32
+_TOP_HZ = 12_000.0
+_QUIET_SHARE = 0.1
+_FLOOR = 1e-16
+
+Bands = NDArray[np.float64]
+
+
+def band_powers(noise: NDArray[np.float32], sample_rate: int) -> Bands:
+    """Powers of a noise ``(channels, samples)`` by frame and band, averaged over channels.
+
+    Samples behind the last whole frame are left out.
+    """
+    channels, count = noise.shape[0], noise.shape[1] // _FRAME
+    if count == 0:
+        return np.zeros((0, _BANDS))
+    frames = noise[:, : count * _FRAME].reshape(channels, count, _FRAME) * np.hanning(_FRAME)
+    powers = np.square(np.abs(np.fft.rfft(frames, axis=-1))).mean(axis=0)
+    top = min(_FRAME // 2, round(_TOP_HZ * _FRAME / sample_rate))
+    edges = np.linspace(1, max(top, _BANDS + 1), _BANDS + 1).astype(int)
+    bands: Bands = np.add.reduceat(powers[:, : edges[-1]], edges[:-1], axis=1) / np.diff(edges)
+    return bands
+
+
+def steadiness_db(bands: Bands) -> float:
+    """How steady a noise is; -inf for one without frames."""
+    if len(bands) == 0:
+        return -np.inf
+    quiet = np.quantile(bands + _FLOOR, _QUIET_SHARE, axis=0)
+    return float(np.mean(10.0 * np.log10(quiet / (bands + _FLOOR).mean(axis=0))))
+
+
+def flatness_db(bands: Bands) -> float:
+    """How flat the spectrum of a noise is; -inf for one without frames."""
+    if len(bands) == 0:
+        return -np.inf
+    means = bands.mean(axis=0) + _FLOOR
+    return float(np.mean(10.0 * np.log10(means)) - 10.0 * np.log10(means.mean()))
