@@ -115,7 +115,7 @@ class OrderedTrack:
             except OSError as error:
                 raise _unwritable(Path(self._kept.name), error) from error
         segment = torch.cat([self._held, fresh], dim=-1)
-        self._held = segment[:, hop_samples:]
+        self._held = segment[:, hop_samples:].clone()  # not the whole segment behind it
         return segment
 
 
