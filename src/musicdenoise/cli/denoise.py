@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -57,56 +57,13 @@ def denoise(
     Sample rate, channels, length, format and level of each song are kept. Songs may be WAV, FLAC, AIFF,
     OGG, Opus, MP3, M4A or MP4, of any length.
     """
+    parameters = dict(locals())
     if inputs == [Path("-")] and output is None:
-        output = Path("-")
-    _check_choices(
-        ("--noise", noise is not None, "--weights", weights is not None, "both choose a network"),
-        ("--force", force, "--skip-existing", skip_existing, "contradict each other"),
-        ("--verbose", verbose, "--quiet", quiet, "contradict each other"),
-        ("--bit-depth", bit_depth is not None, "--bitrate", bitrate is not None, "exclude each other"),
-        ("--jobs", jobs > 1, "--threads", threads is not None, "both share out the processors"),
-    )
-    if duration is not None and not 0.0 < duration < math.inf:
-        raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
-    if output == Path("-") and (as_json or residual):
-        raise UsageError("standard output holds the song already: leave --json and --residual out")
-    from musicdenoise.cli.denoise_run import Run
-    from musicdenoise.data.kinds import parse_kind
-    from musicdenoise.denoising.auto import AUTO
-    from musicdenoise.denoising.denoiser import DenoiseConfig
-    from musicdenoise.denoising.ends import FileOptions
+        output = parameters["output"] = Path("-")
+    _check_usage(parameters)
     from musicdenoise.denoising.plan import plan_jobs
-    from musicdenoise.weights.store import WeightsStore
 
-    config = DenoiseConfig(
-        segment_seconds=segment_seconds,
-        batch_size=batch_size,
-        strength=strength,
-        atten_limit_db=atten_limit,
-        linked=channels is options.ChannelMode.LINKED,
-    )
-    file_options = FileOptions(
-        overwrite=force,
-        always=always,
-        start_seconds=start,
-        duration_seconds=duration,
-        bit_depth=bit_depth.value if bit_depth else None,
-        bitrate=None if bitrate is None else _parse_bitrate(bitrate),
-    )
-    settings = Run(
-        weights=weights if noise is None else AUTO if noise == AUTO else parse_kind(noise),
-        device=choose_device(device, cuda=cuda),
-        config=config,
-        store=WeightsStore.of_user(mirror=weights_url, offline=offline),
-        options=file_options,
-        residual=residual,
-        pictures=report,
-        processes=jobs,
-        threads=threads,
-        as_json=as_json,
-        verbose=verbose,
-        quiet=quiet,
-    )
+    settings = _settings(parameters)
     planned, failures = plan_jobs(inputs, output, f".{output_format.value}" if output_format else None)
     for failure in failures:
         print_error(failure)
@@ -117,6 +74,70 @@ def denoise(
             typer.echo(f"{job.source}\t{job.target}")
         planned = []
     _run(planned, len(failures), settings)
+
+
+def _check_usage(parameters: Mapping[str, Any]) -> None:
+    given = parameters.get
+    _check_choices(
+        (
+            "--noise",
+            given("noise") is not None,
+            "--weights",
+            given("weights") is not None,
+            "both choose a network",
+        ),
+        ("--force", given("force"), "--skip-existing", given("skip_existing"), "contradict each other"),
+        ("--verbose", given("verbose"), "--quiet", given("quiet"), "contradict each other"),
+        ("--bit-depth", given("bit_depth"), "--bitrate", given("bitrate") is not None, "exclude each other"),
+        ("--jobs", given("jobs", 1) > 1, "--threads", given("threads"), "both share out the processors"),
+    )
+    duration = parameters["duration"]
+    if duration is not None and not 0.0 < duration < math.inf:
+        raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
+    if parameters["output"] == Path("-") and (parameters["as_json"] or parameters["residual"]):
+        raise UsageError("standard output holds the song already: leave --json and --residual out")
+
+
+def _settings(parameters: Mapping[str, Any]) -> Run:
+    """What the options mean together."""
+    from musicdenoise.cli.denoise_run import Run
+    from musicdenoise.data.kinds import parse_kind
+    from musicdenoise.denoising.auto import AUTO
+    from musicdenoise.denoising.denoiser import DenoiseConfig
+    from musicdenoise.denoising.ends import FileOptions
+    from musicdenoise.weights.store import WeightsStore
+
+    noise, depth, bitrate = (parameters[name] for name in ("noise", "bit_depth", "bitrate"))
+    weights = parameters["weights"]
+    if noise is not None:
+        weights = AUTO if noise == AUTO else parse_kind(noise)
+    return Run(
+        weights=weights,
+        device=choose_device(parameters["device"], cuda=parameters["cuda"]),
+        config=DenoiseConfig(
+            segment_seconds=parameters["segment_seconds"],
+            batch_size=parameters["batch_size"],
+            strength=parameters["strength"],
+            atten_limit_db=parameters["atten_limit"],
+            linked=parameters["channels"] is options.ChannelMode.LINKED,
+        ),
+        store=WeightsStore.of_user(mirror=parameters["weights_url"], offline=parameters["offline"]),
+        options=FileOptions(
+            overwrite=parameters["force"],
+            always=parameters["always"],
+            start_seconds=parameters["start"],
+            duration_seconds=parameters["duration"],
+            bit_depth=depth.value if depth else None,
+            bitrate=None if bitrate is None else _parse_bitrate(bitrate),
+        ),
+        residual=parameters["residual"],
+        pictures=parameters["report"],
+        processes=parameters["jobs"],
+        threads=parameters["threads"],
+        as_json=parameters["as_json"],
+        verbose=parameters["verbose"],
+        quiet=parameters["quiet"],
+    )
 
 
 def _run(planned: Sequence[Job], failed: int, settings: Run) -> None:
@@ -132,7 +153,7 @@ def _run(planned: Sequence[Job], failed: int, settings: Run) -> None:
         raise typer.Exit(FAILED)
 
 
-def _check_choices(*pairs: tuple[str, bool, str, bool, str]) -> None:
+def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
     for first, has_first, second, has_second, reason in pairs:
         if has_first and has_second:
             raise UsageError(f"{first} and {second} {reason}: give one of them")
