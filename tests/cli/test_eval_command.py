@@ -62,6 +62,14 @@ def test_an_evaluation_and_its_folder(tmp_path: Path, folders: list[Path], mini_
     assert "--force" in result.stderr
 
 
+def test_the_automatic_choice_is_measured_like_a_network(folders: list[Path]) -> None:
+    result = invoke(*folders, "--weights", "auto", "--baselines", "none", "--metrics", "snr", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert [(system["name"], system["sha256"]) for system in document["systems"]] == [("auto", None)]
+    assert len(document["rows"]) == 2
+
+
 def test_json_on_stdout_and_datasets(tmp_path: Path, folders: list[Path], mini_weights: Path) -> None:
     rows = [
         PairRow(

@@ -289,3 +289,26 @@ def test_a_codec_changes_the_input_only(songs: AudioBank) -> None:
     items = fixed_mixes(songs, WhiteNoise(), num_samples=RATE, snrs_db=(5.0,), seed=5, is_coded=True)
     assert all(item.is_coded for item in items)
     assert all(3 < snr(item.clean, item.noisy) < 9 for item in items)
+
+
+def test_the_ten_classes_are_two_thirds_of_the_noise(tmp_path: Path, write_wav, tune) -> None:
+    names = ["siren", "jackhammer", "rain", "hum", "wind"]
+    songs = [write_wav(f"{name}.wav", tune) for name in names]
+    bank = AudioBank(songs, tmp_path / "cache", RATE)
+    source = RecordedNoise(bank, names)
+    drawn = []
+    bank.read = lambda index, *_: drawn.append(index) or torch.randn(1, 4000)  # type: ignore[method-assign]
+    rng = np.random.default_rng(0)
+    for _ in range(600):
+        source.draw(1000, rng)
+    counts = np.bincount(drawn, minlength=5) / len(drawn)
+    np.testing.assert_allclose(counts[:2], 1 / 3, atol=0.05)
+    np.testing.assert_allclose(counts[2:], 1 / 9, atol=0.05)
+
+
+def test_half_of_the_noise_is_read_out_as_it_is(tmp_path: Path, songs: AudioBank) -> None:
+    source = RecordedNoise(songs, ["a", "b"])
+    rng = np.random.default_rng(0)
+    drawn = [source.draw(1000, rng)[0].numpy().astype(float) for _ in range(200)]
+    steps = [np.diff(noise) * 65_534 for noise in drawn]  # whole numbers in (means of) 16-bit recordings
+    assert 0.4 < np.mean([np.allclose(step, np.rint(step), atol=0.02) for step in steps]) < 0.6

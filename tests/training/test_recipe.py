@@ -16,9 +16,10 @@ def test_recipes_of_the_package_are_complete(name: str) -> None:
     assert isinstance(config, TrainConfig)
 
 
-def test_the_recipe_of_the_published_weights_is_the_default_but_for_its_length() -> None:
+def test_the_recipe_of_the_published_weights_is_the_default_but_for_length_and_optimizer() -> None:
     recipe = build_config(load_recipe("white"), {})
-    assert recipe == build_config({}, {"minutes": recipe.minutes, "validate_every_seconds": 480.0})
+    changes = {"minutes": recipe.minutes, "validate_every_seconds": 480.0, "optimizer": "adamw"}
+    assert recipe == build_config({}, changes)
     assert recipe.network == DCUNetConfig.tapered()
 
 

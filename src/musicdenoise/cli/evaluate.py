@@ -103,12 +103,16 @@ def _find_items(data: Path, clean: Path | None, split: str, limit: int | None) -
 
 
 def _systems(weights: list[str], baselines: str | None, device: str) -> list[System]:
+    from musicdenoise.denoising.auto import AUTO
     from musicdenoise.evaluation.systems import baseline, installed_baselines
     from musicdenoise.weights.index import default_weights
 
     names = installed_baselines() if baselines is None else _names(baselines)
     chosen = [baseline(name) for name in names]
-    networks = [_network(name, device) for name in weights or [default_weights()]]
+    networks = [
+        _automatic(device) if name == AUTO else _network(name, device)
+        for name in weights or [default_weights()]
+    ]
     # What is measured first, the ceiling last.
     ceiling = [system for system in chosen if system.name == "oracle"]
     return [*(system for system in chosen if system not in ceiling), *networks, *ceiling]
@@ -117,6 +121,24 @@ def _systems(weights: list[str], baselines: str | None, device: str) -> list[Sys
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     return [] if names == ["none"] else names
+
+
+def _automatic(device: str) -> System:
+    """What ``denoise --noise auto`` does: each item chooses its network by its beginning."""
+    import torch
+    from torch import Tensor
+
+    from musicdenoise.denoising.auto import AUTO, HEAD_SECONDS, AutoDenoiser
+    from musicdenoise.evaluation.systems import network_system
+
+    chooser = AutoDenoiser(device=device)
+
+    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
+        samples = noisy.numpy()
+        chosen = chooser.choose(samples[:, : round(HEAD_SECONDS * sample_rate)], sample_rate)
+        return torch.from_numpy(chosen.denoise(samples, sample_rate))
+
+    return network_system(AUTO, denoise)
 
 
 def _network(name: str, device: str) -> System:

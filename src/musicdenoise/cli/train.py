@@ -52,6 +52,7 @@ def train(
     snr_range: options.SnrRange = None,
     target_snr_range: options.TargetSnrRange = None,
     schedule: options.Schedule = None,
+    optimizer: options.Optimizer = None,
     learning_rate: options.LearningRate = None,
     warmup_steps: options.WarmupSteps = None,
     weight_decay: options.WeightDecay = None,

@@ -91,6 +91,9 @@ TargetSnrRange = Annotated[
 Schedule = Annotated[
     str | None, typer.Option("--schedule", help="cosine (with warm-up, default) or onecycle.")
 ]
+Optimizer = Annotated[
+    str | None, typer.Option("--optimizer", help="muon (for the kernels, default) or adamw.")
+]
 LearningRate = Annotated[
     float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
 ]
@@ -145,6 +148,7 @@ _SAME_NAME = (
     "batch_size",
     "segment_seconds",
     "schedule",
+    "optimizer",
     "learning_rate",
     "warmup_steps",
     "weight_decay",

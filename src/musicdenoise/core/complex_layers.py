@@ -30,6 +30,7 @@ __all__ = [
     "ComplexConv2d",
     "ComplexConvTranspose2d",
     "component_mask",
+    "kernel_pairs",
     "polar_mask",
 ]
 
@@ -196,6 +197,17 @@ class ComplexBatchNorm2d(nn.Module):
                     _buffer(part, "running_var").copy_(part_variance)
                     _buffer(part, "num_batches_tracked").add_(1)
         return y
+
+
+def kernel_pairs(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Real and imaginary kernel of every complex layer of a network, in order."""
+    pairs = []
+    for layer in network.modules():
+        if isinstance(layer, ComplexConv2d):
+            pairs.append((layer.real_conv.weight, layer.im_conv.weight))
+        elif isinstance(layer, ComplexConvTranspose2d):
+            pairs.append((layer.real_convt.weight, layer.im_convt.weight))
+    return pairs
 
 
 def _buffer(module: nn.Module, name: str) -> Tensor:

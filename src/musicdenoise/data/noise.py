@@ -9,16 +9,20 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from musicdenoise.core.mixing import loop_to_length, rms, zero_mean
 from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import DataError
 
 __all__ = ["MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
 
 _ATTEMPTS = 20
+_KNOWN_SHARE = 2.0 / 3.0
+_FASTER_SHARE = 0.5
 
 
 class NoiseSource(Protocol):
@@ -38,16 +42,19 @@ class WhiteNoise:
 
 
 class RecordedNoise:
-    """Random stretches of recordings, looped where they are short, read out at a random speed.
+    """Random stretches of recordings, looped where they are short, half of them read out faster.
 
     Parameters
     ----------
     bank
         The recordings.
     labels
-        Class of each recording. Classes are drawn with equal probability, then a recording of it.
+        Class of each recording. A class is drawn first, then a recording of it. The ten classes of
+        UrbanSound8K are equally likely, and so are all others; where there are both, the ten are drawn
+        two times out of three.
     fastest
-        Recordings are read out 1 to ``fastest`` times as fast, which also moves their band upwards.
+        Half of the recordings are read out up to ``fastest`` times as fast, which also moves their band
+        upwards.
     """
 
     def __init__(self, bank: AudioBank, labels: list[str], *, fastest: float = 2.0) -> None:
@@ -55,9 +62,9 @@ class RecordedNoise:
             raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
         self.bank = bank
         self.fastest = fastest
-        self._by_label = [
-            [i for i, label in enumerate(labels) if label == name] for name in sorted(set(labels))
-        ]
+        names = sorted(set(labels))
+        self._by_label = [[i for i, label in enumerate(labels) if label == name] for name in names]
+        self._shares = _label_shares(names)
 
     def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
         """Noise of a random recording, ``(1, num_samples)``.
@@ -68,9 +75,9 @@ class RecordedNoise:
             If recordings are silent time after time.
         """
         for _ in range(_ATTEMPTS):
-            choices = self._by_label[int(rng.integers(len(self._by_label)))]
+            choices = self._by_label[int(rng.choice(len(self._by_label), p=self._shares))]
             index = choices[int(rng.integers(len(choices)))]
-            speed = float(rng.uniform(1.0, self.fastest))
+            speed = float(rng.uniform(1.0, self.fastest)) if rng.random() < _FASTER_SHARE else 1.0
             needed = int(np.ceil(num_samples * speed)) + 1
             length = int(self.bank.lengths[index])
             start = int(rng.integers(length))
@@ -78,11 +85,23 @@ class RecordedNoise:
             if piece.shape[-1] < needed:
                 head = self.bank.read(index, 0, min(length, needed)).mean(0, keepdim=True)
                 piece = torch.cat([piece, loop_to_length(head, needed - piece.shape[-1])], dim=-1)
-            noise = F.interpolate(piece.unsqueeze(0), num_samples, mode="linear", align_corners=True)[0]
-            noise = zero_mean(noise)
+            if speed > 1.0:
+                piece = F.interpolate(piece.unsqueeze(0), num_samples, mode="linear", align_corners=True)[0]
+            noise = zero_mean(piece[:, :num_samples])
             if rms(noise) > 0.0:
                 return noise
         raise DataError(f"{_ATTEMPTS} noise recordings in a row are silent: remove the silent ones")
+
+
+def _label_shares(names: list[str]) -> NDArray[np.float64]:
+    """Probability of each class; see `RecordedNoise`."""
+    known = np.array([name in NOISE_CLASSES for name in names])
+    shares = np.ones(len(names))
+    if known.any() and not known.all():
+        shares[known] = _KNOWN_SHARE / known.sum()
+        shares[~known] = (1.0 - _KNOWN_SHARE) / (~known).sum()
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
 
 
 class MixedNoise:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicdenoise.audio import AudioWriter
+from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
@@ -129,12 +130,21 @@ def denoise_file(
         if not options.always:
             share = denoiser.config.removed_share
             gate = Gate(song.sample_rate, song.channels, GateConfig.for_share(share))
+        if song.path is not None:  # pipes have programs at their other ends that work at the same time
+            song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
+        soon = stack.enter_context(WriteBehind())
         for clean, removed in _denoised_blocks(denoiser, song, meter, gate):
-            writer.write(clean)
+            if isinstance(writer, AudioWriter):
+                soon(writer.write, clean)
+            else:
+                writer.write(clean)
             if residual is not None:
-                residual.write(removed)
+                soon(residual.write, removed)
             if on_progress:
                 on_progress(writer.num_samples, song.length)
+        soon.finish()
+        if on_progress:
+            on_progress(writer.num_samples, song.length)
         if writer.num_samples != meter.num_samples:
             raise AudioError(
                 f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "

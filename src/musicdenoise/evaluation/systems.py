@@ -59,7 +59,9 @@ class System:
     sha256: str | None = None
 
 
-def network_system(name: str, denoise: Denoise, weights: Path, sha256: str) -> System:
+def network_system(
+    name: str, denoise: Denoise, weights: Path | None = None, sha256: str | None = None
+) -> System:
     """System of a network, given as a function of waveform and rate."""
     return System(
         name=name,

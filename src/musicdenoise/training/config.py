@@ -12,10 +12,19 @@ from musicdenoise.core.dcunet import FEWEST_FRAMES, NUM_FREQS, TIME_STRIDE, DCUN
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["PRECISIONS", "SCHEDULES", "TARGETS", "TrainConfig", "changed_settings", "frames_for_seconds"]
+__all__ = [
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "TARGETS",
+    "TrainConfig",
+    "changed_settings",
+    "frames_for_seconds",
+]
 
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("cosine", "onecycle")
+OPTIMIZERS = ("adamw", "muon")
 TARGETS = ("noisy", "clean")
 
 
@@ -46,8 +55,10 @@ class TrainConfig:
         Only a run bounded by steps alone is reproducible to the bit.
     schedule
         ``"cosine"`` or ``"onecycle"``; see `musicdenoise.training.schedule`.
+    optimizer
+        ``"muon"`` for the kernels (see `musicdenoise.training.muon`), or ``"adamw"`` for everything.
     learning_rate, warmup_steps, weight_decay, clip_norm
-        Highest rate of AdamW, steps of warm-up (cosine only), decay, and limit of the gradient's norm.
+        Highest learning rate, steps of warm-up (cosine only), decay, and limit of the gradient's norm.
     ema_decay
         The weights that are validated and kept are an exponential moving average over steps.
     validate_every_seconds, checkpoint_every_seconds
@@ -76,6 +87,7 @@ class TrainConfig:
     minutes: float | None = None
     steps: int | None = None
     schedule: str = "cosine"
+    optimizer: str = "muon"
     learning_rate: float = 2e-3
     warmup_steps: int = 50
     weight_decay: float = 1e-4
@@ -95,6 +107,7 @@ class TrainConfig:
         for name, value, allowed in (
             ("targets", self.targets, TARGETS),
             ("schedule", self.schedule, SCHEDULES),
+            ("optimizer", self.optimizer, OPTIMIZERS),
             ("precision", self.precision, PRECISIONS),
         ):
             if value not in allowed:

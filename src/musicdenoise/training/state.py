@@ -22,6 +22,7 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.errors import TrainingError
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
+from musicdenoise.training.muon import ComplexMuon
 
 __all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "save_checkpoint"]
 
@@ -43,7 +44,7 @@ class TrainState:
     runner
         What computes the steps: the network, or the network shared with other processes.
     optimizer
-        AdamW over the network's parameters.
+        What updates the network's parameters.
     topology
         Which of several processes this is.
     step
@@ -113,9 +114,7 @@ def new_state(
     network = synchronise_norms(network, topology, device)
     network.train()
     averaged = AveragedModel(network, multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimizer = _optimizer(config, network)
     if config.compile:
         # The layers alone: around them the spectrograms are complex, which the compiler leaves as they are.
         network.mask = torch.compile(network.mask)  # type: ignore[method-assign]
@@ -127,6 +126,13 @@ def new_state(
         optimizer=optimizer,
         topology=topology,
     )
+
+
+def _optimizer(config: TrainConfig, network: DCUNet) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "muon":
+        return ComplexMuon(network, lr=rate, weight_decay=decay)
+    return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
 
 
 def _copy_weights(initial: DCUNet, network: DCUNet) -> None:

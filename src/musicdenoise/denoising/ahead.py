@@ -1,0 +1,92 @@
+"""Reading ahead and writing behind: files are decoded and encoded while the network computes.
+
+Each has one thread, so that order is kept, and a few items on the way, so that memory is bounded. Errors
+come out where the items do. Decoders and encoders release Python's lock while they work.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, TypeVar
+
+__all__ = ["ReadAhead", "WriteBehind"]
+
+Item = TypeVar("Item")
+
+_ON_THE_WAY = 2
+
+_END = object()
+
+
+class ReadAhead(Generic[Item]):
+    """Items of an iterator, prepared by a thread before they are asked for; a context manager.
+
+    Parameters
+    ----------
+    items
+        Where they come from; used by the thread alone from now on.
+    """
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._executor = ThreadPoolExecutor(1)
+        self._coming: deque[Future[object]] = deque()
+        for _ in range(_ON_THE_WAY):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        self._coming.append(self._executor.submit(next, self._items, _END))
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        item = self._coming[0].result()
+        if item is _END:
+            raise StopIteration
+        self._coming.popleft()
+        self._prepare()
+        return item  # type: ignore[return-value]
+
+    def __enter__(self) -> ReadAhead[Item]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+
+class WriteBehind:
+    """Calls made one after the other by a thread, at most two of them waiting; a context manager.
+
+    When it is left without an error all calls are done. After an error waiting calls are dropped.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[object]] = deque()
+
+    def __call__(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function soon; raise what an earlier call raised."""
+        while len(self._waiting) >= _ON_THE_WAY:
+            self._waiting.popleft().result()
+        self._waiting.append(self._executor.submit(function, *arguments))
+
+    def finish(self) -> None:
+        """Wait until all calls are done; raise what one of them raised."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def __enter__(self) -> WriteBehind:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,92 @@
+"""Reading ahead and writing behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
+
+
+def numbers(count: int, taken: list[int]) -> Iterator[int]:
+    for number in range(count):
+        taken.append(number)
+        yield number
+
+
+def test_items_come_in_order_and_only_a_few_ahead() -> None:
+    taken: list[int] = []
+    with ReadAhead(numbers(20, taken)) as items:
+        for expected, item in enumerate(items):
+            assert item == expected
+            time.sleep(0.001)
+            assert len(taken) <= expected + 4
+    assert taken == list(range(20))
+
+
+def test_an_error_comes_out_behind_what_was_good() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    with ReadAhead(failing()) as items:
+        assert next(items) == 1
+        with pytest.raises(OSError, match="gone"):
+            next(items)
+
+
+def test_what_is_not_taken_is_not_read() -> None:
+    taken: list[int] = []
+    with ReadAhead(numbers(1000, taken)) as items:
+        next(items)
+    count = len(taken)
+    assert count < 10
+    time.sleep(0.01)
+    assert len(taken) == count
+
+
+def test_calls_are_made_in_order_by_one_thread() -> None:
+    done: list[tuple[int, int]] = []
+    with WriteBehind() as soon:
+        for number in range(50):
+            soon(lambda n: done.append((n, threading.get_ident())), number)
+        soon.finish()
+        assert [number for number, _ in done] == list(range(50))
+        soon(lambda: done.append((50, 0)))
+    assert len(done) == 51
+    assert len({thread for _, thread in done[:50]} - {threading.get_ident()}) == 1
+
+
+def test_few_calls_wait() -> None:
+    gate = threading.Event()
+    soon = WriteBehind()
+    soon(gate.wait)
+    soon(int)
+    blocked = threading.Thread(target=soon, args=(int,))
+    blocked.start()
+    blocked.join(0.05)
+    assert blocked.is_alive()
+    gate.set()
+    blocked.join(5.0)
+    assert not blocked.is_alive()
+    soon.finish()
+
+
+def fail() -> None:
+    raise OSError("full")
+
+
+def test_an_error_of_a_call_is_raised_and_the_rest_dropped() -> None:
+    with pytest.raises(OSError, match="full"), WriteBehind() as soon:
+        soon(fail)
+        for _ in range(10):
+            soon(int)
+    with pytest.raises(OSError, match="full"), WriteBehind() as soon:
+        soon(fail)
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt), WriteBehind() as soon:
+        soon(time.sleep, 0.05)
+        soon(done.append, 1)
+        raise KeyboardInterrupt
+    assert done == []
