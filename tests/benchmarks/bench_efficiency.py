@@ -6,12 +6,13 @@
   of a product of two 2048 x 2048 matrices in float32, measured in turns. The operations are those of the
   convolutions as configured, a multiplication and an addition counted as two (torch's flop counter).
 - ``shares``: the time of a whole song, file to file, by step, for the shipped default network at 44.1 and
-  48 kHz (which is resampled to the network and back).
+  48 kHz (which is resampled to the network and back). Decoding and encoding go on beside the other steps.
 """
 
 import argparse
 import statistics
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from musicdenoise.denoising.files import denoise_file
 MATRIX = 2048
 FRAMES = 64 + 512 + 64 + 3  # a segment of 6 s with its context
 CHANNELS = 2
+ASIDE = ("decode", "encode")  # in threads of their own, while the network computes
 
 
 def synchronised(function: Callable[[], object], device: torch.device) -> float:
@@ -90,11 +92,15 @@ def efficiency(arguments: argparse.Namespace) -> str:
 
 
 class Stopwatch:
-    """Sums up the time spent in functions, less that spent in other watched ones within."""
+    """Sums up the time spent in functions, less that spent in other watched ones within, thread by thread."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._inner = [0.0]
+        self._of_thread = threading.local()
+
+    @property
+    def _inner(self) -> list[float]:
+        return self._of_thread.__dict__.setdefault("inner", [0.0])
 
     def watch(self, owner: object, name: str, label: str) -> None:
         function = getattr(owner, name)
@@ -148,7 +154,7 @@ def shares(arguments: argparse.Namespace) -> str:
             watch.seconds.clear()
             report = denoise_file(denoiser, path, Path(folder) / f"out{rate}{path.suffix}")
             parts = [f"{watch.seconds[label] / report.seconds:.1%}" for label in labels]
-            other = 1.0 - sum(watch.seconds[label] for label in labels) / report.seconds
+            other = 1.0 - sum(watch.seconds[label] for label in labels if label not in ASIDE) / report.seconds
             rows.append([f"{rate} Hz {container}", f"{report.seconds / seconds:.3f}", *parts, f"{other:.1%}"])
     return table(["stereo song", "real-time factor", *labels, "other"], rows)
 

@@ -126,10 +126,23 @@ def test_report_and_verbose(tmp_path: Path, mini_weights: Path, song: Path) -> N
         ("--bit-depth", "16", "--bitrate", "192"),
         ("--format", "aac"),
         ("--jobs", 0),
+        ("--batch-size", 0),
+        ("--batch-size", "many"),
+        ("--precision", "int8"),
     ],
 )
 def test_choices_that_exclude_each_other(song: Path, arguments: tuple[object, ...]) -> None:
     assert invoke(song, *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("batch", ["auto", 2])
+def test_batches_and_precision(tmp_path: Path, mini_weights: Path, song: Path, batch: object) -> None:
+    options = ("--weights", mini_weights, "--segment-seconds", 0.5, "--always", "--bit-depth", "32f")
+    assert invoke(song, *options, "-o", tmp_path / "plain.wav").exit_code == 0
+    coarse = ("--batch-size", batch, "--precision", "bf16")
+    assert invoke(song, *options, *coarse, "-o", tmp_path / "coarse.wav").exit_code == 0
+    plain, coarse_samples = (read_audio(tmp_path / name).samples for name in ("plain.wav", "coarse.wav"))
+    assert 0.0 < np.abs(plain - coarse_samples).max() < 0.01
 
 
 def test_several_songs_at_a_time(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:

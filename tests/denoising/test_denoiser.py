@@ -106,6 +106,36 @@ def test_batches_of_segments_change_nothing(noisy_tune, linked: bool) -> None:
         assert relative_db(result - results[0], results[0]) < -90
 
 
+def test_brain_floats_change_next_to_nothing(denoiser: Denoiser, noisy_tune) -> None:
+    x = noisy_tune[:, :90_000].numpy()
+    coarse = Denoiser("white", device="cpu", config=DenoiseConfig(precision="bf16")).denoise(x, 44_100)
+    expected = denoiser.denoise(x, 44_100)
+    assert coarse.dtype == np.float32
+    assert -90 < relative_db(coarse - expected, expected) < -50
+    same = Denoiser("white", device="cpu", config=DenoiseConfig(precision="float32")).denoise(x, 44_100)
+    np.testing.assert_array_equal(same, expected)
+
+
+def test_whole_segments_are_compiled_and_no_others(noisy_tune, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = []
+
+    def compiled(function, *, mode: str | None, dynamic: bool):
+        assert (mode, dynamic) == (None, False)
+        return lambda features: frames.append(features.shape[-1]) or function(features)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini())
+    results = []
+    for compile in (False, True):
+        config = DenoiseConfig(segment_seconds=0.75, compile=compile)
+        denoiser = Denoiser.from_network(network, StftConfig(), config=config)
+        results.append(denoiser.denoise(noisy_tune[:, :150_000], 44_100))
+    np.testing.assert_array_equal(*results)
+    assert frames == [64 + 64 + 64 + 3] * len(frames)
+    assert 2 <= len(frames) <= 150_000 / 512 / 64
+
+
 def test_silence_stays_silent(denoiser: Denoiser) -> None:
     assert not denoiser.denoise(np.zeros((2, 50_000)), 44_100).any()
 
@@ -126,7 +156,9 @@ def test_unknown_weights_are_refused(tmp_path: Path) -> None:
         Denoiser("purple")
 
 
-@pytest.mark.parametrize("wrong", [{"segment_seconds": 0.0}, {"context_seconds": -1.0}])
-def test_impossible_configurations_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"segment_seconds": 0.0}, {"context_seconds": -1.0}, {"batch_size": 0}, {"precision": "int8"}]
+)
+def test_impossible_configurations_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         DenoiseConfig(**wrong)

@@ -38,7 +38,9 @@ def denoise(
     duration: options.Duration = None,
     channels: options.Channels = options.ChannelMode.LINKED,
     segment_seconds: options.SegmentSeconds = 6.0,
-    batch_size: options.BatchSize = None,
+    batch_size: options.BatchSize = "auto",
+    precision: options.PrecisionOption = options.Precision.AUTO,
+    compile: options.Compile = False,
     weights_url: options.WeightsUrl = None,
     offline: options.Offline = False,
     device: options.Device = None,
@@ -116,7 +118,9 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
         device=choose_device(parameters["device"], cuda=parameters["cuda"]),
         config=DenoiseConfig(
             segment_seconds=parameters["segment_seconds"],
-            batch_size=parameters["batch_size"],
+            batch_size=_parse_batch_size(parameters["batch_size"]),
+            precision=parameters["precision"].value,
+            compile=parameters["compile"],
             strength=parameters["strength"],
             atten_limit_db=parameters["atten_limit"],
             linked=parameters["channels"] is options.ChannelMode.LINKED,
@@ -168,6 +172,15 @@ def _parse_bitrate(text: str) -> int:
     if not 0.0 < kbps <= 10_000.0:
         raise UsageError(f"--bitrate is {text!r}; give kilobits per second, such as 192 or 192k")
     return round(kbps * 1000)
+
+
+def _parse_batch_size(text: str) -> int | None:
+    """Segments at once, or None for ``"auto"``."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch-size is {text!r}; give a number of segments of at least 1, or auto")
+    return int(text)
 
 
 def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:

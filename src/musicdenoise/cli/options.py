@@ -17,6 +17,7 @@ __all__ = [
     "Bitrate",
     "ChannelMode",
     "Channels",
+    "Compile",
     "Cuda",
     "Device",
     "DryRun",
@@ -30,6 +31,8 @@ __all__ = [
     "Offline",
     "Output",
     "OutputFormat",
+    "Precision",
+    "PrecisionOption",
     "Quiet",
     "Report",
     "Residual",
@@ -68,6 +71,15 @@ class BitDepth(str, Enum):
     INT16 = "16"
     INT24 = "24"
     FLOAT32 = "32f"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the layers."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BF16 = "bf16"
 
 
 Inputs = Annotated[
@@ -170,9 +182,25 @@ Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
 ]
 BatchSize = Annotated[
-    int | None,
+    str,
     typer.Option(
-        "--batch-size", min=1, help="Segments to compute at once. Default: 1 on processors, 8 on GPUs."
+        "--batch-size",
+        metavar="N|auto",
+        help="Segments to compute at once; auto: 1 on processors, 8 on GPUs.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Of the network's layers; auto: tf32 on GPUs that have it, float32 elsewhere. bf16 is faster "
+        "where the hardware has it, and differs by less than -50 dB.",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile", help="Compile the network first (CUDA graphs on GPUs): a minute, for many songs."
     ),
 ]
 Device = Annotated[

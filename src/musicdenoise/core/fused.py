@@ -7,6 +7,8 @@ rounding; `DCUNet` builds its block kernels anew in every pass, since training c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -15,10 +17,16 @@ from torch.nn import functional as F
 
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, NUM_DECODERS, NUM_ENCODERS, DCUNet, masked_estimate
+from musicdenoise.errors import ConfigurationError
 
-__all__ = ["FusedDCUNet"]
+__all__ = ["PRECISIONS", "FusedDCUNet"]
+
+PRECISIONS = ("auto", "float32", "tf32", "bf16")
+"""Of the layers: ``tf32`` multiplies with 10 bits on GPUs that can (elsewhere it is ``float32``), ``bf16``
+keeps all maps in 7 bits; ``auto`` is ``tf32``."""
 
 Size = tuple[int, int]
+_Layers = Callable[[Tensor], Tensor]
 
 
 class _Sizes(NamedTuple):
@@ -34,11 +42,29 @@ class FusedDCUNet(nn.Module):
     ----------
     network
         The network; its weights are copied, on its device.
+    precision
+        One of `PRECISIONS`.
+    compiled_frames
+        Inputs of so many frames go through ``torch.compile``, on GPUs as CUDA graphs; None for no inputs.
+        Others do not, since every number of frames would be compiled anew.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such precision.
     """
 
-    def __init__(self, network: DCUNet) -> None:
+    def __init__(
+        self, network: DCUNet, *, precision: str = "auto", compiled_frames: int | None = None
+    ) -> None:
         super().__init__()
+        if precision not in PRECISIONS:
+            raise ConfigurationError(f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}")
         self.config = network.config
+        self._precision = precision
+        self._type = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._compiled_frames = compiled_frames
+        self._compiled: _Layers | None = None
         self._sizes: list[_Sizes] = []
         encoders, decoders = network.layers()
         for i, layer in enumerate([*encoders, *decoders]):
@@ -55,12 +81,28 @@ class FusedDCUNet(nn.Module):
                     kernel, bias = kernel * scale.reshape(shape), bias * scale + shift
             output_padding = conv.output_padding if isinstance(conv, ComplexConvTranspose2d) else (0, 0)
             self._sizes.append(_Sizes(conv.stride, conv.padding, output_padding))
-            self.register_buffer(f"kernel{i}", kernel.to(memory_format=torch.channels_last))
-            self.register_buffer(f"bias{i}", bias)
+            self.register_buffer(f"kernel{i}", kernel.to(self._type, memory_format=torch.channels_last))
+            self.register_buffer(f"bias{i}", bias.to(self._type))
 
     def mask(self, features: Tensor) -> Tensor:
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
-        x = features
+        run: _Layers = self._layers
+        if features.shape[-1] == self._compiled_frames:
+            # Only the layers: around them the spectrograms are complex, which the compiler leaves alone.
+            if self._compiled is None:
+                mode = "reduce-overhead" if features.is_cuda else None
+                self._compiled = torch.compile(self._layers, mode=mode, dynamic=False)
+            run = self._compiled
+        with self._arithmetic(features.device):
+            output = run(features.to(self._type))
+        return MASKS[self.config.mask](output.float())
+
+    def _arithmetic(self, device: torch.device) -> AbstractContextManager[None]:
+        if device.type != "cuda":
+            return nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=self._precision in ("auto", "tf32"))
+
+    def _layers(self, x: Tensor) -> Tensor:
         inputs: list[Tensor] = []
         for i in range(NUM_ENCODERS):
             inputs.append(x)
@@ -74,7 +116,7 @@ class FusedDCUNet(nn.Module):
             x = F.conv_transpose2d(x, kernel, bias, sizes.stride, sizes.padding, sizes.output_padding)
             if i < NUM_DECODERS - 1:
                 x = F.leaky_relu_(x, LEAKY_SLOPE)
-        return MASKS[self.config.mask](x)
+        return x
 
     def forward(self, spectrogram: Tensor, gains: Tensor | None = None) -> Tensor:
         """Estimate the clean spectrogram; see `DCUNet.forward`."""

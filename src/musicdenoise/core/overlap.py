@@ -62,6 +62,11 @@ class SegmentPlan:
             raise ConfigurationError(f"level_reach is {self.level_reach} frames; it must be 0 or more")
 
     @property
+    def network_frames(self) -> int:
+        """Frames that the network sees of a whole segment."""
+        return self.segment_frames + 2 * self.context_frames + _EXTRA_FRAMES
+
+    @property
     def reach_left(self) -> int:
         """Frames before a segment that it depends on."""
         return self.context_frames + self.level_reach
