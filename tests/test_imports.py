@@ -81,3 +81,20 @@ def test_public_names() -> None:
     assert set(musicdenoise.__all__) <= set(dir(musicdenoise))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = musicdenoise.nothing
+
+
+def test_denoising_starts_without_compiler_resampler_and_pictures(
+    tmp_path: Path, write_wav, noisy_tune, mini_weights: Path
+) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :20_000])
+    code = (
+        "import sys\n"
+        "from musicdenoise.cli.app import app\n"
+        f"sys.argv = ['musicdenoise', 'denoise', {str(song)!r}, '--weights', {str(mini_weights)!r}]\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "slow = {'torch._dynamo', 'torch._inductor', 'sympy', 'torchaudio', 'scipy', 'matplotlib', 'av'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "song_denoised.wav").exists()

@@ -92,8 +92,7 @@ class ComplexConv2d(nn.Module):
         self.stride, self.padding = stride, padding
         self.real_conv = nn.Conv2d(sum(in_groups), out_channels, kernel, stride, padding)
         self.im_conv = nn.Conv2d(sum(in_groups), out_channels, kernel, stride, padding)
-        for conv in (self.real_conv, self.im_conv):
-            nn.init.xavier_normal_(conv.weight)
+        _initialise(self.real_conv.weight, self.im_conv.weight)
 
     def kernel_and_bias(self) -> tuple[Tensor, Tensor]:
         """Block kernel ``(2 out, 2 in, height, width)`` and bias ``(2 out,)``."""
@@ -136,8 +135,7 @@ class ComplexConvTranspose2d(nn.Module):
         sizes = (sum(in_groups), out_channels, kernel, stride, padding, output_padding)
         self.real_convt = nn.ConvTranspose2d(*sizes)
         self.im_convt = nn.ConvTranspose2d(*sizes)
-        for conv in (self.real_convt, self.im_convt):
-            nn.init.xavier_normal_(conv.weight)
+        _initialise(self.real_convt.weight, self.im_convt.weight)
 
     def kernel_and_bias(self) -> tuple[Tensor, Tensor]:
         """Block kernel ``(2 in, 2 out, height, width)`` and bias ``(2 out,)``."""
@@ -150,6 +148,13 @@ class ComplexConvTranspose2d(nn.Module):
         """Map ``(batch, 2 in, freqs, frames)`` to ``(batch, 2 out, freqs', frames')``."""
         kernel, bias = self.kernel_and_bias()
         return F.conv_transpose2d(x, kernel, bias, self.stride, self.padding, self.output_padding)
+
+
+def _initialise(*kernels: Tensor) -> None:
+    for kernel in kernels:
+        # Kernels without storage await their values from a file; drawing them would load PyTorch's compiler.
+        if not kernel.is_meta:
+            nn.init.xavier_normal_(kernel)
 
 
 class ComplexBatchNorm2d(nn.Module):

@@ -16,12 +16,15 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 from musicdenoise.errors import UnsupportedAudioError
+
+if TYPE_CHECKING:
+    from torchaudio.transforms import Resample
 
 __all__ = ["StreamResampler", "resample", "resample_ratio"]
 
@@ -135,6 +138,8 @@ class StreamResampler:
 
 @lru_cache(maxsize=16)
 def _converter(ratio: Fraction) -> Resample:
+    from torchaudio.transforms import Resample  # most songs need no conversion, and start sooner without it
+
     return Resample(
         orig_freq=ratio.denominator,
         new_freq=ratio.numerator,

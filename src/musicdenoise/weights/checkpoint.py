@@ -145,9 +145,11 @@ def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: 
     """
     with torch.device("meta"):
         network = DCUNet(config)
-    network = network.to_empty(device="cpu")
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state_dict.items()
+    }
     try:
-        network.load_state_dict({name: tensor.float() for name, tensor in state_dict.items()}, strict=True)
+        network.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise WeightsError(f"{path} does not fit the network it describes: {reason}") from error
