@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicdenoise.audio import AudioWriter
+from musicdenoise.audio import AudioWriter, WavPipeWriter
 from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
@@ -132,19 +132,10 @@ def denoise_file(
             gate = Gate(song.sample_rate, song.channels, GateConfig.for_share(share))
         if song.path is not None:  # pipes have programs at their other ends that work at the same time
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
-        soon = stack.enter_context(WriteBehind())
-        for clean, removed in _denoised_blocks(denoiser, song, meter, gate):
-            if isinstance(writer, AudioWriter):
-                soon(writer.write, clean)
-            else:
-                writer.write(clean)
-            if residual is not None:
-                soon(residual.write, removed)
+        blocks = _denoised_blocks(denoiser, song, meter, gate)
+        for _ in stack.enter_context(closing(_written(blocks, writer, residual))):
             if on_progress:
                 on_progress(writer.num_samples, song.length)
-        soon.finish()
-        if on_progress:
-            on_progress(writer.num_samples, song.length)
         if writer.num_samples != meter.num_samples:
             raise AudioError(
                 f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
@@ -199,6 +190,25 @@ def _denoised_blocks(
         raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
     clean = stream.flush()
     yield clean, meter.take_output(clean)
+
+
+def _written(
+    blocks: Iterator[tuple[Samples, Samples]],
+    writer: AudioWriter | WavPipeWriter,
+    residual: AudioWriter | WavPipeWriter | None,
+) -> Generator[None, None, None]:
+    """Write results and residuals, files while the next blocks are computed; a step for each block."""
+    with WriteBehind() as soon:
+        for clean, removed in blocks:
+            if isinstance(writer, AudioWriter):
+                soon(writer.write, clean)
+            else:  # a thread that waits for the reader of a pipe could not be stopped
+                writer.write(clean)
+            if residual is not None:
+                soon(residual.write, removed)
+            yield
+        soon.finish()
+    yield
 
 
 class _GatedStream:
