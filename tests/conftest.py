@@ -1,5 +1,6 @@
 """Shared fixtures: small networks and synthetic music."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
+
+
+def pytest_configure() -> None:
+    """Processes that test side by side compute with one thread each; so do the programs that they start."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

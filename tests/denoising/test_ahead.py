@@ -51,26 +51,24 @@ def test_calls_are_made_in_order_by_one_thread() -> None:
     with WriteBehind() as soon:
         for number in range(50):
             soon(lambda n: done.append((n, threading.get_ident())), number)
-        soon.finish()
-        assert [number for number, _ in done] == list(range(50))
-        soon(lambda: done.append((50, 0)))
-    assert len(done) == 51
-    assert len({thread for _, thread in done[:50]} - {threading.get_ident()}) == 1
+    assert [number for number, _ in done] == list(range(50))
+    assert len({thread for _, thread in done} - {threading.get_ident()}) == 1
 
 
 def test_few_calls_wait() -> None:
     gate = threading.Event()
-    soon = WriteBehind()
-    soon(gate.wait)
-    soon(int)
-    blocked = threading.Thread(target=soon, args=(int,))
-    blocked.start()
-    blocked.join(0.05)
-    assert blocked.is_alive()
-    gate.set()
-    blocked.join(5.0)
-    assert not blocked.is_alive()
-    soon.finish()
+    with WriteBehind() as soon:
+        soon(gate.wait)
+        soon(int)
+        blocked = threading.Thread(target=soon, args=(int,))
+        try:
+            blocked.start()
+            blocked.join(0.05)
+            assert blocked.is_alive()
+        finally:
+            gate.set()
+        blocked.join(60.0)
+        assert not blocked.is_alive()
 
 
 def fail() -> None:
@@ -85,8 +83,10 @@ def test_an_error_of_a_call_is_raised_and_the_rest_dropped() -> None:
     with pytest.raises(OSError, match="full"), WriteBehind() as soon:
         soon(fail)
     done: list[int] = []
+    began, gate = threading.Event(), threading.Event()
     with pytest.raises(KeyboardInterrupt), WriteBehind() as soon:
-        soon(time.sleep, 0.05)
+        soon(lambda: began.set() or gate.wait(0.2))
         soon(done.append, 1)
+        began.wait()
         raise KeyboardInterrupt
     assert done == []

@@ -11,7 +11,13 @@ from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.stream import SongStream
-from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError, WeightsError
+from musicdenoise.errors import (
+    AudioError,
+    ConfigurationError,
+    DeviceError,
+    UnsupportedAudioError,
+    WeightsError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +140,20 @@ def test_whole_segments_are_compiled_and_no_others(noisy_tune, monkeypatch: pyte
     np.testing.assert_array_equal(*results)
     assert frames == [64 + 64 + 64 + 3] * len(frames)
     assert 2 <= len(frames) <= 150_000 / 512 / 64
+
+
+def test_a_machine_without_a_compiler(noisy_tune, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(_, **__: object):
+        def fail(_: torch.Tensor) -> None:
+            raise RuntimeError("no C++ compiler\nwas found")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    config = DenoiseConfig(segment_seconds=0.5, compile=True)
+    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig(), config=config)
+    with pytest.raises(DeviceError, match="compiled here: no C\\+\\+ compiler; leave"):
+        denoiser.denoise(noisy_tune, 44_100)
 
 
 def test_silence_stays_silent(denoiser: Denoiser) -> None:

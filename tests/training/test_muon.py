@@ -1,5 +1,7 @@
 """Muon for complex kernels."""
 
+import io
+
 import pytest
 import torch
 
@@ -62,3 +64,20 @@ def test_kernels_decay() -> None:
     before = real.clone()
     ComplexMuon(network, lr=RATE, weight_decay=0.5).step()
     torch.testing.assert_close(real, before * (1.0 - 0.5 * RATE))
+
+
+def test_a_run_goes_on_from_the_stored_state() -> None:
+    first, second = network_with_gradients(), network_with_gradients()
+    ours = ComplexMuon(first, lr=RATE, weight_decay=0.01)
+    ours.step()
+    file = io.BytesIO()
+    torch.save((first.state_dict(), ours.state_dict()), file)
+    file.seek(0)
+    weights, state = torch.load(file, weights_only=True)
+    theirs = ComplexMuon(second, lr=RATE, weight_decay=0.01)
+    second.load_state_dict(weights)
+    theirs.load_state_dict(state)
+    for optimizer in (ours, theirs):
+        optimizer.step()
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -7,8 +7,8 @@ rounding; `DCUNet` builds its block kernels anew in every pass, since training c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, NUM_DECODERS, NUM_ENCODERS, DCUNet, masked_estimate
-from musicdenoise.errors import ConfigurationError
+from musicdenoise.errors import ConfigurationError, DeviceError
 
 __all__ = ["PRECISIONS", "FusedDCUNet"]
 
@@ -86,21 +86,26 @@ class FusedDCUNet(nn.Module):
 
     def mask(self, features: Tensor) -> Tensor:
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
-        run: _Layers = self._layers
-        if features.shape[-1] == self._compiled_frames:
-            # Only the layers: around them the spectrograms are complex, which the compiler leaves alone.
-            if self._compiled is None:
-                mode = "reduce-overhead" if features.is_cuda else None
-                self._compiled = torch.compile(self._layers, mode=mode, dynamic=False)
-            run = self._compiled
-        with self._arithmetic(features.device):
-            output = run(features.to(self._type))
+        x = features.to(self._type)
+        with _convolutions_in(self._precision, features.device):
+            is_whole = features.shape[-1] == self._compiled_frames
+            output = self._compiled_layers(x) if is_whole else self._layers(x)
         return MASKS[self.config.mask](output.float())
 
-    def _arithmetic(self, device: torch.device) -> AbstractContextManager[None]:
-        if device.type != "cuda":
-            return nullcontext()
-        return torch.backends.cudnn.flags(enabled=True, allow_tf32=self._precision in ("auto", "tf32"))
+    def _compiled_layers(self, x: Tensor) -> Tensor:
+        if self._compiled is not None:
+            return self._compiled(x)
+        # Only the layers: around them the spectrograms are complex, which the compiler leaves alone.
+        compiled = torch.compile(self._layers, mode="reduce-overhead" if x.is_cuda else None, dynamic=False)
+        try:
+            output = compiled(x)
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DeviceError(
+                f"the network cannot be compiled here: {reason}; leave --compile out"
+            ) from error
+        self._compiled = compiled
+        return output
 
     def _layers(self, x: Tensor) -> Tensor:
         inputs: list[Tensor] = []
@@ -125,3 +130,18 @@ class FusedDCUNet(nn.Module):
     def _layer(self, index: int) -> tuple[Tensor, Tensor, _Sizes]:
         kernel, bias = self.get_buffer(f"kernel{index}"), self.get_buffer(f"bias{index}")
         return kernel, bias, self._sizes[index]
+
+
+@contextmanager
+def _convolutions_in(precision: str, device: torch.device) -> Iterator[None]:
+    """What GPUs multiply float32 numbers with; elsewhere nothing is changed."""
+    if device.type != "cuda":
+        yield
+        return
+    settings = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = settings.fp32_precision
+    settings.fp32_precision = "ieee" if precision == "float32" else "tf32"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before

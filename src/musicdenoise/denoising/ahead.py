@@ -74,11 +74,6 @@ class WriteBehind:
             self._waiting.popleft().result()
         self._waiting.append(self._executor.submit(function, *arguments))
 
-    def finish(self) -> None:
-        """Wait until all calls are done; raise what one of them raised."""
-        while self._waiting:
-            self._waiting.popleft().result()
-
     def __enter__(self) -> WriteBehind:
         return self
 
@@ -86,7 +81,7 @@ class WriteBehind:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
-                self.finish()
+            while kind is None and self._waiting:
+                self._waiting.popleft().result()
         finally:
             self._executor.shutdown(cancel_futures=True)

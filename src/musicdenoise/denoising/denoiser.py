@@ -51,11 +51,11 @@ class DenoiseConfig:
         other devices. Output lags by so many.
     precision
         ``"float32"``, ``"tf32"`` or ``"bf16"``; ``"auto"`` for tf32 on GPUs that have it, float32 elsewhere.
-        On processors with instructions for it bf16 is about twice as fast; the result differs by less than
-        -50 dB.
+        On processors with instructions for it bf16 is about half as fast again; the result differs by less
+        than -50 dB.
     compile
         Whether whole segments go through ``torch.compile``, on GPUs as CUDA graphs. That takes a minute
-        once, and pays for many songs.
+        for each number of channels, and pays for many songs.
     """
 
     segment_seconds: float = 6.0

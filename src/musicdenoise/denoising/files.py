@@ -199,15 +199,18 @@ def _written(
 ) -> Generator[None, None, None]:
     """Write results and residuals, files while the next blocks are computed; a step for each block."""
     with WriteBehind() as soon:
-        for clean, removed in blocks:
-            if isinstance(writer, AudioWriter):
-                soon(writer.write, clean)
+
+        def write(sink: AudioWriter | WavPipeWriter, samples: Samples) -> None:
+            if isinstance(sink, AudioWriter):
+                soon(sink.write, samples)
             else:  # a thread that waits for the reader of a pipe could not be stopped
-                writer.write(clean)
+                sink.write(samples)
+
+        for clean, removed in blocks:
+            write(writer, clean)
             if residual is not None:
-                soon(residual.write, removed)
+                write(residual, removed)
             yield
-        soon.finish()
     yield
 
 

@@ -2,7 +2,7 @@
 
 The momentum of a kernel, taken as a complex matrix with a row per channel, is replaced by the nearest matrix
 with orthonormal rows (or columns): every direction in which the layer can learn moves by the same amount, not
-the few strong ones alone. The steps are as long as those of AdamW, so that one learning rate serves both;
+the few strong ones alone. Steps are about as long as those of AdamW, so that one learning rate serves both;
 biases and norms are left to AdamW.
 
 Sources: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024 (the iteration and its
@@ -12,8 +12,7 @@ coefficients; complex here, with the conjugate transpose); Liu et al., "Muon is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ __all__ = ["ComplexMuon", "orthogonalise"]
 _MOMENTUM = 0.95
 _ITERATIONS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_STEP_LENGTH = 0.2  # root mean square of an update of AdamW, in learning rates
+_STEP_LENGTH = 0.2  # root mean square of the change of a complex weight, in learning rates
 _TINY = 1e-12
 
 
@@ -47,41 +46,36 @@ class ComplexMuon(torch.optim.AdamW):
         groups: list[dict[str, Any]] = [{"params": kernels}, {"params": others}]
         super().__init__(groups, lr=lr, weight_decay=weight_decay)
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update all parameters."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update all parameters that have a gradient."""
         groups = self.param_groups
         group = groups[0]
         parameters: list[Tensor] = group["params"]
         for real, imag in zip(parameters[0::2], parameters[1::2], strict=True):
             if real.grad is None or imag.grad is None:
                 continue
-            update = self._direction(real, torch.complex(real.grad, imag.grad).flatten(1))
+            update = orthogonalise(torch.complex(self._momentum(real), self._momentum(imag)).flatten(1))
             length = _STEP_LENGTH * max(update.shape) ** 0.5
             for kernel, part in ((real, update.real), (imag, update.imag)):
                 kernel.mul_(1.0 - group["lr"] * group["weight_decay"])
                 kernel.sub_(part.reshape(kernel.shape), alpha=group["lr"] * length)
         self.param_groups = groups[1:]
         try:
-            loss: float | None = super().step(closure)
+            super().step(closure)
         finally:
             self.param_groups = groups
-        return loss
 
-    def _direction(self, kernel: Tensor, gradient: Tensor) -> Tensor:
-        """Orthogonalised Nesterov momentum; the momentum is kept with the real part of the kernel."""
+    def _momentum(self, kernel: Tensor) -> Tensor:
+        """Nesterov momentum of a real or imaginary kernel, with the new gradient."""
+        assert kernel.grad is not None
         state = self.state[kernel]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(gradient)
-        momentum: Tensor = state["momentum"]
-        momentum.lerp_(gradient, 1.0 - _MOMENTUM)
-        return orthogonalise(gradient.lerp(momentum, _MOMENTUM))
+        if not state:
+            # AdamW expects a count of steps wherever there is a state, when it is loaded.
+            state.update(step=torch.zeros(()), momentum=torch.zeros_like(kernel))
+        state["step"] += 1
+        state["momentum"].lerp_(kernel.grad, 1.0 - _MOMENTUM)
+        return kernel.grad.lerp(state["momentum"], _MOMENTUM)
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:

@@ -160,6 +160,7 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
         "network": state.network.state_dict(),
         "averaged": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "optimizer_name": state.config.optimizer,
         "step": state.step,
         "seconds": state.seconds,
         "loss_db": state.loss_db,
@@ -199,6 +200,11 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
             raise TrainingError(
                 f"the checkpoint {path} is of a network with another configuration: resume with the options "
                 "that the run began with (config.json beside it)"
+            )
+        if document["optimizer_name"] != state.config.optimizer:
+            raise TrainingError(
+                f"the checkpoint {path} is of a run with another optimizer: resume with --optimizer "
+                f"{document['optimizer_name']}"
             )
         state.network.load_state_dict(document["network"])
         state.averaged.load_state_dict(document["averaged"])

@@ -145,8 +145,9 @@ def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: 
     """
     with torch.device("meta"):
         network = DCUNet(config)
-    tensors = {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state_dict.items()
+    tensors = {  # copies, for what was read may still be the file itself
+        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        for name, tensor in state_dict.items()
     }
     try:
         network.load_state_dict(tensors, strict=True, assign=True)
