@@ -21,7 +21,7 @@ from musicdenoise.errors import DataError
 __all__ = ["MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
 
 _ATTEMPTS = 20
-_KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among about twenty others
+_KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among a dozen others
 _FASTER_SHARE = 0.5
 
 
