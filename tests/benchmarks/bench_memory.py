@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -50,9 +49,8 @@ def smallest(path: Path) -> Path:
     return path
 
 
-def run(command: list[str], source: Path | None, target: Path | None) -> tuple[float, float]:
-    """Peak memory in MB and seconds of a command, with files for standard input and output."""
-    began = time.perf_counter()
+def run(command: list[str], source: Path | None, target: Path | None) -> float:
+    """Peak memory in MB of a command, with files for standard input and output."""
     with (
         (source or Path(os.devnull)).open("rb") as stdin,
         (target or Path(os.devnull)).open("wb") as stdout,
@@ -62,7 +60,7 @@ def run(command: list[str], source: Path | None, target: Path | None) -> tuple[f
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
-    return usage.ru_maxrss / 1024.0, time.perf_counter() - began
+    return usage.ru_maxrss / 1024.0
 
 
 def main() -> None:
@@ -81,18 +79,18 @@ def main() -> None:
             count = make_song(source, minutes)
             for way in ("file", "pipe"):
                 if way == "file":
-                    peak, seconds = run([*program, str(source), "-o", str(target)], None, None)
+                    peak = run([*program, str(source), "-o", str(target)], None, None)
                     length = probe(target).num_samples
                 else:
-                    peak, seconds = run([*program, "-"], source, target)
+                    peak = run([*program, "-"], source, target)
                     length = (target.stat().st_size - WAV_HEADER_BYTES) // 4
                 target.unlink()
                 equal = "equal" if length == count else f"{length - count:+d} samples"
-                rows.append([f"{minutes:g} min", way, f"{peak:.0f}", equal, f"{seconds:.0f}"])
+                rows.append([f"{minutes:g} min", way, f"{peak:.0f}", equal])
             source.unlink()
     publish(
         "memory",
-        table(["length", "way", "peak (MB)", "output length", "seconds"], rows),
+        table(["length", "way", "peak (MB)", "output length"], rows),
         write=arguments.write,
     )
 
