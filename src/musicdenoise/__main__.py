@@ -8,7 +8,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     from musicdenoise.cli.app import app
+    from musicdenoise.core.allocator import keep_freed_memory
 
+    keep_freed_memory()
     app()
 
 

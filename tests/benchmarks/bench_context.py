@@ -11,6 +11,7 @@ import argparse
 
 import torch
 
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--weights", default="white")
     parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     denoiser = Denoiser(arguments.weights, device="cpu")
     tune = synthesise_tune(arguments.seconds, channels=1)
     noise = torch.randn(tune.shape, generator=torch.Generator().manual_seed(0))

@@ -28,6 +28,7 @@ import torch
 from results import publish, table
 from torch.nn import functional as F
 
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.complex_layers import ComplexConv2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, DCUNet, DCUNetConfig, masked_estimate
 from musicdenoise.core.overlap import SegmentPlan
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--complexity", type=int)
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         path = resolve_weights(arguments.weights).path

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from musicdenoise.audio import open_reader, open_writer
 from musicdenoise.core import overlap
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.data.synthetic import synthesise_tune
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     with torch.inference_mode():
         publish("efficiency", efficiency(arguments), write=arguments.write)

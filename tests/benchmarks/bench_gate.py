@@ -21,6 +21,7 @@ from results import publish, table
 from torch import Tensor
 
 from musicdenoise.audio import open_writer
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -23,6 +23,7 @@ from results import publish, table
 from torch import Tensor
 from torch.nn import functional as F
 
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.complex_layers import ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     config = DCUNetConfig.tapered()

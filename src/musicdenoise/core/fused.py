@@ -86,10 +86,12 @@ class FusedDCUNet(nn.Module):
 
     def mask(self, features: Tensor) -> Tensor:
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
-        x = features.to(self._type)
+        is_whole = features.shape[-1] == self._compiled_frames
+        layers = self._compiled_layers if is_whole else self._layers
+        # One after another on the CPU, which is no faster with many at once, but needs memory for each.
+        parts = features.split(1) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
-            is_whole = features.shape[-1] == self._compiled_frames
-            output = self._compiled_layers(x) if is_whole else self._layers(x)
+            output = torch.cat([layers(part.to(self._type)) for part in parts])
         return MASKS[self.config.mask](output.float())
 
     def _compiled_layers(self, x: Tensor) -> Tensor:

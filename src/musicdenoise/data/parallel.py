@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import torch
 
+from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.errors import DataError, UsageError
 
 __all__ = ["default_jobs", "map_jobs"]
@@ -117,6 +118,7 @@ def _start_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
     torch.set_num_threads(threads)
+    keep_freed_memory()
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
