@@ -89,7 +89,7 @@ class FusedDCUNet(nn.Module):
         is_whole = features.shape[-1] == self._compiled_frames
         layers = self._compiled_layers if is_whole else self._layers
         # One after another on the CPU, which is no faster with many at once, but needs memory for each.
-        parts = features.split(1) if features.device.type == "cpu" else [features]
+        parts = features.chunk(len(features)) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
             output = torch.cat([layers(part.to(self._type)) for part in parts])
         return MASKS[self.config.mask](output.float())
