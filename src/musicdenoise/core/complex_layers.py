@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicdenoise.core.fast_layers import conv_transpose2d
+
 __all__ = [
     "ComplexBatchNorm2d",
     "ComplexConv2d",
@@ -147,7 +149,7 @@ class ComplexConvTranspose2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, 2 in, freqs, frames)`` to ``(batch, 2 out, freqs', frames')``."""
         kernel, bias = self.kernel_and_bias()
-        return F.conv_transpose2d(x, kernel, bias, self.stride, self.padding, self.output_padding)
+        return conv_transpose2d(x, kernel, bias, self.stride, self.padding, self.output_padding)
 
 
 def _initialise(*kernels: Tensor) -> None:

@@ -30,6 +30,7 @@ from musicdenoise.core.complex_layers import (
     component_mask,
     polar_mask,
 )
+from musicdenoise.core.fast_layers import join_channels
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.errors import ConfigurationError
 
@@ -210,7 +211,7 @@ class DCUNet(nn.Module):
             inputs.append(x)
             x = encoder(x)
         for i, decoder in enumerate(decoders):
-            x = decoder(x if i == 0 else torch.cat([x, inputs[NUM_ENCODERS - i]], 1))
+            x = decoder(x if i == 0 else join_channels(x, inputs[NUM_ENCODERS - i]))
         return MASKS[self.config.mask](x)
 
     def forward(self, spectrogram: Tensor, gains: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, NUM_DECODERS, NUM_ENCODERS, DCUNet, masked_estimate
+from musicdenoise.core.fast_layers import conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
 
 __all__ = ["PRECISIONS", "FusedDCUNet"]
@@ -118,9 +119,9 @@ class FusedDCUNet(nn.Module):
         for i in range(NUM_DECODERS):
             if i:
                 # The last of the list is no longer needed once it is joined.
-                x = torch.cat([x, inputs.pop()], 1)
+                x = join_channels(x, inputs.pop())
             kernel, bias, sizes = self._layer(NUM_ENCODERS + i)
-            x = F.conv_transpose2d(x, kernel, bias, sizes.stride, sizes.padding, sizes.output_padding)
+            x = conv_transpose2d(x, kernel, bias, sizes.stride, sizes.padding, sizes.output_padding)
             if i < NUM_DECODERS - 1:
                 x = F.leaky_relu_(x, LEAKY_SLOPE)
         return x
