@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line."""
+    # Before torch is loaded: its threads sleep while they wait for work. If they spin, programs that run
+    # at once take the processors from each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
     from musicdenoise.cli.app import app
     from musicdenoise.core.allocator import keep_freed_memory
 

@@ -9,19 +9,24 @@ NoiseRemover's form, in place of a pretrained one. The tune with noise, stereo a
 - ``plain``: the network as it is trained, in float32 and the usual memory layout, four real convolutions
   per complex layer and norms apart, over segments of 3.74 s that overlap by 30 %, one channel after the
   other: what a direct implementation of the papers does;
+- ``plain, memory kept``: the same, but freed memory is used again (`keep_freed_memory`), otherwise only in
+  ``song``;
 - ``layers``: the same segments and layout, with the block convolutions of `DCUNet`;
 - ``song``: what `musicdenoise denoise` does but for reading and writing files.
 
-The runs alternate; a row gives the median real-time factor (seconds taken per second of song) and the
-median of the ratios to ``plain`` of the same repeat. Last comes how far the song is from what the network
-gives with its norms apart, in dB.
+Each way has a process of its own; the runs alternate. A row gives the median real-time factor (seconds taken
+per second of song) and the median of the ratios to ``plain`` of the same repeat. Last comes how far the song
+is from what the network gives with its norms apart, in dB.
 """
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -42,6 +47,11 @@ from musicdenoise.weights.store import resolve_weights
 RATE = 44_100
 SEGMENT_SAMPLES = 164_864  # 323 frames, 3.74 s
 OVERLAP = 0.3
+PLAIN = "plain"
+KEPT = "plain, memory kept"
+LAYERS = "layers"
+SONG = "song"
+WAYS = (PLAIN, KEPT, LAYERS, SONG)
 
 
 def plain_mask(network: DCUNet, features: torch.Tensor) -> torch.Tensor:
@@ -113,6 +123,61 @@ def fused_difference_db(network: DCUNet, denoiser: Denoiser, noisy: torch.Tensor
     return float(10.0 * torch.log10(ratio.clamp_min(1e-20)))
 
 
+def noisy_tune(seconds: float) -> torch.Tensor:
+    tune = synthesise_tune(seconds)
+    noise = torch.randn(tune.shape, generator=torch.Generator().manual_seed(0))
+    return tune + 0.3 * noise * tune.square().mean().sqrt()
+
+
+class Way:
+    """One way to denoise, in a process of its own."""
+
+    prepared: Callable[[], object]
+
+    @classmethod
+    def prepare(cls, name: str, path: Path, seconds: float, threads: int) -> None:
+        if name in (KEPT, SONG):
+            keep_freed_memory()
+        torch.set_num_threads(threads)
+        noisy = noisy_tune(seconds)
+        if name == SONG:
+            cls.prepared = partial(Denoiser(path, device="cpu").denoise, noisy, RATE)
+            return
+        network, metadata = load_network(path)
+        mask = network.mask if name == LAYERS else partial(plain_mask, network)
+        cls.prepared = partial(in_segments, network, mask, noisy, metadata.stft)
+
+    @classmethod
+    def run(cls) -> float:
+        """Seconds taken."""
+        with torch.inference_mode():
+            began = time.perf_counter()
+            cls.prepared()
+            return time.perf_counter() - began
+
+
+def measure(path: Path, arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of every way, the runs in turns."""
+    taken: dict[str, list[float]] = {name: [] for name in WAYS}
+    processes = {
+        name: ProcessPoolExecutor(
+            1,
+            multiprocessing.get_context("spawn"),
+            Way.prepare,
+            (name, path, arguments.seconds, arguments.threads),
+        )
+        for name in WAYS
+    }
+    for repeat in range(arguments.repeats + 1):  # the first warms up
+        for name, process in processes.items():
+            seconds = process.submit(Way.run).result()
+            if repeat:
+                taken[name].append(seconds)
+    for process in processes.values():
+        process.shutdown()
+    return taken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default="white")
@@ -122,38 +187,23 @@ def main() -> None:
     parser.add_argument("--complexity", type=int)
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
-    keep_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         path = resolve_weights(arguments.weights).path
         if arguments.complexity:
             path = random_weights(Path(folder) / "random.pth", arguments.complexity)
-        network, metadata = load_network(path)
+        seconds = measure(path, arguments)
+        network, _ = load_network(path)
         denoiser = Denoiser(path, device="cpu")
-    tune = synthesise_tune(arguments.seconds)
-    noise = torch.randn(tune.shape, generator=torch.Generator().manual_seed(0))
-    noisy = tune + 0.3 * noise * tune.square().mean().sqrt()
-    ways: dict[str, Callable[[], object]] = {
-        "plain": lambda: in_segments(network, lambda x: plain_mask(network, x), noisy, metadata.stft),
-        "layers": lambda: in_segments(network, network.mask, noisy, metadata.stft),
-        "song": lambda: denoiser.denoise(noisy, RATE),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    with torch.inference_mode():
-        for repeat in range(arguments.repeats + 1):  # the first warms up
-            for name, way in ways.items():
-                began = time.perf_counter()
-                way()
-                if repeat:
-                    seconds[name].append(time.perf_counter() - began)
     rows = []
     for name, taken in seconds.items():
-        ratios = [plain / own for plain, own in zip(seconds["plain"], taken, strict=True)]
+        ratios = [plain / own for plain, own in zip(seconds[PLAIN], taken, strict=True)]
         factor = statistics.median(taken) / arguments.seconds
         rows.append([name, f"{factor:.3f}", f"{statistics.median(ratios):.2f}"])
     name = f"denoise C = {arguments.complexity}" if arguments.complexity else "denoise"
     text = table(["way", "real-time factor", "times as fast as plain"], rows)
-    difference = fused_difference_db(network, denoiser, noisy)
+    with torch.inference_mode():
+        difference = fused_difference_db(network, denoiser, noisy_tune(arguments.seconds))
     text += f"\n\nFused and unfused network differ by {difference:.0f} dB."
     publish(name, text, write=arguments.write)
 

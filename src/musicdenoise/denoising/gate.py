@@ -1,11 +1,11 @@
 """Do no harm: where there is next to nothing to remove, the song passes as it came.
 
 What a network takes from clean music is music: little, and as unsteady as music is. (With the published
-networks less than a hundred and fiftieth of the power in 17 of 20 clean stretches; from songs with white
-noise at 20 dB SNR more than that, or something steady.) So what is removed is measured over half a minute
-around every second of the song, and where it is less than a limit, the second is left alone; what is steady
-has a lower limit. The window is long so that noise does not come and go with the music over it; changes are
-cross-faded.
+networks less than a two hundred and fiftieth of the power in 17 of 20 clean stretches; from songs with
+white noise at 20 dB SNR more than that, or something steady.) So what is removed is measured over half a
+minute around every second of the song, and where it is less than a limit, the second is left alone; what
+is steady has a lower limit. The window is long so that noise does not come and go with the music over it;
+changes are cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -42,7 +42,7 @@ class GateConfig:
         Stretch around each second that is measured. The result lags by the latter.
     """
 
-    limit_db: float = -22.0
+    limit_db: float = -24.0
     steady_limit_db: float = -32.0
     least_steadiness_db: float = -5.0
     hysteresis_db: float = 1.0
