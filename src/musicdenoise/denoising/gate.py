@@ -43,8 +43,8 @@ class GateConfig:
     """
 
     limit_db: float = -24.0
-    steady_limit_db: float = -32.0
-    least_steadiness_db: float = -5.0
+    steady_limit_db: float = -29.0
+    least_steadiness_db: float = -7.3
     hysteresis_db: float = 1.0
     past_seconds: int = 24
     future_seconds: int = 4
