@@ -16,9 +16,9 @@ def keep_freed_memory() -> bool:
     """Let this process use memory again that it has freed, instead of giving it back at once.
 
     glibc maps every block above 32 MiB anew from the operating system and gives it back when it is freed,
-    so that each map of the network is written to fresh pages, one page fault every 4 KiB: 30 % of the time of
-    the shipped network on the CPU. Afterwards such blocks come from the heap, of which up to 2 GiB are kept.
-    For the whole process, so it is for programs to call, not for libraries; see mallopt(3).
+    so that each map of the network is written to fresh pages, one page fault every 4 KiB: a quarter of the
+    time of the shipped network on the CPU. Afterwards such blocks come from the heap, of which up to 2 GiB
+    are kept. For the whole process, so it is for programs to call, not for libraries; see mallopt(3).
 
     Returns
     -------
