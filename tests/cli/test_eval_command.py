@@ -70,6 +70,31 @@ def test_the_automatic_choice_is_measured_like_a_network(folders: list[Path]) ->
     assert len(document["rows"]) == 2
 
 
+def test_each_kind_of_noise_is_measured_with_its_own_network(tmp_path: Path, folders: list[Path]) -> None:
+    rows = [
+        PairRow(
+            id=kind,
+            split="test",
+            input=f"noisy/song{number}.wav",
+            target=f"clean/song{number}.wav",
+            clean=f"clean/song{number}.wav",
+            input_noise=kind,
+            sample_rate=44_100,
+            num_samples=40_000,
+        )
+        for number, kind in enumerate(("white", "rain"))
+    ]
+    write_manifest(tmp_path, rows)
+    networks = ("--weights", "own", "--weights", "white", "--weights", "mixed")
+    result = invoke(tmp_path, *networks, "--baselines", "none", "--metrics", "snr", "--json")
+    assert result.exit_code == 0, result.output
+    measured = {
+        (row["system"], row["item"]): row["values"]["snr_db"] for row in json.loads(result.stdout)["rows"]
+    }
+    assert measured["own", "white"] == measured["white", "white"] != measured["mixed", "white"]
+    assert measured["own", "rain"] == measured["mixed", "rain"] != measured["white", "rain"]
+
+
 def test_json_on_stdout_and_datasets(tmp_path: Path, folders: list[Path], mini_weights: Path) -> None:
     rows = [
         PairRow(

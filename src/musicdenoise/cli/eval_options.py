@@ -25,8 +25,8 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="NAME|PATH",
-        help="Network: pretrained, a .safetensors file, or reference:FILE.pth. May be repeated. "
-        "Default: the default network.",
+        help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise) or "
+        "reference:FILE.pth. May be repeated. Default: the default network.",
     ),
 ]
 Baselines = Annotated[

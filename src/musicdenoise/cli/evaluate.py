@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_REFERENCE = "reference:"
-
 
 @reports_errors
 def evaluate(
@@ -47,6 +45,7 @@ def evaluate(
     Prints a table of means with 95 % intervals. With --out, writes metrics.json, metrics.csv, plots, samples
     and report.html, a page to look and listen.
     """
+    from musicdenoise.cli.eval_systems import choose_systems
     from musicdenoise.evaluation.folder import write_evaluation
     from musicdenoise.evaluation.items import data_digest
     from musicdenoise.evaluation.metric_files import Provenance
@@ -57,7 +56,7 @@ def evaluate(
         )
     chosen = choose_device(device, cuda=cuda)
     items = _find_items(data, clean, split, limit)
-    systems = _systems(weights or [], baselines, chosen)
+    systems = choose_systems(weights or [], baselines, chosen)
     report = _measure(items, systems, metrics, workers, quiet=quiet)
     provenance = Provenance(
         command=["musicdenoise", *sys.argv[1:]],
@@ -100,74 +99,6 @@ def _find_items(data: Path, clean: Path | None, split: str, limit: int | None) -
         if folder is not None and not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder; give a dataset, or NOISY_DIR and CLEAN_DIR")
     return spread(find_items(data, split) if clean is None else items_of_folders(data, clean), limit)
-
-
-def _systems(weights: list[str], baselines: str | None, device: str) -> list[System]:
-    from musicdenoise.denoising.auto import AUTO
-    from musicdenoise.evaluation.systems import baseline, installed_baselines
-    from musicdenoise.weights.index import default_weights
-
-    names = installed_baselines() if baselines is None else _names(baselines)
-    chosen = [baseline(name) for name in names]
-    networks = [
-        _automatic(device) if name == AUTO else _network(name, device)
-        for name in weights or [default_weights()]
-    ]
-    # What is measured first, the ceiling last.
-    ceiling = [system for system in chosen if system.name == "oracle"]
-    return [*(system for system in chosen if system not in ceiling), *networks, *ceiling]
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return [] if names == ["none"] else names
-
-
-def _automatic(device: str) -> System:
-    """What ``denoise --noise auto`` does: each item chooses its network by its beginning."""
-    import torch
-    from torch import Tensor
-
-    from musicdenoise.denoising.auto import AUTO, HEAD_SECONDS, AutoDenoiser
-    from musicdenoise.evaluation.systems import network_system
-
-    chooser = AutoDenoiser(device=device)
-
-    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
-        samples = noisy.numpy()
-        chosen = chooser.choose(samples[:, : round(HEAD_SECONDS * sample_rate)], sample_rate)
-        return torch.from_numpy(chosen.denoise(samples, sample_rate))
-
-    return network_system(AUTO, denoise)
-
-
-def _network(name: str, device: str) -> System:
-    import torch
-    from torch import Tensor
-
-    from musicdenoise.data.files import file_sha256
-    from musicdenoise.denoising.denoiser import Denoiser
-    from musicdenoise.evaluation.systems import network_system
-    from musicdenoise.weights.loading import load_network
-    from musicdenoise.weights.reference import load_reference
-    from musicdenoise.weights.store import resolve_weights
-
-    if name.startswith(_REFERENCE):
-        path = Path(name.removeprefix(_REFERENCE))
-        network, metadata = load_reference(path)
-        label = f"{_REFERENCE}{path.stem}"
-    else:
-        resolved = resolve_weights(name)
-        path, label = resolved.path, resolved.name
-        if label == path.name:  # a file; runs all call theirs best.safetensors
-            label = f"{path.resolve().parent.name}/{path.stem}"
-        network, metadata = load_network(path)
-    denoiser = Denoiser.from_network(network, metadata.stft, device=device)
-
-    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
-        return torch.from_numpy(denoiser.denoise(noisy, sample_rate))
-
-    return network_system(label, denoise, path, file_sha256(path))
 
 
 def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet: bool) -> None:

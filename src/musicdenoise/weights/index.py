@@ -25,6 +25,7 @@ __all__ = [
     "find_entry",
     "load_aliases",
     "load_index",
+    "network_names",
     "read_aliases",
     "read_index",
     "write_index",
@@ -145,6 +146,11 @@ def default_weights() -> str:
     return load_index()[0].name
 
 
+def network_names() -> tuple[str, ...]:
+    """All names that `find_entry` knows, those of networks before the aliases."""
+    return (*(entry.name for entry in load_index()), *load_aliases())
+
+
 def find_entry(name: str) -> IndexEntry:
     """Entry of a pretrained network, or of the one that a name is an alias of.
 
@@ -157,5 +163,5 @@ def find_entry(name: str) -> IndexEntry:
     for entry in load_index():
         if entry.name == wanted:
             return entry
-    names = ", ".join([*(entry.name for entry in load_index()), *load_aliases()])
+    names = ", ".join(network_names())
     raise WeightsError(f"there are no pretrained weights named {name!r}: choose {names}, or give a file")

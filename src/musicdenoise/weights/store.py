@@ -26,8 +26,7 @@ from musicdenoise.weights.index import (
     BUNDLED_FOLDER,
     IndexEntry,
     find_entry,
-    load_aliases,
-    load_index,
+    network_names,
 )
 
 __all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
@@ -225,8 +224,7 @@ def resolve_weights(
         If there is neither such a name nor such a file, or the network cannot be fetched.
     """
     path, text = Path(name_or_path), str(name_or_path)
-    names = {entry.name for entry in load_index()} | set(load_aliases())
-    is_name = isinstance(name_or_path, str) and text in names
+    is_name = isinstance(name_or_path, str) and text in network_names()
     if not is_name:
         if path.is_file():
             return ResolvedWeights(name=path.name, path=path)
