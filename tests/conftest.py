@@ -1,6 +1,8 @@
 """Shared fixtures: small networks and synthetic music."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +18,16 @@ from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
 
 def pytest_configure() -> None:
-    """Processes that test side by side compute with one thread each; so do the programs that they start."""
+    """Share the processors among the processes that test side by side, and let interrupts through.
+
+    Both hold for the programs that they start, too.
+    """
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ["OMP_NUM_THREADS"] = "1"
         torch.set_num_threads(1)
+    # A shell's background jobs ignore interrupts, and would hand that on to the programs under test.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
