@@ -17,11 +17,9 @@ from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights
 
-__all__ = ["OWN", "choose_systems"]
+__all__ = ["choose_systems"]
 
-OWN = "own"
-"""Stands for the network of each item's kind of noise."""
-
+_OWN = "own"  # the network of each item's kind of noise
 _REFERENCE = "reference:"
 
 
@@ -59,7 +57,7 @@ def _names(text: str) -> list[str]:
 def _network(name: str, device: str) -> System:
     if name == AUTO:
         return _automatic(device)
-    if name == OWN:
+    if name == _OWN:
         return _own(device)
     if name.startswith(_REFERENCE):
         path = Path(name.removeprefix(_REFERENCE))
@@ -102,4 +100,4 @@ def _own(device: str) -> System:
             loaded[name] = Denoiser(name, device=device)
         return torch.from_numpy(loaded[name].denoise(item.noisy, item.sample_rate))
 
-    return System(name=OWN, process=process)
+    return System(name=_OWN, process=process)

@@ -112,8 +112,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
         ) from error
     try:
         yield
-        # None leaves while the first still writes: torchrun ends all as soon as one ends badly, and a process
-        # that leaves right after an exchange can (a thread of gloo still holds it).
+        # None leaves while the first still writes: torchrun ends all as soon as one ends badly.
         dist.barrier()
     finally:
         dist.destroy_process_group()

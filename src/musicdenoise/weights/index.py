@@ -2,7 +2,7 @@
 
 ``pretrained/index.json`` in the package lists every network with its noise kind, file, sources, digest,
 licence and measured figures. The first one is the default. Kinds of noise that have no network of their own
-are *aliases* of the one that does best on them.
+are *aliases* of one that serves them.
 """
 
 from __future__ import annotations
