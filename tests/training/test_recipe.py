@@ -7,7 +7,7 @@ import pytest
 from musicdenoise.core.dcunet import DCUNetConfig
 from musicdenoise.errors import ConfigurationError, UsageError
 from musicdenoise.training.config import TrainConfig
-from musicdenoise.training.recipe import build_config, load_recipe, recipe_names
+from musicdenoise.training.recipe import build_config, build_network, load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -47,6 +47,19 @@ def test_the_network_of_initial_weights_is_kept() -> None:
     assert build_config({}, {"steps": 1, "network": {"mask": None}}, initial).network == initial
     other = build_config({}, {"steps": 1, "network": {"complexity": 2}}, initial).network
     assert other == DCUNetConfig.of_complexity(2)
+
+
+def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
+    tapered = DCUNetConfig.tapered()
+    path = tmp_path / "wide.toml"
+    path.write_text(
+        f"steps = 1\n[network]\nencoder_channels = {list(tapered.encoder_channels)}\n"
+        f"decoder_channels = {list(tapered.decoder_channels)}\n"
+    )
+    assert build_config(load_recipe(str(path)), {}).network == tapered
+    for table in ({"encoder_channels": [1] * 10}, {"encoder_channels": 3, "decoder_channels": [1] * 10}):
+        with pytest.raises(ConfigurationError, match="encoder_channels"):
+            build_network(table)
 
 
 def test_wrong_recipes_are_explained(tmp_path: Path) -> None:

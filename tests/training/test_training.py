@@ -219,8 +219,18 @@ def test_changes_of_a_run_that_goes_on_are_named(tmp_path: Path) -> None:
 
 def test_initial_weights_of_another_network_are_refused() -> None:
     other = DCUNet(DCUNetConfig.of_complexity(2))
-    with pytest.raises(TrainingError, match="encoder_channels"):
+    with pytest.raises(TrainingError, match=r"encoder_channels .* fewer .*--complexity"):
         new_state(CONFIG, CPU, other)
+
+
+def test_a_wider_network_starts_from_the_weights_of_a_smaller_one() -> None:
+    small = DCUNet(CONFIG.network).eval()
+    state = new_state(replace(CONFIG, network=DCUNetConfig.of_complexity(2)), CPU, small)
+    spectrogram = torch.randn(1, 1, 1025, 99, dtype=torch.complex64)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            state.network.eval()(spectrogram), small(spectrogram), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_parts_of_a_batch_give_the_gradient_of_their_mean() -> None:

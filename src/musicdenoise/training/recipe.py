@@ -1,8 +1,8 @@
 """Recipes: settings of a training run in a small TOML file, by name or by path.
 
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
-``[network]`` (``channels = "tapered"`` or ``complexity = C``, and ``mask``, ``level_reach``) and ``[stft]``.
-What is not in it keeps its default.
+``[network]`` (``channels = "tapered"``, ``complexity = C``, or ``encoder_channels`` and ``decoder_channels``;
+``mask``, ``level_reach``) and ``[stft]``. What is not in it keeps its default.
 The recipes in the package are those of the published weights, and the reference's.
 """
 
@@ -29,6 +29,7 @@ __all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
 
 _FOLDER = files("musicdenoise") / "training" / "recipes"
 _TABLES = ("network", "stft")
+_CHANNELS = ("encoder_channels", "decoder_channels")
 _SECONDS = "segment_seconds"
 
 
@@ -81,7 +82,8 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     Parameters
     ----------
     settings
-        ``complexity`` or ``channels = "tapered"`` (the default), ``mask``, ``level_reach``.
+        ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels = "tapered"`` (the
+        default); ``mask``, ``level_reach``.
 
     Raises
     ------
@@ -89,18 +91,28 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
         If a setting is unknown or out of range.
     """
     changes = {name: settings[name] for name in ("mask", "level_reach") if settings.get(name) is not None}
-    unknown = settings.keys() - {"channels", "complexity", "mask", "level_reach"}
-    if unknown or settings.get("channels", "tapered") != "tapered":
+    unknown = settings.keys() - {"channels", "complexity", "mask", "level_reach", *_CHANNELS}
+    table = [settings.get(name) for name in _CHANNELS]
+    if unknown or settings.get("channels", "tapered") != "tapered" or table.count(None) == 1:
         raise ConfigurationError(
-            f'the network is described by {dict(settings)}: give complexity or channels = "tapered", and '
-            "perhaps mask and level_reach"
+            f'the network is described by {dict(settings)}: give complexity, or channels = "tapered", or '
+            "encoder_channels and decoder_channels, and perhaps mask and level_reach"
         )
     complexity = settings.get("complexity")
-    if complexity is None:
+    if complexity is not None:
+        if not isinstance(complexity, int) or complexity < 1:
+            raise ConfigurationError(f"complexity is {complexity!r}; it must be a whole number of at least 1")
+        return DCUNetConfig.of_complexity(complexity, **changes)
+    if None in table:
         return DCUNetConfig.tapered(**changes)
-    if not isinstance(complexity, int) or complexity < 1:
-        raise ConfigurationError(f"complexity is {complexity!r}; it must be a whole number of at least 1")
-    return DCUNetConfig.of_complexity(complexity, **changes)
+    encoders, decoders = (_counts(name, settings[name]) for name in _CHANNELS)
+    return DCUNetConfig(encoder_channels=encoders, decoder_channels=decoders, **changes)
+
+
+def _counts(name: str, value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(isinstance(count, int) for count in value):
+        raise ConfigurationError(f"{name} is {value!r}; it must be a list of ten whole numbers")
+    return tuple(value)
 
 
 def build_config(

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from musicdenoise.core.dcunet import DCUNet
-from musicdenoise.errors import TrainingError
+from musicdenoise.core.widen import widen
+from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
 from musicdenoise.training.muon import ComplexMuon
@@ -100,10 +101,12 @@ def new_state(
 ) -> TrainState:
     """State before the first step; ``initial`` gives the weights to start from.
 
+    The run's network may have more channels than those; see `musicdenoise.core.widen`.
+
     Raises
     ------
     TrainingError
-        If ``initial`` is another network than the configuration's.
+        If ``initial`` has more channels in a layer than the configuration's network.
     """
     topology = topology or Topology()
     torch.manual_seed(config.seed)
@@ -137,13 +140,15 @@ def _optimizer(config: TrainConfig, network: DCUNet) -> torch.optim.Optimizer:
 
 def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
     ours, theirs = network.config, initial.config
-    for name in ("encoder_channels", "decoder_channels"):
-        if getattr(ours, name) != getattr(theirs, name):
+    channels = (ours.encoder_channels, ours.decoder_channels)
+    if channels != (theirs.encoder_channels, theirs.decoder_channels):
+        try:
+            initial = widen(initial, *channels)
+        except ConfigurationError as error:
             raise TrainingError(
-                f"the initial weights are of a network with {name} {getattr(theirs, name)}, but the run's "
-                "network "
-                f"has {getattr(ours, name)}: leave out --complexity and --recipe to take the weights' network"
-            )
+                f"the initial weights do not fit the run's network: {error}; leave out --complexity and "
+                "--recipe to take the weights' network"
+            ) from error
     network.load_state_dict(initial.state_dict())
 
 

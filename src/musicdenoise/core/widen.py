@@ -1,0 +1,91 @@
+"""A network with more channels that does what a smaller one has learnt.
+
+The new channels compute something at random that nothing reads yet: the kernels that would read them are
+zero, and training fills them. So what took hours to train need not be trained again where it turns out to be
+too small. Source: Chen et al., "Net2Net: accelerating learning via knowledge transfer", ICLR 2016 (where the
+new channels are copies of old ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig, decoder_groups, encoder_inputs
+from musicdenoise.errors import ConfigurationError
+
+__all__ = ["widen"]
+
+
+def widen(network: DCUNet, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]) -> DCUNet:
+    """Network with more channels and the function of a smaller one.
+
+    Parameters
+    ----------
+    network
+        The smaller one; it stays as it is.
+    encoder_channels, decoder_channels
+        As for `DCUNetConfig`; in every layer at least as many as in ``network``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a layer would have fewer channels.
+    """
+    small = network.config
+    config = replace(small, encoder_channels=encoder_channels, decoder_channels=decoder_channels)
+    for name in ("encoder_channels", "decoder_channels"):
+        ours, theirs = getattr(small, name), getattr(config, name)
+        if any(new < old for old, new in zip(ours, theirs, strict=True)):
+            raise ConfigurationError(
+                f"a network with {name} {ours} cannot become one with {theirs}: no layer may have fewer "
+                "channels than before"
+            )
+    wide = DCUNet(config)
+    sources = zip(_layers(network), _groups(small), strict=True)
+    targets = zip(_layers(wide), _groups(config), strict=True)
+    with torch.no_grad():
+        for (source, groups), (target, wide_groups) in zip(sources, targets, strict=True):
+            read = _positions(groups, wide_groups)
+            learnt = source.state_dict()
+            for name, value in target.state_dict().items():
+                _fill(value, learnt[name], read, transposed="convt" in name)
+    return wide
+
+
+def _layers(network: DCUNet) -> Iterator[nn.Module]:
+    for side in network.layers():
+        yield from side
+
+
+def _groups(config: DCUNetConfig) -> Iterator[tuple[int, ...]]:
+    """Complex channels of the maps that each layer reads."""
+    for channels in encoder_inputs(config):
+        yield (channels,)
+    yield from decoder_groups(config)
+
+
+def _positions(groups: Sequence[int], wide_groups: Sequence[int]) -> list[int]:
+    """Where the channels that a layer read stand among those that it reads now."""
+    positions: list[int] = []
+    start = 0
+    for count, wide_count in zip(groups, wide_groups, strict=True):
+        positions += range(start, start + count)
+        start += wide_count
+    return positions
+
+
+def _fill(value: Tensor, source: Tensor, read: Sequence[int], *, transposed: bool) -> None:
+    """Put what was learnt into its place in a larger tensor of the same kind."""
+    if value.ndim == 0:  # a counter
+        value.copy_(source)
+        return
+    if value.ndim == 1:
+        value[: len(source)] = source
+        return
+    rows, learnt = (value.transpose(0, 1), source.transpose(0, 1)) if transposed else (value, source)
+    rows[: len(learnt)] = 0.0
+    rows[: len(learnt), list(read)] = learnt
