@@ -9,7 +9,7 @@ from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.widen import widen
 from musicdenoise.errors import ConfigurationError
 
-SMALL = DCUNetConfig.of_complexity(2)
+SMALL = DCUNetConfig.of_complexity(2, profile_width=3)
 WIDE = replace(
     SMALL,
     encoder_channels=(3, 2, 5, 4, 6, 4, 4, 7, 4, 9),
@@ -23,7 +23,7 @@ def trained(config: DCUNetConfig) -> DCUNet:
     network = DCUNet(config).eval()
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            if tensor.ndim == 1:
+            if tensor.ndim == 1 or name == "profile.last.weight":
                 tensor.copy_(torch.rand_like(tensor) + (0.5 if "weight" in name or "var" in name else 0.0))
     return network
 

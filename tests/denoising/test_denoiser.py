@@ -99,6 +99,46 @@ def test_blocks_equal_the_whole(noisy_tune, rate: int, size: int) -> None:
     assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -90
 
 
+def with_profile() -> DCUNet:
+    """A small network whose profile filter does something."""
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini(profile_width=4))
+    torch.nn.init.normal_(network.profile.last.weight, std=0.3)
+    return network.eval()
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+@pytest.mark.parametrize("size", [9_999, 1_000_003])
+def test_blocks_equal_the_whole_with_a_profile(noisy_tune, rate: int, size: int) -> None:
+    config = DenoiseConfig(segment_seconds=1.5, context_seconds=0.4)
+    denoiser = Denoiser.from_network(with_profile(), StftConfig(), config=config)
+    x = noisy_tune.repeat(1, 3)[:, :520_000]
+    expected = denoiser.denoise(x, rate)
+    stream = denoiser.stream(rate, 2)
+    blocks = [stream.push(block) for block in x.split(size, dim=1)]
+    blocks.append(stream.flush())
+    assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -90
+    assert size > 520_000 or sum(block.shape[1] for block in blocks[:-1]) > 150_000  # before the end
+
+
+def test_a_profile_changes_the_result_and_not_its_length_or_level(noisy_tune) -> None:
+    network = with_profile()
+    denoiser = Denoiser.from_network(network, StftConfig())
+    x = noisy_tune[:, :200_001].numpy()
+    y = denoiser.denoise(x, 44_100)
+    assert y.shape == x.shape
+    assert relative_db(denoiser.denoise(0.1 * x, 44_100) - 0.1 * y, 0.1 * y) < -60
+    assert relative_db(denoiser.denoise(x[0], 44_100) - y[0], y[0]) < -20  # the other channel sets the level
+    network.profile = None
+    plain = Denoiser.from_network(network, StftConfig()).denoise(x, 44_100)
+    assert relative_db(plain - y, y) > -40
+
+
+def test_silence_with_a_profile_stays_silent() -> None:
+    denoiser = Denoiser.from_network(with_profile(), StftConfig())
+    assert not denoiser.denoise(np.zeros((1, 700_000), np.float32), 44_100).any()
+
+
 @pytest.mark.parametrize("linked", [True, False])
 def test_batches_of_segments_change_nothing(noisy_tune, linked: bool) -> None:
     torch.manual_seed(0)

@@ -1,5 +1,6 @@
 """Recipes: settings in TOML files, and what takes precedence over what."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_the_network_of_initial_weights_is_kept() -> None:
     assert other == DCUNetConfig.of_complexity(2)
 
 
+def test_a_profile_filter_is_put_behind_initial_weights() -> None:
+    initial = DCUNetConfig.of_complexity(3, mask="component")
+    config = build_config(load_recipe("profile"), {}, initial)
+    assert config.network == replace(initial, profile_width=16)
+    assert config.frozen_layers
+    with pytest.raises(ConfigurationError, match="profile_width is 'wide'"):
+        build_config({"network": {"profile_width": "wide"}, "steps": 1}, {}, initial)
+
+
 def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
     tapered = DCUNetConfig.tapered()
     path = tmp_path / "wide.toml"
@@ -63,7 +73,7 @@ def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
 
 
 def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'magic': choose gpu, mixed, reference, white"):
+    with pytest.raises(UsageError, match=r"no recipe 'magic': choose gpu, mixed, profile, reference, white"):
         load_recipe("magic")
     path = tmp_path / "bad.toml"
     path.write_text("steps = ")

@@ -191,6 +191,7 @@ def test_precision() -> None:
         ({"accumulation": 2}, "one value to average"),
         ({"stft": StftConfig(n_fft=1024, hop_length=256)}, "n_fft = 2048 only"),
         ({"warmup_steps": -1}, "warmup_steps"),
+        ({"frozen_layers": True}, "no profile filter"),
     ],
 )
 def test_impossible_configurations_are_refused(wrong: dict[str, object], message: str) -> None:
@@ -231,6 +232,42 @@ def test_a_wider_network_starts_from_the_weights_of_a_smaller_one() -> None:
         torch.testing.assert_close(
             state.network.eval()(spectrogram), small(spectrogram), rtol=1e-4, atol=1e-5
         )
+
+
+def test_frozen_layers_stay_as_they_are() -> None:
+    torch.manual_seed(3)
+    learnt = DCUNet(CONFIG.network)
+    config = replace(
+        CONFIG, network=replace(CONFIG.network, profile_width=4), frozen_layers=True, optimizer="adamw"
+    )
+    state = new_state(config, CPU, learnt)
+    before = {name: value.clone() for name, value in state.network.state_dict().items()}
+    for name, value in learnt.state_dict().items():
+        assert torch.equal(before[name], value)
+    pairs = [Sine(config.segment_samples).pair(i) for i in range(2)]
+    parts = [tuple(torch.stack(waves) for waves in zip(*pairs, strict=True))]
+    for _ in range(3):
+        train_step(state, parts, torch.float32, CPU)
+    changed = {
+        name for name, value in state.network.state_dict().items() if not torch.equal(before[name], value)
+    }
+    assert changed == {name for name in before if name.startswith("profile.")}
+    with pytest.raises(TrainingError, match="--init"):
+        new_state(config, CPU)
+
+
+def test_a_profile_filter_of_another_width_starts_from_nothing() -> None:
+    first = DCUNet(replace(CONFIG.network, profile_width=2))
+    same, other, none = (
+        new_state(replace(CONFIG, network=replace(CONFIG.network, profile_width=width)), CPU, first).network
+        for width in (2, 3, 0)
+    )
+    assert torch.equal(same.profile.hidden.weight, first.profile.hidden.weight)
+    assert other.profile.hidden.weight.shape[0] == 3
+    assert none.profile is None
+    name = "encoder3.cconv.real_conv.weight"
+    for network in (same, other, none):
+        assert torch.equal(network.state_dict()[name], first.state_dict()[name])
 
 
 def test_parts_of_a_batch_give_the_gradient_of_their_mean() -> None:

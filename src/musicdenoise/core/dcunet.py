@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +33,7 @@ from musicdenoise.core.complex_layers import (
 )
 from musicdenoise.core.fast_layers import join_channels
 from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.errors import ConfigurationError
 
 __all__ = ["MASKS", "NUM_FREQS", "TIME_STRIDE", "DCUNet", "DCUNetConfig", "pad_frames_to_fit"]
@@ -106,12 +108,15 @@ class DCUNetConfig:
     level_reach
         Frames to each side over which the level is smoothed before the network is scaled to it;
         0 switches the scaling off (NoiseRemover's released networks).
+    profile_width
+        Channels of the `ProfileFilter` behind the layers; 0 for none.
     """
 
     encoder_channels: tuple[int, ...]
     decoder_channels: tuple[int, ...]
     mask: str = "polar"
     level_reach: int = 64
+    profile_width: int = 0
 
     def __post_init__(self) -> None:
         for name, channels, count in (
@@ -128,6 +133,8 @@ class DCUNetConfig:
             raise ConfigurationError(f"mask is {self.mask!r}; it must be one of {', '.join(MASKS)}")
         if self.level_reach < 0:
             raise ConfigurationError(f"level_reach is {self.level_reach} frames; it must be 0 or more")
+        if self.profile_width < 0:
+            raise ConfigurationError(f"profile_width is {self.profile_width}; it must be 0 or more")
 
     @classmethod
     def of_complexity(cls, complexity: int, **changes: Any) -> DCUNetConfig:
@@ -171,6 +178,7 @@ class DCUNet(nn.Module):
     def __init__(self, config: DCUNetConfig) -> None:
         super().__init__()
         self.config = config
+        self._layers_are_frozen = False
         layers = encoder_inputs(config)
         for i, (layer, out) in enumerate(zip(_ENCODERS, config.encoder_channels, strict=True)):
             conv = ComplexConv2d((layers[i],), out, layer.kernel, layer.stride, layer.padding)
@@ -182,6 +190,7 @@ class DCUNet(nn.Module):
             )
             last = i == NUM_DECODERS - 1
             self.add_module(f"decoder{i}", _DecoderLayer(convt, None if last else ComplexBatchNorm2d(out)))
+        self.profile = ProfileFilter(config.profile_width) if config.profile_width else None
         self.register_load_state_dict_pre_hook(_drop_unused_norm)  # type: ignore[no-untyped-call]
 
     def layers(self) -> tuple[list[_EncoderLayer], list[_DecoderLayer]]:
@@ -189,6 +198,21 @@ class DCUNet(nn.Module):
         encoders = [self.get_submodule(f"encoder{i}") for i in range(NUM_ENCODERS)]
         decoders = [self.get_submodule(f"decoder{i}") for i in range(NUM_DECODERS)]
         return encoders, decoders  # type: ignore[return-value]
+
+    def freeze_layers(self) -> None:
+        """Let training change the profile filter only: neither kernels nor norms, nor their statistics."""
+        self._layers_are_frozen = True
+        for layer in chain(*self.layers()):
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> DCUNet:
+        """Switch to training or evaluation; frozen layers stay in evaluation."""
+        super().train(mode)
+        if self._layers_are_frozen:
+            for layer in chain(*self.layers()):
+                layer.eval()
+        return self
 
     def mask(self, features: Tensor) -> Tensor:
         """Mask for input that is already scaled, and whose number of frames fits.
@@ -230,7 +254,8 @@ class DCUNet(nn.Module):
         Tensor
             Complex, same shape.
         """
-        return masked_estimate(spectrogram, self.config, self.mask, gains)
+        estimate = masked_estimate(spectrogram, self.config, self.mask, gains)
+        return estimate if self.profile is None else self.profile(spectrogram, estimate)
 
 
 def masked_estimate(

@@ -127,7 +127,7 @@ class FusedDCUNet(nn.Module):
         return x
 
     def forward(self, spectrogram: Tensor, gains: Tensor | None = None) -> Tensor:
-        """Estimate the clean spectrogram; see `DCUNet.forward`."""
+        """Estimate of the twenty layers; see `DCUNet.forward`, which a profile filter may refine further."""
         return masked_estimate(spectrogram, self.config, self.mask, gains)
 
     def _layer(self, index: int) -> tuple[Tensor, Tensor, _Sizes]:

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from musicdenoise.core.dcunet import TIME_STRIDE
 from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.profile import ProfileFilter
+from musicdenoise.core.profile_stream import ProfileStream
 from musicdenoise.core.stft import StftConfig, hann_window, stft
 from musicdenoise.errors import ConfigurationError
 
@@ -108,6 +110,9 @@ class SpectralStream:
         balance, or each by its own.
     batch_size
         Segments that are computed at once, when there are so many.
+    profile_filter
+        What refines the estimates by averages over a long time, on the CPU; None for nothing. Output then
+        lags behind by `musicdenoise.core.profile_stream.AHEAD_SECONDS` more.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class SpectralStream:
         *,
         linked: bool = True,
         batch_size: int = 1,
+        profile_filter: ProfileFilter | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1")
@@ -127,6 +133,10 @@ class SpectralStream:
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
         self._batch_dim = 0 if linked else 1  # channels of one item, or items of one channel
         self._adder = _OverlapAdd(config, channels)
+        self._profile: ProfileStream | None = None
+        if profile_filter is not None:
+            rate = config.sample_rate / config.hop_length
+            self._profile = ProfileStream(profile_filter, channels, config.num_freqs, rate)
         self._buffer = torch.zeros(channels, 0)
         self._arrived: list[Tensor] = []  # blocks that are not in the buffer yet
         self._buffer_start = 0  # position of the buffer's first sample; negative in the mirrored part
@@ -158,6 +168,8 @@ class SpectralStream:
             end = self._buffer_start + self._buffer.shape[-1]
             self._extend_right(max(0, self._last_sample_needed(frames) - end))
             done.append(self._run_segments([frames]))
+        if self._profile is not None:
+            done.append(self._adder.push(self._profile.flush()))
         rest = torch.cat(done, dim=-1)
         surplus = self._adder.returned - self._received
         return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
@@ -197,15 +209,26 @@ class SpectralStream:
         estimates = self.estimator(spectrogram[..., inner], gains[:, inner])
         self._forget()
         done = []
-        for frames, estimate in zip(lengths, estimates.chunk(len(lengths)), strict=True):
-            kept = estimate.squeeze(self._batch_dim)[..., plan.context_frames : plan.context_frames + frames]
-            done.append(self._adder.push(kept.cpu()))
+        first = plan.context_frames
+        noisy = spectrogram[..., inner]
+        for i, frames in enumerate(lengths):
+            pair = [
+                part.chunk(len(lengths))[i].squeeze(self._batch_dim)[..., first : first + frames].cpu()
+                for part in (noisy, estimates)
+            ]
+            done.append(self._settle(*pair))
         return torch.cat(done, dim=-1)
+
+    def _settle(self, noisy: Tensor, estimate: Tensor) -> Tensor:
+        """Samples that the next frames ``(channels, freqs, frames)`` settle."""
+        if self._profile is not None:
+            estimate = self._profile.push(noisy, estimate)
+        return self._adder.push(estimate)
 
     def _silence(self, frames: int) -> Tensor:
         # What a mask makes of silence is silence; the network need not be asked.
         nothing = torch.zeros(self._buffer.shape[0], self.config.num_freqs, frames, dtype=torch.complex64)
-        return self._adder.push(nothing)
+        return self._settle(nothing, nothing)
 
     def _piece(self, frames: int) -> Tensor:
         """Samples of the next segment with all that it depends on."""
@@ -244,6 +267,8 @@ class _OverlapAdd:
         """Take the next frames ``(channels, freqs, frames)``; return the samples they settle."""
         hop, n_fft = self.config.hop_length, self.config.n_fft
         frames = spectrogram.shape[-1]
+        if frames == 0:
+            return self._sums[:, :0]
         waves = torch.fft.irfft(spectrogram, n=n_fft, dim=-2) * self._window[:, None]
         length = (frames - 1) * hop + n_fft
         sums = _add_frames(waves, hop, length)

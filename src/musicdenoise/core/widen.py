@@ -21,7 +21,7 @@ __all__ = ["widen"]
 
 
 def widen(network: DCUNet, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]) -> DCUNet:
-    """Network with more channels and the function of a smaller one.
+    """Network with more channels and the function of a smaller one, and its profile filter.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def widen(network: DCUNet, encoder_channels: tuple[int, ...], decoder_channels: 
             learnt = source.state_dict()
             for name, value in target.state_dict().items():
                 _fill(value, learnt[name], read, transposed="convt" in name)
+    if wide.profile is not None and network.profile is not None:
+        wide.profile.load_state_dict(network.profile.state_dict())
     return wide
 
 

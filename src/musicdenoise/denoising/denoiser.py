@@ -30,7 +30,10 @@ _DEVICE_BATCH = 8
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseConfig:
-    """How songs are denoised. The lengths hardly change the result (below -60 dB).
+    """How songs are denoised.
+
+    The lengths hardly change the result: below -34 dB, and below -90 dB with 1.1 s of context, which is all
+    that the layers can see.
 
     Parameters
     ----------
@@ -170,6 +173,7 @@ class Denoiser:
             precision=config.precision,
             compiled_frames=self._plan.network_frames if config.compile else None,
         ).to(device)
+        self._profile_filter = network.profile
 
     def stream(self, sample_rate: int, channels: int) -> SongStream:
         """Denoise a song block by block: ``push(block)`` for each, ``flush()`` at the end.
@@ -194,6 +198,7 @@ class Denoiser:
             strength=self.config.removed_share,
             linked=self.config.linked,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
+            profile_filter=self._profile_filter,
         )
 
     def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
+from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
 
@@ -38,6 +39,8 @@ class SongStream:
         Share of the estimated noise that is taken away, 0 to 1.
     linked, batch_size
         Whether all channels share one level, and segments computed at once; see `SpectralStream`.
+    profile_filter
+        What refines the estimates by averages over a long time; None for nothing.
     """
 
     def __init__(
@@ -52,11 +55,19 @@ class SongStream:
         strength: float = 1.0,
         linked: bool = True,
         batch_size: int = 1,
+        profile_filter: ProfileFilter | None = None,
     ) -> None:
         self._to_network = StreamResampler(sample_rate, config.sample_rate, channels)
         self._from_network = StreamResampler(config.sample_rate, sample_rate, channels)
         self._spectral = SpectralStream(
-            estimator, config, plan, channels, device, linked=linked, batch_size=batch_size
+            estimator,
+            config,
+            plan,
+            channels,
+            device,
+            linked=linked,
+            batch_size=batch_size,
+            profile_filter=profile_filter,
         )
         self._song = _Delay(channels)
         self._network_input = _Delay(channels)
@@ -68,7 +79,8 @@ class SongStream:
     def push(self, block: Tensor) -> Tensor:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing.
 
-        Output lags behind input by up to one segment and its context.
+        Output lags behind input by up to one segment and its context, and with a noise profile by
+        `musicdenoise.core.profile_stream.AHEAD_SECONDS` and a block of its frames more.
         """
         if self._is_direct:
             return self._spectral.push(block)

@@ -71,6 +71,8 @@ class TrainConfig:
         not; ``"auto"`` takes bf16 where the processor has instructions for it.
     compile
         Whether the layers go through ``torch.compile``.
+    frozen_layers
+        Whether the layers stay as they are, and only the network's profile filter is trained.
     seed
         Seed of weights and data.
     """
@@ -98,6 +100,7 @@ class TrainConfig:
     checkpoint_every_seconds: float = 240.0
     precision: str = "auto"
     compile: bool = False
+    frozen_layers: bool = False
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -112,6 +115,11 @@ class TrainConfig:
         ):
             if value not in allowed:
                 raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        if self.frozen_layers and not self.network.profile_width:
+            raise ConfigurationError(
+                "with frozen layers there is nothing to train: the network has no profile filter; give it "
+                "one (profile_width), or train the layers"
+            )
         if self.batch_size % self.accumulation:
             raise ConfigurationError(
                 f"a batch of {self.batch_size} examples cannot be computed in {self.accumulation} equal "

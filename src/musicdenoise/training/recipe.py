@@ -2,7 +2,7 @@
 
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
 ``[network]`` (``channels = "tapered"``, ``complexity = C``, or ``encoder_channels`` and ``decoder_channels``;
-``mask``, ``level_reach``) and ``[stft]``. What is not in it keeps its default.
+``mask``, ``level_reach``, ``profile_width``) and ``[stft]``. What is not in it keeps its default.
 The recipes in the package are those of the published weights, and the reference's.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ __all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
 _FOLDER = files("musicdenoise") / "training" / "recipes"
 _TABLES = ("network", "stft")
 _CHANNELS = ("encoder_channels", "decoder_channels")
+_OTHERS = ("mask", "level_reach", "profile_width")
 _SECONDS = "segment_seconds"
 
 
@@ -83,21 +84,24 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     ----------
     settings
         ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels = "tapered"`` (the
-        default); ``mask``, ``level_reach``.
+        default); ``mask``, ``level_reach``, ``profile_width``.
 
     Raises
     ------
     ConfigurationError
         If a setting is unknown or out of range.
     """
-    changes = {name: settings[name] for name in ("mask", "level_reach") if settings.get(name) is not None}
-    unknown = settings.keys() - {"channels", "complexity", "mask", "level_reach", *_CHANNELS}
+    changes = {name: settings[name] for name in _OTHERS if settings.get(name) is not None}
+    unknown = settings.keys() - {"channels", "complexity", *_OTHERS, *_CHANNELS}
     table = [settings.get(name) for name in _CHANNELS]
     if unknown or settings.get("channels", "tapered") != "tapered" or table.count(None) == 1:
         raise ConfigurationError(
             f'the network is described by {dict(settings)}: give complexity, or channels = "tapered", or '
-            "encoder_channels and decoder_channels, and perhaps mask and level_reach"
+            f"encoder_channels and decoder_channels, and perhaps {', '.join(_OTHERS)}"
         )
+    for name in ("level_reach", "profile_width"):
+        if not isinstance(settings.get(name, 0), int):
+            raise ConfigurationError(f"{name} is {settings[name]!r}; it must be a whole number")
     complexity = settings.get("complexity")
     if complexity is not None:
         if not isinstance(complexity, int) or complexity < 1:
@@ -127,7 +131,8 @@ def build_config(
     overrides
         Settings as in a recipe; the tables are merged entry by entry.
     initial
-        Network of the weights to start from, which is taken where neither names a network.
+        Network of the weights to start from, which is taken where neither names a network, or only the
+        width of its profile filter.
 
     Raises
     ------
@@ -143,7 +148,11 @@ def build_config(
     for name in ("snr_range_db", "target_snr_range_db"):
         if settings.get(name) is not None:
             settings[name] = tuple(settings[name])
-    network = initial if initial is not None and not tables["network"] else build_network(tables["network"])
+    table = tables["network"]
+    if initial is None or table.keys() - {"profile_width"}:
+        network = build_network(table)
+    else:
+        network = replace(initial, profile_width=build_network({**table}).profile_width) if table else initial
     try:
         stft = StftConfig(**tables["stft"])
         if _SECONDS in settings:

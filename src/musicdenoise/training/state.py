@@ -101,18 +101,24 @@ def new_state(
 ) -> TrainState:
     """State before the first step; ``initial`` gives the weights to start from.
 
-    The run's network may have more channels than those; see `musicdenoise.core.widen`.
+    The run's network may have more channels than those (see `musicdenoise.core.widen`), and another profile
+    filter, or none.
 
     Raises
     ------
     TrainingError
-        If ``initial`` has more channels in a layer than the configuration's network.
+        If ``initial`` has more channels in a layer than the configuration's network, or the layers are to
+        stay as they are and there is no ``initial``.
     """
+    if config.frozen_layers and initial is None:
+        raise TrainingError("frozen layers need weights to be frozen at: give them with --init")
     topology = topology or Topology()
     torch.manual_seed(config.seed)
     network = DCUNet(config.network)
     if initial is not None:
         _copy_weights(initial, network)
+    if config.frozen_layers:
+        network.freeze_layers()
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = synchronise_norms(network, topology, device)
     network.train()
@@ -149,7 +155,12 @@ def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
                 f"the initial weights do not fit the run's network: {error}; leave out --complexity and "
                 "--recipe to take the weights' network"
             ) from error
-    network.load_state_dict(initial.state_dict())
+    learnt = initial.state_dict()
+    if ours.profile_width == theirs.profile_width:
+        network.load_state_dict(learnt)
+    else:  # a filter of another width starts from nothing
+        layers = {name: value for name, value in learnt.items() if not name.startswith("profile.")}
+        network.load_state_dict({**network.state_dict(), **layers})
 
 
 def save_checkpoint(path: Path, state: TrainState) -> None:

@@ -1,0 +1,205 @@
+"""Noise profile: what a network cannot know, since it sees little more than a second at once.
+
+A network of twenty layers with few strides in time sees 0.75 s to each side. Noise often lasts: what was
+removed at a frequency over the last half minute tells what to remove there now, and what was never removed
+is likely music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin it reads
+the powers of input, estimate and of what was removed, in the bin and around it, and their averages over a
+long time at its frequency; it answers with how much of both parts to keep.
+
+It starts as the identity, so that it can be put behind a network that was trained without, and it is
+independent of level: all that it reads are ratios.
+
+Conventions: spectrograms are complex ``(batch, channels, freqs, frames)``; channels are filtered each on its
+own. Powers are kept as base-10 logarithms.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musicdenoise.core.level import SILENCE_POWER
+
+__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "moments"]
+
+LOCAL_REACH = 15
+"""Frames to each side that count as around a bin."""
+NUM_MOMENTS = 9
+"""Averages over time that make a profile, per frequency; see `moments`."""
+
+_NUM_LOCAL, _NUM_STEADY, _NUM_FRAME = 8, 12, 4
+_LARGEST_RATIO = 4.0  # of powers, in powers of ten: 40 dB
+_LARGEST_BOOST = 0.3
+_LEAST_VARIANCE = 0.01  # of logarithms, a spread of 1 dB; the difference of two averages is no more exact
+
+
+class ProfileFilter(nn.Module):
+    """Refines a network's estimate by averages over a long time.
+
+    Parameters
+    ----------
+    width
+        Channels of its two hidden layers.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.local = nn.Conv2d(_NUM_LOCAL, width, (3, 1), padding=(1, 0))
+        self.steady = nn.Conv2d(_NUM_STEADY, width, (3, 1), padding=(1, 0), bias=False)
+        self.frame = nn.Conv2d(_NUM_FRAME, width, 1, bias=False)
+        self.hidden = nn.Conv2d(width, width, (3, 1), padding=(1, 0))
+        self.last = nn.Conv2d(width, 2, 1)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, noisy: Tensor, estimate: Tensor, profile: Tensor | None = None) -> Tensor:
+        """Refine an estimate.
+
+        Parameters
+        ----------
+        noisy, estimate
+            Spectrograms ``(batch, channels, freqs, frames)`` of the network's input and output.
+        profile
+            Averages of `moments` over time, ``(batch * channels, NUM_MOMENTS, freqs)``; by default over
+            all that is given.
+
+        Returns
+        -------
+        Tensor
+            Complex, same shape.
+        """
+        shape = noisy.shape
+        noisy, estimate = noisy.flatten(0, 1), estimate.flatten(0, 1)
+        with torch.no_grad():
+            powers = _powers(noisy, estimate)
+            if profile is None:
+                values, weights = moments(noisy, estimate)
+                profile = (values * weights).sum(-1) / weights.sum(-1).clamp_min(1.0)
+            features = _features(powers, profile)
+        kept, returned = self.gains(*features).float().unbind(1)
+        refined = (1.0 + kept) * estimate + returned * (noisy - estimate)
+        return refined.reshape(shape)
+
+    def gains(self, local: Tensor, steady: Tensor, frame: Tensor) -> Tensor:
+        """Change of what is kept and share of what is given back, ``(items, 2, freqs, frames)``."""
+        x = F.silu(self.local(local) + self.steady(steady) + self.frame(frame))
+        x = x + F.silu(self.hidden(x))
+        return torch.tanh(self.last(x)).clamp(max=_LARGEST_BOOST)
+
+
+def moments(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+    """What is averaged over time, and which frames count (silent ones do not).
+
+    Parameters
+    ----------
+    noisy, estimate
+        Complex ``(items, freqs, frames)``.
+
+    Returns
+    -------
+    values : Tensor
+        ``(items, NUM_MOMENTS, freqs, frames)``: powers of the removed and of the estimate, the logarithms of
+        both and of the input, the inverse roots of input and removed (whose averages show the quietest
+        moments), and the squares of the logarithms of removed and estimate.
+    weights : Tensor
+        0 or 1, ``(items, 1, 1, frames)``.
+    """
+    total, removed, kept = _powers(noisy, estimate).unbind(1)
+    values = torch.stack(
+        [
+            10.0**removed,
+            10.0**kept,
+            removed,
+            kept,
+            total,
+            10.0 ** (-0.5 * total),
+            10.0 ** (-0.5 * removed),
+            removed.square(),
+            kept.square(),
+        ],
+        dim=1,
+    )
+    sounds = (10.0**total).mean(dim=1) > 2.0 * SILENCE_POWER
+    return values, sounds[:, None, None, :].to(values.dtype)
+
+
+def _powers(noisy: Tensor, estimate: Tensor) -> Tensor:
+    """Logarithms of the powers of input, removed and estimate, ``(items, 3, freqs, frames)``."""
+    total = _power(noisy).clamp_min(SILENCE_POWER)
+    least = total * 10.0**-_LARGEST_RATIO
+    removed, kept = (torch.maximum(_power(part), least) for part in (noisy - estimate, estimate))
+    return torch.stack([total, removed, kept], dim=1).log10()
+
+
+def _power(spectrogram: Tensor) -> Tensor:
+    return spectrogram.real.square() + spectrogram.imag.square()
+
+
+def _features(powers: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the filter reads, ratios of powers: of bins, of frequencies, of frames.
+
+    ``(items, 8, freqs, frames)``, ``(items, 12, freqs, 1)`` and ``(items, 4, 1, frames)``.
+    """
+    smooth = F.avg_pool1d(F.pad(profile, (1, 1), mode="replicate"), 3, 1)[..., None]
+    linear, logarithms, roots, squares = torch.split(smooth, [2, 3, 2, 2], dim=1)
+    average, removed, total = _log(linear), logarithms[:, :2], logarithms[:, 2:]
+    quietest = -2.0 * _log(roots)
+    spread = (squares - removed.square()).clamp_min(_LEAST_VARIANCE).sqrt()
+    everywhere = _log(profile[:, :2].mean(dim=2))[:, :, None, None]
+    steady = [
+        torch.cat([average, removed, quietest], dim=1) - total,
+        spread,
+        total - everywhere[:, 1:],
+        (everywhere[:, :1] - everywhere[:, 1:]).expand_as(total),
+        _positions(total),
+    ]
+    bins = 10.0**powers
+    rows = _over_frequencies(bins)
+    near, far = _over_frames(rows[:, 1:], 2), _over_frames(rows[:, 1:], LOCAL_REACH)
+    reference = _over_frames(rows[:, :1], 1).log10()
+    local = torch.cat([powers - reference, near.log10() - reference, far.log10() - reference], dim=1)
+    local = torch.cat([local, reference - total], dim=1)
+    frame = bins[:, 1:].mean(dim=2, keepdim=True).log10()
+    ratio = everywhere[:, :1] - everywhere[:, 1:]
+    frames = torch.cat([frame - everywhere, frame[:, :1] - frame[:, 1:], ratio.expand_as(frame[:, :1])], 1)
+    return _limited(local), _limited(torch.cat(steady, dim=1)), _limited(frames)
+
+
+def _limited(ratios: Tensor) -> Tensor:
+    return ratios.clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
+
+
+def _log(values: Tensor) -> Tensor:
+    # Before anything was heard all averages are zero.
+    return values.clamp_min(SILENCE_POWER).log10()
+
+
+def _positions(like: Tensor) -> Tensor:
+    """Frequency, linear and as a logarithm, ``(items, 2, freqs, 1)``."""
+    freqs = like.shape[2]
+    index = torch.arange(freqs, device=like.device, dtype=like.dtype)
+    both = torch.stack([3.0 * index / max(freqs - 1, 1), (index + 1.0).log10()])
+    return both[None, :, :, None].expand(like.shape[0], -1, -1, -1)
+
+
+def _over_frequencies(values: Tensor) -> Tensor:
+    """Mean of each bin and its two neighbours; the values at the edges stand for those beyond."""
+    padded = torch.cat([values[:, :, :1], values, values[:, :, -1:]], dim=2)
+    return (padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3.0
+
+
+def _over_frames(values: Tensor, reach: int) -> Tensor:
+    """Mean over ``reach`` frames to each side, by sums of sums of twice as many frames each time."""
+    total = 2 * reach + 1
+    sums = F.pad(values, (reach, reach, 0, 0), mode="replicate")
+    length = values.shape[-1]
+    done, start, count = torch.zeros_like(values), 0, 1
+    while count <= total:
+        if total & count:
+            done += sums[..., start : start + length]
+            start += count
+        sums = sums[..., :-count] + sums[..., count:] if sums.shape[-1] > count else sums
+        count *= 2
+    return done / total

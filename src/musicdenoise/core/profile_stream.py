@@ -1,0 +1,99 @@
+"""A `ProfileFilter` on a song of any length, frame after frame.
+
+Frames wait until what follows them is known for some seconds. What is averaged up to there is forgotten
+exponentially, so that a new noise counts soon, and an hour of a song takes no more memory than a minute.
+Frames are filtered in blocks counted from the start of the song: the result does not depend on how many
+arrive at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, moments
+
+__all__ = ["ProfileStream"]
+
+BLOCK_FRAMES = 64
+AHEAD_SECONDS = 5.0
+MEMORY_SECONDS = 20.0
+
+
+class ProfileStream:
+    """Refine a network's estimates as they come.
+
+    Parameters
+    ----------
+    profile_filter
+        The filter.
+    channels, num_freqs
+        Of the spectrograms ``(channels, freqs, frames)``.
+    frames_per_second
+        STFT frames per second.
+    """
+
+    def __init__(
+        self, profile_filter: ProfileFilter, channels: int, num_freqs: int, frames_per_second: float
+    ) -> None:
+        self._filter = profile_filter
+        self._ahead = max(LOCAL_REACH, math.ceil(AHEAD_SECONDS * frames_per_second))
+        forgetting = math.exp(-1.0 / (MEMORY_SECONDS * frames_per_second))
+        self._decay = forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)
+        self._sums = torch.zeros(channels, NUM_MOMENTS, num_freqs)
+        self._count = torch.zeros(channels, 1, 1)
+        # Noisy and estimated frames from some before the next to return onwards.
+        self._frames = torch.zeros(2, channels, num_freqs, 0, dtype=torch.complex64)
+        self._start = 0  # frame of the song that is the first of these
+        self._measured = 0
+        self._returned = 0
+
+    def push(self, noisy: Tensor, estimate: Tensor) -> Tensor:
+        """Take the next frames, complex ``(channels, freqs, frames)``; return those that are settled."""
+        self._frames = torch.cat([self._frames, torch.stack([noisy, estimate])], dim=-1)
+        end = self._start + self._frames.shape[-1]
+        done = [noisy[..., :0]]
+        while end - self._measured >= BLOCK_FRAMES:
+            self._measure(BLOCK_FRAMES)
+            if self._measured - self._returned >= BLOCK_FRAMES + self._ahead:
+                done.append(self._filtered(BLOCK_FRAMES))
+        return torch.cat(done, dim=-1)
+
+    def flush(self) -> Tensor:
+        """End of the song: return the rest."""
+        end = self._start + self._frames.shape[-1]
+        self._measure(end - self._measured)
+        done = [self._frames[0, ..., :0]]
+        while self._returned < end:
+            done.append(self._filtered(min(BLOCK_FRAMES, end - self._returned)))
+        return torch.cat(done, dim=-1)
+
+    def _measure(self, count: int) -> None:
+        """Add the next frames to the averages."""
+        if count == 0:
+            return
+        first = self._measured - self._start
+        noisy, estimate = self._frames[..., first : first + count]
+        values, weights = moments(noisy, estimate)
+        decay = self._decay[-count:]
+        forgetting = float(decay[0] * self._decay[-2]) if count > 1 else float(self._decay[-2])
+        weights = weights * decay
+        self._sums = self._sums * forgetting + (values * weights).sum(dim=-1)
+        self._count = self._count * forgetting + weights.sum(dim=-1)
+        self._measured += count
+
+    def _filtered(self, count: int) -> Tensor:
+        """The next frames, with what is known by now."""
+        profile = self._sums / self._count.clamp_min(1e-3)
+        first = self._returned - self._start
+        left = min(LOCAL_REACH, first)
+        noisy, estimate = self._frames[..., first - left : first + count + LOCAL_REACH].unsqueeze(1)
+        refined: Tensor = self._filter(noisy, estimate, profile)[0, ..., left : left + count]
+        self._returned += count
+        surplus = self._returned - LOCAL_REACH - self._start
+        if surplus > 0:
+            self._frames = self._frames[..., surplus:].clone()
+            self._start += surplus
+        return refined
