@@ -75,7 +75,7 @@ def test_silent_frames_do_not_count() -> None:
     values, weights = moments(torch.cat([noisy, silence], -1), torch.cat([estimate, silence], -1))
     assert values.shape == (1, NUM_MOMENTS, FREQS, 60)
     assert bool(values.isfinite().all())
-    assert weights[0, 0, 0].tolist() == [1.0] * 30 + [0.0] * 30
+    assert weights[0].tolist() == [1.0] * 30 + [0.0] * 30
     filter_ = trained()
     with torch.inference_mode():
         silent = filter_(silence[None], silence[None])
@@ -90,7 +90,7 @@ def test_gradients_reach_all_weights_but_not_the_estimate() -> None:
     assert float(filter_.local.weight.grad.abs().max()) > 0.0
 
 
-@pytest.mark.parametrize("frames", [0, 1, 15, 64, 65, 500, 1200])
+@pytest.mark.parametrize("frames", [0, 1, 15, 128, 129, 500, 1200])
 def test_a_stream_returns_as_many_frames_as_it_took(frames: int) -> None:
     noisy, estimate = pair(frames)
     assert run(trained(), noisy, estimate, [frames]).shape == noisy.shape

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from musicdenoise.core.level import SILENCE_POWER
 
-__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "moments"]
+__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "moments", "weighted_sum"]
 
 LOCAL_REACH = 15
 """Frames to each side that count as around a bin."""
@@ -54,7 +54,9 @@ class ProfileFilter(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, noisy: Tensor, estimate: Tensor, profile: Tensor | None = None) -> Tensor:
+    def forward(
+        self, noisy: Tensor, estimate: Tensor, profile: Tensor | None = None, inner: slice = slice(None)
+    ) -> Tensor:
         """Refine an estimate.
 
         Parameters
@@ -64,23 +66,25 @@ class ProfileFilter(nn.Module):
         profile
             Averages of `moments` over time, ``(batch * channels, NUM_MOMENTS, freqs)``; by default over
             all that is given.
+        inner
+            Frames to refine; the others are what is around them.
 
         Returns
         -------
         Tensor
-            Complex, same shape.
+            Complex, ``(batch, channels, freqs, frames)``, only the frames to refine.
         """
-        shape = noisy.shape
+        batch = noisy.shape[:2]
         noisy, estimate = noisy.flatten(0, 1), estimate.flatten(0, 1)
         with torch.no_grad():
-            powers = _powers(noisy, estimate)
             if profile is None:
                 values, weights = moments(noisy, estimate)
-                profile = (values * weights).sum(-1) / weights.sum(-1).clamp_min(1.0)
-            features = _features(powers, profile)
-        kept, returned = self.gains(*features).float().unbind(1)
-        refined = (1.0 + kept) * estimate + returned * (noisy - estimate)
-        return refined.reshape(shape)
+                profile = weighted_sum(values, weights) / weights.sum(-1).clamp_min(1.0)[:, None, None]
+            local, steady, frame = _features(*_powers(noisy, estimate), profile)
+        noisy, estimate = noisy[..., inner], estimate[..., inner]
+        kept, returned = self.gains(local[..., inner], steady, frame[..., inner]).float().unbind(1)
+        refined: Tensor = (1.0 + kept) * estimate + returned * (noisy - estimate)
+        return refined.reshape(*batch, *refined.shape[1:])
 
     def gains(self, local: Tensor, steady: Tensor, frame: Tensor) -> Tensor:
         """Change of what is kept and share of what is given back, ``(items, 2, freqs, frames)``."""
@@ -104,64 +108,64 @@ def moments(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
         both and of the input, the inverse roots of input and removed (whose averages show the quietest
         moments), and the squares of the logarithms of removed and estimate.
     weights : Tensor
-        0 or 1, ``(items, 1, 1, frames)``.
+        0 or 1, ``(items, frames)``.
     """
-    total, removed, kept = _powers(noisy, estimate).unbind(1)
-    values = torch.stack(
+    powers, logarithms = _powers(noisy, estimate)
+    values = torch.cat(
         [
-            10.0**removed,
-            10.0**kept,
-            removed,
-            kept,
-            total,
-            10.0 ** (-0.5 * total),
-            10.0 ** (-0.5 * removed),
-            removed.square(),
-            kept.square(),
+            powers[:, 1:],
+            logarithms.roll(-1, dims=1),
+            powers[:, :2].rsqrt(),
+            logarithms[:, 1:].square(),
         ],
         dim=1,
     )
-    sounds = (10.0**total).mean(dim=1) > 2.0 * SILENCE_POWER
-    return values, sounds[:, None, None, :].to(values.dtype)
+    sounds = powers[:, 0].mean(dim=1) > 2.0 * SILENCE_POWER
+    return values, sounds.to(values.dtype)
 
 
-def _powers(noisy: Tensor, estimate: Tensor) -> Tensor:
-    """Logarithms of the powers of input, removed and estimate, ``(items, 3, freqs, frames)``."""
+def _powers(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+    """Powers of input, removed and estimate and their logarithms, ``(items, 3, freqs, frames)`` each."""
     total = _power(noisy).clamp_min(SILENCE_POWER)
     least = total * 10.0**-_LARGEST_RATIO
     removed, kept = (torch.maximum(_power(part), least) for part in (noisy - estimate, estimate))
-    return torch.stack([total, removed, kept], dim=1).log10()
+    powers = torch.stack([total, removed, kept], dim=1)
+    return powers, powers.log10()
+
+
+def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
+    """Sum of ``(items, NUM_MOMENTS, freqs, frames)`` over time, weighted by ``(items, frames)``."""
+    return torch.einsum("imft,it->imf", values, weights)
 
 
 def _power(spectrogram: Tensor) -> Tensor:
     return spectrogram.real.square() + spectrogram.imag.square()
 
 
-def _features(powers: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _features(powers: Tensor, logarithms: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the filter reads, ratios of powers: of bins, of frequencies, of frames.
 
     ``(items, 8, freqs, frames)``, ``(items, 12, freqs, 1)`` and ``(items, 4, 1, frames)``.
     """
     smooth = F.avg_pool1d(F.pad(profile, (1, 1), mode="replicate"), 3, 1)[..., None]
-    linear, logarithms, roots, squares = torch.split(smooth, [2, 3, 2, 2], dim=1)
-    average, removed, total = _log(linear), logarithms[:, :2], logarithms[:, 2:]
+    linear, typical, roots, squares = torch.split(smooth, [2, 3, 2, 2], dim=1)
+    average, parts, total = _log(linear), typical[:, :2], typical[:, 2:]
     quietest = -2.0 * _log(roots)
-    spread = (squares - removed.square()).clamp_min(_LEAST_VARIANCE).sqrt()
+    spread = (squares - parts.square()).clamp_min(_LEAST_VARIANCE).sqrt()
     everywhere = _log(profile[:, :2].mean(dim=2))[:, :, None, None]
     steady = [
-        torch.cat([average, removed, quietest], dim=1) - total,
+        torch.cat([average, parts, quietest], dim=1) - total,
         spread,
         total - everywhere[:, 1:],
         (everywhere[:, :1] - everywhere[:, 1:]).expand_as(total),
         _positions(total),
     ]
-    bins = 10.0**powers
-    rows = _over_frequencies(bins)
+    rows = _over_frequencies(powers)
     near, far = _over_frames(rows[:, 1:], 2), _over_frames(rows[:, 1:], LOCAL_REACH)
     reference = _over_frames(rows[:, :1], 1).log10()
-    local = torch.cat([powers - reference, near.log10() - reference, far.log10() - reference], dim=1)
-    local = torch.cat([local, reference - total], dim=1)
-    frame = bins[:, 1:].mean(dim=2, keepdim=True).log10()
+    around = torch.cat([logarithms, near.log10(), far.log10()], dim=1) - reference
+    local = torch.cat([around, reference - total], dim=1)
+    frame = powers[:, 1:].mean(dim=2, keepdim=True).log10()
     ratio = everywhere[:, :1] - everywhere[:, 1:]
     frames = torch.cat([frame - everywhere, frame[:, :1] - frame[:, 1:], ratio.expand_as(frame[:, :1])], 1)
     return _limited(local), _limited(torch.cat(steady, dim=1)), _limited(frames)

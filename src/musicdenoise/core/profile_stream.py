@@ -13,11 +13,11 @@ import math
 import torch
 from torch import Tensor
 
-from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, moments
+from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, moments, weighted_sum
 
 __all__ = ["ProfileStream"]
 
-BLOCK_FRAMES = 64
+BLOCK_FRAMES = 128
 AHEAD_SECONDS = 5.0
 MEMORY_SECONDS = 20.0
 
@@ -43,7 +43,7 @@ class ProfileStream:
         forgetting = math.exp(-1.0 / (MEMORY_SECONDS * frames_per_second))
         self._decay = forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)
         self._sums = torch.zeros(channels, NUM_MOMENTS, num_freqs)
-        self._count = torch.zeros(channels, 1, 1)
+        self._count = torch.zeros(channels)
         # Noisy and estimated frames from some before the next to return onwards.
         self._frames = torch.zeros(2, channels, num_freqs, 0, dtype=torch.complex64)
         self._start = 0  # frame of the song that is the first of these
@@ -59,6 +59,7 @@ class ProfileStream:
             self._measure(BLOCK_FRAMES)
             if self._measured - self._returned >= BLOCK_FRAMES + self._ahead:
                 done.append(self._filtered(BLOCK_FRAMES))
+        self._forget()
         return torch.cat(done, dim=-1)
 
     def flush(self) -> Tensor:
@@ -80,20 +81,23 @@ class ProfileStream:
         decay = self._decay[-count:]
         forgetting = float(decay[0] * self._decay[-2]) if count > 1 else float(self._decay[-2])
         weights = weights * decay
-        self._sums = self._sums * forgetting + (values * weights).sum(dim=-1)
+        self._sums = self._sums * forgetting + weighted_sum(values, weights)
         self._count = self._count * forgetting + weights.sum(dim=-1)
         self._measured += count
 
     def _filtered(self, count: int) -> Tensor:
         """The next frames, with what is known by now."""
-        profile = self._sums / self._count.clamp_min(1e-3)
+        profile = self._sums / self._count.clamp_min(1e-3)[:, None, None]
         first = self._returned - self._start
         left = min(LOCAL_REACH, first)
         noisy, estimate = self._frames[..., first - left : first + count + LOCAL_REACH].unsqueeze(1)
-        refined: Tensor = self._filter(noisy, estimate, profile)[0, ..., left : left + count]
+        refined: Tensor = self._filter(noisy, estimate, profile, slice(left, left + count))[0]
         self._returned += count
+        return refined
+
+    def _forget(self) -> None:
+        """Drop frames that are returned, but for those around the next."""
         surplus = self._returned - LOCAL_REACH - self._start
         if surplus > 0:
             self._frames = self._frames[..., surplus:].clone()
             self._start += surplus
-        return refined
