@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from musicdenoise.cli.app import app
-from musicdenoise.weights.checkpoint import read_metadata
+from musicdenoise.weights.checkpoint import load_weights, read_metadata
 
 
 @pytest.fixture
@@ -43,6 +44,28 @@ def test_a_run_and_what_becomes_of_it(tmp_path: Path, arguments: list[str], writ
     assert "warning: the run began with other settings" in result.stderr
     assert "seed: 42 -> 7" in result.stderr
     assert invoke(*arguments, "--out", tmp_path / "second", "--steps", 1, "--init", best).exit_code == 0
+
+
+def test_a_profile_filter_behind_a_trained_network(
+    tmp_path: Path, arguments: list[str], write_wav, noisy_tune
+) -> None:
+    first = tmp_path / "first"
+    assert invoke(*arguments, "--out", first, "--steps", 1).exit_code == 0
+    recipe = ["--recipe", "profile", "--noise", "white", "--segment-seconds", 1.5]
+    result = invoke(*arguments, *recipe, "--out", tmp_path / "nothing", "--steps", 1)
+    assert result.exit_code == 1
+    assert "frozen layers need weights" in result.stderr
+    second = tmp_path / "second"
+    result = invoke(*arguments, *recipe, "--out", second, "--steps", 2, "--init", first / "best.safetensors")
+    assert result.exit_code == 0, result.output
+    before, _ = load_weights(first / "best.safetensors")
+    after, metadata = load_weights(second / "best.safetensors")
+    assert (before.config.profile_width, after.config.profile_width) == (0, 16)
+    assert metadata.network == after.config
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], value)
+    song = write_wav("song.wav", noisy_tune[:, :50_000])
+    assert invoke("denoise", song, "--weights", second / "best.safetensors").exit_code == 0
 
 
 def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
