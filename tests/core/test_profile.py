@@ -7,6 +7,7 @@ from musicdenoise.core.profile_stream import AHEAD_SECONDS, BLOCK_FRAMES, MEMORY
 
 FREQS = 33
 RATE = 86.0
+CPU = torch.device("cpu")
 
 
 def trained(width: int = 4) -> ProfileFilter:
@@ -24,7 +25,7 @@ def pair(frames: int, channels: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]
 
 
 def run(filter_: ProfileFilter, noisy: Tensor, estimate: Tensor, sizes: list[int]) -> Tensor:
-    stream = ProfileStream(filter_, noisy.shape[0], FREQS, RATE)
+    stream = ProfileStream(filter_, noisy.shape[0], FREQS, RATE, CPU)
     with torch.inference_mode():
         done = [
             stream.push(a, b) for a, b in zip(noisy.split(sizes, -1), estimate.split(sizes, -1), strict=True)
@@ -116,7 +117,7 @@ def test_a_short_song_is_filtered_as_a_whole(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_stream_lags_by_what_it_waits_for_and_keeps_no_more() -> None:
     noisy, estimate = pair(3000)
-    stream = ProfileStream(trained(), 1, FREQS, RATE)
+    stream = ProfileStream(trained(), 1, FREQS, RATE, CPU)
     returned = 0
     with torch.inference_mode():
         for first in range(0, 3000, 50):

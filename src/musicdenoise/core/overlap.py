@@ -111,7 +111,7 @@ class SpectralStream:
     batch_size
         Segments that are computed at once, when there are so many.
     profile_filter
-        What refines the estimates by averages over a long time, on the CPU; None for nothing. Output then
+        What refines the estimates by averages over a long time, on ``device``; None for nothing. Output then
         lags behind by `musicdenoise.core.profile_stream.AHEAD_SECONDS` more.
     """
 
@@ -136,7 +136,7 @@ class SpectralStream:
         self._profile: ProfileStream | None = None
         if profile_filter is not None:
             rate = config.sample_rate / config.hop_length
-            self._profile = ProfileStream(profile_filter, channels, config.num_freqs, rate)
+            self._profile = ProfileStream(profile_filter, channels, config.num_freqs, rate, device)
         self._buffer = torch.zeros(channels, 0)
         self._arrived: list[Tensor] = []  # blocks that are not in the buffer yet
         self._buffer_start = 0  # position of the buffer's first sample; negative in the mirrored part
@@ -169,7 +169,7 @@ class SpectralStream:
             self._extend_right(max(0, self._last_sample_needed(frames) - end))
             done.append(self._run_segments([frames]))
         if self._profile is not None:
-            done.append(self._adder.push(self._profile.flush()))
+            done.append(self._adder.push(self._profile.flush().cpu()))
         rest = torch.cat(done, dim=-1)
         surplus = self._adder.returned - self._received
         return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
@@ -213,7 +213,7 @@ class SpectralStream:
         noisy = spectrogram[..., inner]
         for i, frames in enumerate(lengths):
             pair = [
-                part.chunk(len(lengths))[i].squeeze(self._batch_dim)[..., first : first + frames].cpu()
+                part.chunk(len(lengths))[i].squeeze(self._batch_dim)[..., first : first + frames]
                 for part in (noisy, estimates)
             ]
             done.append(self._settle(*pair))
@@ -223,11 +223,12 @@ class SpectralStream:
         """Samples that the next frames ``(channels, freqs, frames)`` settle."""
         if self._profile is not None:
             estimate = self._profile.push(noisy, estimate)
-        return self._adder.push(estimate)
+        return self._adder.push(estimate.cpu())
 
     def _silence(self, frames: int) -> Tensor:
         # What a mask makes of silence is silence; the network need not be asked.
-        nothing = torch.zeros(self._buffer.shape[0], self.config.num_freqs, frames, dtype=torch.complex64)
+        shape = (self._buffer.shape[0], self.config.num_freqs, frames)
+        nothing = torch.zeros(shape, dtype=torch.complex64, device=self.device)
         return self._settle(nothing, nothing)
 
     def _piece(self, frames: int) -> Tensor:

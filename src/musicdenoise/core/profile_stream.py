@@ -33,19 +33,27 @@ class ProfileStream:
         Of the spectrograms ``(channels, freqs, frames)``.
     frames_per_second
         STFT frames per second.
+    device
+        Where the filter is and the spectrograms are.
     """
 
     def __init__(
-        self, profile_filter: ProfileFilter, channels: int, num_freqs: int, frames_per_second: float
+        self,
+        profile_filter: ProfileFilter,
+        channels: int,
+        num_freqs: int,
+        frames_per_second: float,
+        device: torch.device,
     ) -> None:
         self._filter = profile_filter
         self._ahead = max(LOCAL_REACH, math.ceil(AHEAD_SECONDS * frames_per_second))
         forgetting = math.exp(-1.0 / (MEMORY_SECONDS * frames_per_second))
-        self._decay = forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)
-        self._sums = torch.zeros(channels, NUM_MOMENTS, num_freqs)
-        self._count = torch.zeros(channels)
+        self._forgetting = forgetting
+        self._decay = (forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)).to(device)
+        self._sums = torch.zeros(channels, NUM_MOMENTS, num_freqs, device=device)
+        self._count = torch.zeros(channels, device=device)
         # Noisy and estimated frames from some before the next to return onwards.
-        self._frames = torch.zeros(2, channels, num_freqs, 0, dtype=torch.complex64)
+        self._frames = torch.zeros(2, channels, num_freqs, 0, dtype=torch.complex64, device=device)
         self._start = 0  # frame of the song that is the first of these
         self._measured = 0
         self._returned = 0
@@ -78,9 +86,8 @@ class ProfileStream:
         first = self._measured - self._start
         noisy, estimate = self._frames[..., first : first + count]
         values, weights = moments(noisy, estimate)
-        decay = self._decay[-count:]
-        forgetting = float(decay[0] * self._decay[-2]) if count > 1 else float(self._decay[-2])
-        weights = weights * decay
+        forgetting = self._forgetting**count
+        weights = weights * self._decay[-count:]
         self._sums = self._sums * forgetting + weighted_sum(values, weights)
         self._count = self._count * forgetting + weights.sum(dim=-1)
         self._measured += count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,7 +174,7 @@ class Denoiser:
             precision=config.precision,
             compiled_frames=self._plan.network_frames if config.compile else None,
         ).to(device)
-        self._profile_filter = network.profile
+        self._profile_filter = None if network.profile is None else deepcopy(network.profile).to(device)
 
     def stream(self, sample_rate: int, channels: int) -> SongStream:
         """Denoise a song block by block: ``push(block)`` for each, ``flush()`` at the end.
