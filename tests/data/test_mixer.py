@@ -86,6 +86,25 @@ def test_clean_targets_are_the_music(songs: AudioBank) -> None:
     assert 5 < float(np.median(ratios)) < 15
 
 
+def test_plain_mixes_are_what_their_names_say(songs: AudioBank) -> None:
+    config = MixConfig.plain(num_samples=40_000, snr_range_db=(10.0, 10.0), targets="clean")
+    mixer = PairMixer(songs, WhiteNoise(), config, seed=0)
+    for index in range(20):
+        noisy, clean = mixer.pair(index)
+        assert snr(clean, noisy) == pytest.approx(10.0, abs=0.01)
+        removed = noisy - clean  # white: neither a codec nor an equaliser came after it
+        spectrum = torch.fft.rfft(removed[0]).abs().square()
+        low, high = spectrum.chunk(2)
+        assert float(low.mean() / high.mean()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_recordings_are_read_as_they_are_where_asked_for(noises: Path, tmp_path: Path) -> None:
+    source = noise_source("siren", noises, tmp_path / "bank", RATE, fastest=1.0)
+    assert isinstance(source, RecordedNoise)
+    assert source.fastest == 1.0
+    assert noise_source("siren", noises, tmp_path / "bank", RATE).fastest == 2.0
+
+
 def clean_crops(songs: AudioBank, count: int = 40, **shares: float) -> list[torch.Tensor]:
     """Crops without noise to speak of, and without the chain, which would hide what was done to them."""
     config = MixConfig(num_samples=20_000, **dict.fromkeys(SHARES, 0.0) | shares)
@@ -93,7 +112,7 @@ def clean_crops(songs: AudioBank, count: int = 40, **shares: float) -> list[torc
     return [mixer._music(np.random.default_rng(index))[0] for index in range(count)]
 
 
-SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share")
+SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share", "song_level_share")
 
 
 def strongest_hz(wave: torch.Tensor) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 from musicdenoise.audio import find_audio
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.kinds import NOISE_CLASSES
-from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.data.noise import FASTEST, MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.errors import DataError
 
 __all__ = ["NoiseFile", "find_noises", "find_songs", "noise_source"]
@@ -74,6 +74,8 @@ def noise_source(
     cache: Path,
     sample_rate: int,
     on_progress: Callable[[int], None] | None = None,
+    *,
+    fastest: float = FASTEST,
 ) -> NoiseSource:
     """Source of noise of a kind.
 
@@ -90,6 +92,8 @@ def noise_source(
         Rate in Hz.
     on_progress
         Called with the number of recordings decoded so far.
+    fastest
+        Half of the recordings are read out up to so many times as fast.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def noise_source(
         raise DataError(f"noise of the kind {kind} needs recordings: give their folder with --noises")
     noises = find_noises(folder, kind)
     bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)
-    recorded = RecordedNoise(bank, [noise.label for noise in noises])
+    recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=fastest)
     if kind == "mixed":
         return MixedNoise([WhiteNoise(), recorded], [_WHITE_SHARE, 1.0 - _WHITE_SHARE])
     return recorded

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.signal
@@ -25,7 +26,7 @@ __all__ = ["MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
 
 _ATTEMPTS = 20
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
-_SONG_LEVEL_SHARE = 0.5
+_SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share", "song_level_share")
 _SPEEDS = ((9, 10), (19, 20), (21, 20), (11, 10))  # output samples per input sample
 _SECOND_SONG_DB = 6.0
 _SECOND_NOISE_DB = 10.0
@@ -40,9 +41,8 @@ class MixConfig:
     num_samples
         Length of an example in samples.
     snr_range_db
-        Lowest and highest SNR, drawn uniformly for input and target, each on its own. Half of the
-        time the SNR is that within the crop, otherwise that of the whole song, as it is for a song
-        with steady noise in its quiet passages.
+        Lowest and highest SNR, drawn uniformly for input and target, each on its own: that within the crop,
+        or that of the whole song, as it is for a song with steady noise in its quiet passages.
     target_snr_range_db
         The same for targets alone, where they are to differ. Quieter noise in the targets leaves more of
         what there is to learn in the error.
@@ -56,6 +56,10 @@ class MixConfig:
         Share of examples in which two crops of songs sound at once.
     second_noise_share
         Share of noises that are the sum of two.
+    song_level_share
+        Share of examples whose SNR is that of the whole song.
+    chain
+        Whether pairs go through a recording chain; see `musicdenoise.data.augment.chain_response`.
     """
 
     num_samples: int
@@ -66,6 +70,8 @@ class MixConfig:
     speed_share: float = 0.2
     second_song_share: float = 0.1
     second_noise_share: float = 0.2
+    song_level_share: float = 0.5
+    chain: bool = True
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -76,9 +82,15 @@ class MixConfig:
                 raise ConfigurationError(f"{name} is {limits}; the lower limit comes first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
-        for name in ("coded_share", "speed_share", "second_song_share", "second_noise_share"):
+        for name in _SHARES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+
+    @classmethod
+    def plain(cls, **settings: Any) -> MixConfig:
+        """Crops and noises as they are, at the SNR within the crop."""
+        shares: dict[str, Any] = dict.fromkeys(_SHARES, 0.0)
+        return cls(chain=False, **shares, **settings)
 
 
 class PairMixer:
@@ -123,8 +135,9 @@ class PairMixer:
         if config.targets == "noisy":
             target = self._add_noise(clean, level, config.target_snr_range_db or config.snr_range_db, rng)
         rate = self.songs.sample_rate
-        response = chain_response(self.config.num_samples, rate, rng)
-        noisy, target = through_chain(noisy, response), through_chain(target, response)
+        if config.chain:
+            response = chain_response(config.num_samples, rate, rng)
+            noisy, target = through_chain(noisy, response), through_chain(target, response)
         if rng.random() < self.config.coded_share:
             noisy = through_codec(noisy, rate, rng)
         return noisy, target
@@ -145,7 +158,7 @@ class PairMixer:
             song = int(np.searchsorted(self._ends, position, side="right"))
             start = position - (int(self._ends[song - 1]) if song else 0)
             mono = self._read(song, start, rng)
-            level = self._level(song) if rng.random() < _SONG_LEVEL_SHARE else rms(mono)
+            level = self._level(song) if rng.random() < self.config.song_level_share else rms(mono)
             if level > _SILENCE_RMS:
                 return mono, level
         raise DataError(f"{_ATTEMPTS} crops of songs in a row are silent: remove the silent songs")

@@ -18,11 +18,14 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import DataError
 
-__all__ = ["MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
+__all__ = ["FASTEST", "MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
 
 _ATTEMPTS = 20
 _KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among a dozen others
 _FASTER_SHARE = 0.5
+
+FASTEST = 2.0
+"""How many times as fast recordings are read out at most, unless something else is asked for."""
 
 
 class NoiseSource(Protocol):
@@ -56,7 +59,7 @@ class RecordedNoise:
         upwards.
     """
 
-    def __init__(self, bank: AudioBank, labels: list[str], *, fastest: float = 2.0) -> None:
+    def __init__(self, bank: AudioBank, labels: list[str], *, fastest: float = FASTEST) -> None:
         if len(labels) != len(bank):
             raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
         self.bank = bank

@@ -44,6 +44,8 @@ class TrainConfig:
         SNRs in dB of inputs and of noisy targets.
     target_snr_range_db
         SNRs of noisy targets where they are to differ, or None.
+    plain_mixes
+        Whether songs and noises are mixed as they are, in place of all that `MixConfig` does to them.
     segment_frames
         STFT frames of an example; ``16 k + 3`` wastes nothing.
     batch_size
@@ -83,6 +85,7 @@ class TrainConfig:
     targets: str = "noisy"
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     target_snr_range_db: tuple[float, float] | None = None
+    plain_mixes: bool = False
     segment_frames: int = 131
     batch_size: int = 6
     accumulation: int = 1

@@ -14,6 +14,7 @@ from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import PairRow, rows_to_text
 from musicdenoise.data.mixer import MixConfig, PairMixer, ValidationItem, fixed_mixes
+from musicdenoise.data.noise import FASTEST
 from musicdenoise.errors import DataError
 from musicdenoise.training.config import TrainConfig
 
@@ -100,17 +101,15 @@ def mixed_on_the_fly(
     train_songs, held_out = split_songs(found) if valid_songs is None else (found, find_songs(valid_songs))
     rate, kind = config.stft.sample_rate, config.noise_kind
     music = AudioBank(train_songs, cache, rate, on_progress)
-    mixer = PairMixer(
-        music,
-        noise_source(kind, noises, cache, rate),
-        MixConfig(
-            num_samples=config.segment_samples,
-            snr_range_db=config.snr_range_db,
-            target_snr_range_db=config.target_snr_range_db,
-            targets=config.targets,
-        ),
-        config.seed,
+    source = noise_source(kind, noises, cache, rate, fastest=1.0 if config.plain_mixes else FASTEST)
+    make = MixConfig.plain if config.plain_mixes else MixConfig
+    mix = make(
+        num_samples=config.segment_samples,
+        snr_range_db=config.snr_range_db,
+        target_snr_range_db=config.target_snr_range_db,
+        targets=config.targets,
     )
+    mixer = PairMixer(music, source, mix, config.seed)
     items, valid_count = _mixes(config, held_out, valid_noises or noises, cache)
     description = {
         "songs": len(music),
