@@ -83,6 +83,18 @@ def test_silent_frames_do_not_count() -> None:
     assert float(silent.abs().max()) == 0.0
 
 
+def test_mixed_precision_leaves_the_averages_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    filter_ = trained()
+    noisy, estimate = (part[None] for part in pair(60))
+    seen = []
+    monkeypatch.setattr(filter_, "gains", lambda *features: seen.append(features) or torch.zeros(1, 2, 1, 1))
+    filter_(noisy, estimate)
+    with torch.autocast("cpu", torch.bfloat16):
+        filter_(noisy, estimate)
+    for exact, mixed in zip(*seen, strict=True):
+        assert torch.equal(exact, mixed)
+
+
 def test_gradients_reach_all_weights_but_not_the_estimate() -> None:
     filter_ = trained()
     noisy, estimate = (part[None] for part in pair(40))

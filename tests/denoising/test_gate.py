@@ -81,7 +81,7 @@ def test_what_is_steady_is_removed_even_if_it_is_little() -> None:
     clean = np.sin(np.arange(seconds * rate) * 0.05).astype(np.float32) * np.ones((2, 1), dtype=np.float32)
     for removed, passes in ((noise, False), (2.0 * bursts, True)):
         gate = Gate(rate, 2, GateConfig())
-        noisy = clean + 0.03 * removed  # about -28 dB
+        noisy = clean + 0.04 * removed  # about -25 dB
         result = np.concatenate([gate.push(noisy, clean), gate.flush()], axis=1)
         assert np.array_equal(result, noisy if passes else clean)
 

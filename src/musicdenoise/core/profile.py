@@ -1,6 +1,6 @@
 """Noise profile: what a network cannot know, since it sees little more than a second at once.
 
-A network of twenty layers with few strides in time sees 0.75 s to each side. Noise often lasts: what was
+The twenty layers with their few strides in time see 1.1 s to each side at most. Noise often lasts: what was
 removed at a frequency over the last half minute tells what to remove there now, and what was never removed
 is likely music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin it reads
 the powers of input, estimate and of what was removed, in the bin and around it, and their averages over a
@@ -76,7 +76,8 @@ class ProfileFilter(nn.Module):
         """
         batch = noisy.shape[:2]
         noisy, estimate = noisy.flatten(0, 1), estimate.flatten(0, 1)
-        with torch.no_grad():
+        # The averages stay in float32, also where the layers are computed in bfloat16.
+        with torch.no_grad(), torch.autocast(noisy.device.type, enabled=False):
             if profile is None:
                 values, weights = moments(noisy, estimate)
                 profile = weighted_sum(values, weights) / weights.sum(-1).clamp_min(1.0)[:, None, None]

@@ -43,7 +43,7 @@ class GateConfig:
     """
 
     limit_db: float = -24.0
-    steady_limit_db: float = -29.0
+    steady_limit_db: float = -26.0
     least_steadiness_db: float = -7.3
     hysteresis_db: float = 1.0
     past_seconds: int = 24
