@@ -112,7 +112,7 @@ class SpectralStream:
         Segments that are computed at once, when there are so many.
     profile_filter
         What refines the estimates by averages over a long time, on ``device``; None for nothing. Output then
-        lags behind by `musicdenoise.core.profile_stream.AHEAD_SECONDS` more.
+        lags behind by up to 8 s more; see `musicdenoise.core.profile_stream`.
     """
 
     def __init__(
@@ -210,13 +210,10 @@ class SpectralStream:
         self._forget()
         done = []
         first = plan.context_frames
-        noisy = spectrogram[..., inner]
-        for i, frames in enumerate(lengths):
-            pair = [
-                part.chunk(len(lengths))[i].squeeze(self._batch_dim)[..., first : first + frames]
-                for part in (noisy, estimates)
-            ]
-            done.append(self._settle(*pair))
+        pairs = (part.chunk(len(lengths)) for part in (spectrogram[..., inner], estimates))
+        for frames, *pair in zip(lengths, *pairs, strict=True):
+            noisy, estimate = (part.squeeze(self._batch_dim)[..., first : first + frames] for part in pair)
+            done.append(self._settle(noisy, estimate))
         return torch.cat(done, dim=-1)
 
     def _settle(self, noisy: Tensor, estimate: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A `ProfileFilter` on a song of any length, frame after frame.
 
-Frames wait until what follows them is known for some seconds. What is averaged up to there is forgotten
+Frames wait until what follows them is known for five seconds, and for up to two blocks of a second and a
+half. What is averaged up to there is forgotten
 exponentially, so that a new noise counts soon, and an hour of a song takes no more memory than a minute.
 Frames are filtered in blocks counted from the start of the song: the result does not depend on how many
 arrive at once.
@@ -47,9 +48,10 @@ class ProfileStream:
     ) -> None:
         self._filter = profile_filter
         self._ahead = max(LOCAL_REACH, math.ceil(AHEAD_SECONDS * frames_per_second))
-        forgetting = math.exp(-1.0 / (MEMORY_SECONDS * frames_per_second))
-        self._forgetting = forgetting
-        self._decay = (forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)).to(device)
+        self._forgetting = math.exp(-1.0 / (MEMORY_SECONDS * frames_per_second))
+        self._decay = (self._forgetting ** torch.arange(BLOCK_FRAMES - 1, -1, -1, dtype=torch.float32)).to(
+            device
+        )
         self._sums = torch.zeros(channels, NUM_MOMENTS, num_freqs, device=device)
         self._count = torch.zeros(channels, device=device)
         # Noisy and estimated frames from some before the next to return onwards.

@@ -80,7 +80,7 @@ class SongStream:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing.
 
         Output lags behind input by up to one segment and its context, and with a noise profile by
-        `musicdenoise.core.profile_stream.AHEAD_SECONDS` and a block of its frames more.
+        up to 8 s more.
         """
         if self._is_direct:
             return self._spectral.push(block)

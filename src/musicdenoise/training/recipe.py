@@ -152,7 +152,7 @@ def build_config(
     if initial is None or table.keys() - {"profile_width"}:
         network = build_network(table)
     else:
-        network = replace(initial, profile_width=build_network({**table}).profile_width) if table else initial
+        network = replace(initial, profile_width=build_network(table).profile_width) if table else initial
     try:
         stft = StftConfig(**tables["stft"])
         if _SECONDS in settings:
