@@ -33,8 +33,7 @@ _DEVICE_BATCH = 8
 class DenoiseConfig:
     """How songs are denoised.
 
-    The lengths hardly change the result: differences stayed below -34 dB where they were measured, and below
-    -90 dB with 1.1 s of context, which is all that the layers can see.
+    The lengths do not change the result: the context is all that the layers of the pretrained networks see.
 
     Parameters
     ----------
@@ -42,7 +41,8 @@ class DenoiseConfig:
         Length of the stretches that the network sees at once, context not counted. Longer ones
         recompute less and take more memory.
     context_seconds
-        What the network sees beside each stretch.
+        What the network sees beside each stretch. With less than the default 1.1 s the results depend on the
+        segments, by -34 dB with 0.75 s.
     strength
         Share of the estimated noise that is taken away, 0 (none) to 1 (all).
     atten_limit_db
@@ -63,7 +63,7 @@ class DenoiseConfig:
     """
 
     segment_seconds: float = 6.0
-    context_seconds: float = 0.75
+    context_seconds: float = 1.1
     strength: float = 1.0
     atten_limit_db: float | None = None
     linked: bool = True
