@@ -32,7 +32,7 @@ from musicdenoise.denoising.batch import make_denoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import FileOptions
 from musicdenoise.denoising.files import denoise_file
-from musicdenoise.denoising.gate import Gate
+from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.weights.store import WeightsStore
 
 RATE = 44_100
@@ -67,7 +67,7 @@ def through(denoiser: Denoiser | AutoDenoiser, noisy: Tensor) -> dict[bool, Tens
     if isinstance(denoiser, AutoDenoiser):
         denoiser = denoiser.choose(samples[:, : round(HEAD_SECONDS * RATE)], RATE)
     denoised = denoiser.denoise(samples, RATE)
-    gate = Gate(RATE, samples.shape[0])
+    gate = Gate(RATE, samples.shape[0], GateConfig.usual(kind_is_known=denoiser.kind_is_known))
     gated = np.concatenate([gate.push(samples, denoised), gate.flush()], axis=1)
     return {True: torch.from_numpy(gated), False: torch.from_numpy(denoised)}
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy.signal import butter, sosfilt
 from typer.testing import CliRunner
 
 from musicdenoise.audio import open_writer, probe, read_audio, source_bitrate
@@ -193,3 +195,16 @@ def test_an_interrupt_ends_all_processes_and_leaves_nothing(
     while list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav"]
+
+
+def test_rumble_that_may_be_music_is_left_alone_unless_it_is_named(tmp_path: Path, write_wav, tune) -> None:
+    noise = np.random.default_rng(0).standard_normal(tune.shape)
+    rumble = sosfilt(butter(4, (40, 250), "bandpass", fs=44_100, output="sos"), noise)
+    rumble *= np.std(tune.numpy()) / np.std(rumble)
+    song = write_wav("song.wav", tune + torch.from_numpy(rumble).float(), subtype="FLOAT")
+    before = read_audio(song).samples
+    for options, is_left in (((), True), (("--noise", "engine_idling"), False), (("--always",), False)):
+        result = invoke(song, "--verbose", "--force", "-o", tmp_path / "result.wav", *options)
+        assert result.exit_code == 0
+        assert ("--always removes it" in result.stderr) is is_left
+        assert np.array_equal(read_audio(tmp_path / "result.wav").samples, before) is is_left

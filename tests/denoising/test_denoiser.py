@@ -226,3 +226,11 @@ def test_unknown_weights_are_refused(tmp_path: Path) -> None:
 def test_impossible_configurations_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         DenoiseConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("weights", "known"),
+    [(None, False), ("mixed", False), ("white", True), ("siren", True), ("engine_idling", True)],
+)
+def test_whether_the_kind_of_noise_was_named(weights: str | None, known: bool) -> None:
+    assert Denoiser(weights, device="cpu").kind_is_known is known

@@ -87,6 +87,31 @@ def test_what_is_steady_is_removed_even_if_it_is_little() -> None:
 
 
 def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
-    assert GateConfig.for_share(1.0) == GateConfig()
-    assert GateConfig.for_share(0.1).limit_db == pytest.approx(GateConfig.limit_db - 20.0)
-    assert GateConfig.for_share(0.1).steady_limit_db == pytest.approx(GateConfig.steady_limit_db - 20.0)
+    assert GateConfig.usual() == GateConfig()
+    tenth = GateConfig.usual(0.1)
+    assert tenth.limit_db == pytest.approx(GateConfig.limit_db - 20.0)
+    assert tenth.steady_limit_db == pytest.approx(GateConfig.steady_limit_db - 20.0)
+    assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
+@pytest.mark.parametrize(
+    ("level_db", "known", "passes"), [(-12, False, True), (-12, True, False), (-3, False, False)]
+)
+def test_bass_needs_more(rate: int, level_db: float, known: bool, passes: bool) -> None:
+    t = np.arange(4 * rate) / rate
+    tune, drone = (
+        np.sin(2 * np.pi * hz * t, dtype=np.float32) * np.ones((2, 1), np.float32) for hz in (1_000, 100)
+    )
+    noisy = tune + 10 ** (level_db / 20) * drone
+    gate = Gate(rate, 2, GateConfig.usual(kind_is_known=known))
+    result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
+    assert np.array_equal(result, noisy if passes else tune)
+
+
+def test_other_noise_needs_no_more() -> None:
+    t = np.arange(4 * 44_100) / 44_100
+    low, high = (0.25 * np.sin(2 * np.pi * hz * t, dtype=np.float32)[None] for hz in (100, 3_000))
+    tune = 2.0 * np.sin(2 * np.pi * 1_000 * t, dtype=np.float32)[None]
+    gate = Gate(44_100, 1, GateConfig.usual())
+    assert np.array_equal(np.concatenate([gate.push(tune + low + high, tune), gate.flush()], axis=1), tune)

@@ -150,6 +150,11 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
 
 
 def _summary(report: DenoiseReport) -> str:
+    if report.passed_seconds > 0.0 and not math.isfinite(report.removed_db):
+        return (
+            f"left as it came: the network {report.weights!r} would remove next to nothing, or bass that may "
+            "be music (--always removes it)"
+        )
     if not math.isfinite(report.removed_db):
         return f"there was no noise that the network {report.weights!r} would remove: left as it came"
     removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from musicdenoise.errors import UsageError
 
-__all__ = ["NOISE_CLASSES", "NOISE_KINDS", "parse_kind"]
+__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "parse_kind"]
 
 NOISE_CLASSES = (
     "air_conditioner",
@@ -22,7 +22,9 @@ NOISE_CLASSES = (
     "street_music",
 )
 
-NOISE_KINDS = ("white", "mixed", *NOISE_CLASSES)
+ANY_NOISE = "mixed"
+"""The kind of which a noise is that may be any."""
+NOISE_KINDS = ("white", ANY_NOISE, *NOISE_CLASSES)
 
 
 def parse_kind(text: str) -> str:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["band_powers", "flatness_db", "steadiness_db"]
+__all__ = ["band_powers", "bass_share", "flatness_db", "steadiness_db"]
 
 _FRAME = 2048
 _BANDS = 32
 _TOP_HZ = 12_000.0
+_BASS_HZ = 400.0
 _QUIET_SHARE = 0.1
 _FLOOR = 1e-16
 
@@ -31,14 +32,28 @@ def band_powers(noise: NDArray[np.float32], sample_rate: int) -> Bands:
     Samples behind the last whole frame are left out.
     """
     channels, count = noise.shape[0], noise.shape[1] // _FRAME
+    edges = _edges(sample_rate)
     if count == 0:
         return np.zeros((0, _BANDS))
     frames = noise[:, : count * _FRAME].reshape(channels, count, _FRAME) * np.hanning(_FRAME)
     powers = np.square(np.abs(np.fft.rfft(frames, axis=-1))).mean(axis=0)
-    top = min(_FRAME // 2, round(_TOP_HZ * _FRAME / sample_rate))
-    edges = np.linspace(1, max(top, _BANDS + 1), _BANDS + 1).astype(int)
     bands: Bands = np.add.reduceat(powers[:, : edges[-1]], edges[:-1], axis=1) / np.diff(edges)
     return bands
+
+
+def _edges(sample_rate: int) -> NDArray[np.int_]:
+    """First bins of the bands, and the first bin above them."""
+    top = min(_FRAME // 2, round(_TOP_HZ * _FRAME / sample_rate))
+    return np.linspace(1, max(top, _BANDS + 1), _BANDS + 1).astype(int)
+
+
+def bass_share(bands: Bands, sample_rate: int) -> float:
+    """Share of a noise's power that lies below 400 Hz (in whole bands, at least one), 0 to 1."""
+    powers = bands.sum(axis=0)
+    ends_hz = _edges(sample_rate)[1:] * (sample_rate / _FRAME)
+    count = max(1, int(np.count_nonzero(ends_hz <= _BASS_HZ)))
+    total = float(powers.sum())
+    return float(powers[:count].sum()) / total if total > 0.0 else 0.0
 
 
 def steadiness_db(bands: Bands) -> float:

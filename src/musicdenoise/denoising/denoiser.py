@@ -17,9 +17,10 @@ from musicdenoise.core.device import resolve_device
 from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.data.kinds import ANY_NOISE
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
-from musicdenoise.weights.index import default_weights
+from musicdenoise.weights.index import default_weights, load_aliases
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
@@ -122,6 +123,11 @@ class Denoiser:
     on_fetch
         Called while a network is fetched, with the bytes there so far and of the whole.
 
+    Attributes
+    ----------
+    kind_is_known : bool
+        Whether the weights were named for one kind of noise.
+
     Raises
     ------
     WeightsError
@@ -146,6 +152,7 @@ class Denoiser:
         resolved = resolve_weights(weights or default_weights(), store, on_fetch)
         network, metadata = load_network(resolved.path)
         self.weights_name = resolved.name
+        self.kind_is_known = str(weights) in load_aliases() or metadata.noise_kind != ANY_NOISE
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
 
@@ -161,6 +168,7 @@ class Denoiser:
         """Denoiser around a network in memory."""
         denoiser = cls.__new__(cls)
         denoiser.weights_name = "in memory"
+        denoiser.kind_is_known = False
         denoiser._prepare(network, stft, resolve_device(device), config or DenoiseConfig())
         return denoiser
 

@@ -52,7 +52,7 @@ class DenoiseReport:
     bands
         What was removed from each band.
     passed_seconds
-        Time in which next to nothing would have been removed, and nothing was; see `Gate`.
+        Time that was left as it came; see `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
     clipped_samples
@@ -128,8 +128,8 @@ def denoise_file(
         meter = SongMeter(song.sample_rate, song.channels)
         gate = None
         if not options.always:
-            share = denoiser.config.removed_share
-            gate = Gate(song.sample_rate, song.channels, GateConfig.for_share(share))
+            limits = GateConfig.usual(denoiser.config.removed_share, kind_is_known=denoiser.kind_is_known)
+            gate = Gate(song.sample_rate, song.channels, limits)
         if song.path is not None:  # pipes have programs at their other ends that work at the same time
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
         blocks = _denoised_blocks(denoiser, song, meter, gate)

@@ -3,9 +3,10 @@
 What a network takes from clean music is music: little, and as unsteady as music is. (With the published
 networks less than a two hundred and fiftieth of the power in 17 of 20 clean stretches; from songs with
 white noise at 20 dB SNR more than that, or something steady.) So what is removed is measured over half a
-minute around every second of the song, and where it is less than a limit, the second is left alone; what
-is steady has a lower limit. The window is long so that noise does not come and go with the music over it;
-changes are cross-faded.
+minute around every second of the song, and where it is less than a limit, the second is left alone. What
+is steady has a lower limit. What is mostly bass has a much higher one where the kind of the noise is not
+known: engines and wind sound like the drones of a song, and low noise is heard least. The window is long
+so that noise does not come and go with the music over it; changes are cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicdenoise.denoising.character import band_powers, steadiness_db
+from musicdenoise.denoising.character import band_powers, bass_share, steadiness_db
 
 __all__ = ["Gate", "GateConfig"]
 
@@ -36,6 +37,8 @@ class GateConfig:
     steady_limit_db, least_steadiness_db
         The same where what is removed has at least this steadiness; see
         `musicdenoise.denoising.character`.
+    bass_limit_db, least_bass_share
+        The same where at least this share of what is removed is bass; None for no limit of its own.
     hysteresis_db
         A change of mind needs this much beyond the limit.
     past_seconds, future_seconds
@@ -45,15 +48,29 @@ class GateConfig:
     limit_db: float = -24.0
     steady_limit_db: float = -26.0
     least_steadiness_db: float = -7.3
+    bass_limit_db: float | None = -6.0
+    least_bass_share: float = 0.7
     hysteresis_db: float = 1.0
     past_seconds: int = 24
     future_seconds: int = 4
 
     @classmethod
-    def for_share(cls, share: float) -> GateConfig:
-        """The usual limit where only this share of the estimated noise, 0 to 1, is removed."""
+    def usual(cls, share: float = 1.0, *, kind_is_known: bool = False) -> GateConfig:
+        """The usual limits.
+
+        Parameters
+        ----------
+        share
+            Share of the estimated noise that is removed, 0 to 1.
+        kind_is_known
+            Whether it was said what the noise is: then there is no limit for bass.
+        """
         less_db = 20.0 * math.log10(max(share, 1e-6))
-        return cls(limit_db=cls.limit_db + less_db, steady_limit_db=cls.steady_limit_db + less_db)
+        return cls(
+            limit_db=cls.limit_db + less_db,
+            steady_limit_db=cls.steady_limit_db + less_db,
+            bass_limit_db=None if kind_is_known or cls.bass_limit_db is None else cls.bass_limit_db + less_db,
+        )
 
 
 class Gate:
@@ -128,9 +145,7 @@ class Gate:
         around = self._powers[:end]
         song, removed = (sum(values) for values in zip(*around, strict=True))
         level = 10.0 * math.log10(removed / song) if removed > 0.0 < song else -math.inf
-        steadiness = steadiness_db(np.concatenate(self._bands[:end]))
-        is_steady = steadiness >= config.least_steadiness_db
-        limit = config.steady_limit_db if is_steady else config.limit_db
+        limit = self._limit(np.concatenate(self._bands[:end]))
         before = self._removes
         if before is not None:
             limit += -config.hysteresis_db if before else config.hysteresis_db
@@ -142,6 +157,15 @@ class Gate:
         if not self._removes:
             self.passed_seconds += noisy.shape[1] / self._sample_rate
         return result
+
+    def _limit(self, bands: NDArray[np.float64]) -> float:
+        """By what the removed is like."""
+        config = self._config
+        is_bass = bass_share(bands, self._sample_rate) >= config.least_bass_share
+        if is_bass and config.bass_limit_db is not None:
+            return config.bass_limit_db
+        is_steady = steadiness_db(bands) >= config.least_steadiness_db
+        return config.steady_limit_db if is_steady else config.limit_db
 
     def _forget(self, first: int) -> None:
         """Drop what was measured before a second."""
