@@ -161,7 +161,10 @@ def test_a_missing_weight_is_noticed() -> None:
         DCUNet(DCUNetConfig.of_complexity(1)).load_state_dict(state, strict=True)
 
 
-@pytest.mark.parametrize("config", [DCUNetConfig.mini(), DCUNetConfig.mini(mask="component")])
+@pytest.mark.parametrize(
+    "config",
+    [DCUNetConfig.mini(), DCUNetConfig.mini(mask="component"), DCUNetConfig.mini(compressions=(0.5, 0.3))],
+)
 @pytest.mark.parametrize("frames", [1, 50, 99, 100, 114, 115, 131])
 def test_any_number_of_frames(config: DCUNetConfig, frames: int) -> None:
     torch.manual_seed(0)
@@ -179,9 +182,10 @@ def test_padding_is_the_smallest_that_fits() -> None:
         assert padded == 99 or padded - frames < 16
 
 
-def test_fused_network_is_the_network() -> None:
+@pytest.mark.parametrize("compressions", [(), (0.3,)])
+def test_fused_network_is_the_network(compressions: tuple[float, ...]) -> None:
     torch.manual_seed(0)
-    network = DCUNet(DCUNetConfig.tapered()).eval()
+    network = DCUNet(DCUNetConfig.tapered(compressions=compressions)).eval()
     shake(network)
     spectrogram = random_spectrogram(1, 2, 1025, 120)
     with torch.inference_mode():
@@ -190,9 +194,10 @@ def test_fused_network_is_the_network() -> None:
     assert float(error) < 1e-8  # -80 dB
 
 
-def test_level_scaling_makes_the_network_level_free() -> None:
+@pytest.mark.parametrize("compressions", [(), (0.3,)])
+def test_level_scaling_makes_the_network_level_free(compressions: tuple[float, ...]) -> None:
     torch.manual_seed(0)
-    network = DCUNet(DCUNetConfig.mini()).eval()
+    network = DCUNet(DCUNetConfig.mini(compressions=compressions)).eval()
     shake(network)
     spectrogram = random_spectrogram(1, 2, 1025, 120)
     with torch.inference_mode():
@@ -217,6 +222,28 @@ def test_channels_are_denoised_at_their_common_level() -> None:
     assert float(2 * (left + right) / 2) == pytest.approx(1.0, rel=0.05)
 
 
+def test_compressed_inputs_stand_beside_the_spectrogram() -> None:
+    seen = []
+    spectrogram = random_spectrogram(2, 3, 1025, 99)
+    spectrogram[..., 5:, :] *= 1e-3
+    spectrogram[0, 0, 7, 9] = 0.0
+
+    def mask(features: Tensor) -> Tensor:
+        seen.append(features)
+        return torch.ones_like(features[:, :2])
+
+    result = masked_estimate(spectrogram, DCUNetConfig.mini(level_reach=0, compressions=(0.5, 0.25)), mask)
+    torch.testing.assert_close(result, (1 + 1j) * spectrogram)
+    real, imag = seen[0].unflatten(0, (2, 3)).chunk(2, dim=2)
+    plain, *others = torch.complex(real, imag).unbind(2)
+    assert torch.equal(plain, spectrogram)
+    for compressed, exponent in zip(others, (0.5, 0.25), strict=True):
+        expected = torch.polar(spectrogram.abs() ** exponent, spectrogram.angle())
+        audible = spectrogram.abs() > 1e-3
+        torch.testing.assert_close(compressed[audible], expected[audible], rtol=0.01, atol=0.0)
+        assert compressed[0, 0, 7, 9] == 0.0
+
+
 def test_wrong_frequencies_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="has 513 frequencies"):
         DCUNet(DCUNetConfig.mini())(random_spectrogram(1, 1, 513, 99))
@@ -230,6 +257,7 @@ def test_wrong_frequencies_are_refused() -> None:
         ({"decoder_channels": (2,) * 10}, "last decoder has 2"),
         ({"mask": "real"}, "polar, component"),
         ({"level_reach": -1}, "level_reach"),
+        ({"compressions": (0.3, 1.0)}, "compressions"),
     ],
 )
 def test_impossible_configurations_are_refused(changes: dict[str, object], message: str) -> None:

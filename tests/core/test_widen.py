@@ -14,7 +14,9 @@ WIDE = replace(
     SMALL,
     encoder_channels=(3, 2, 5, 4, 6, 4, 4, 7, 4, 9),
     decoder_channels=(5, 4, 4, 6, 4, 5, 4, 3, 2, 1),
+    compressions=(0.3,),
 )
+SIZES = (WIDE.encoder_channels, WIDE.decoder_channels, WIDE.compressions)
 
 
 def trained(config: DCUNetConfig) -> DCUNet:
@@ -37,7 +39,7 @@ def spectrogram() -> torch.Tensor:
 def test_the_function_is_kept(spectrogram: torch.Tensor) -> None:
     small = trained(SMALL)
     before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    wide = widen(small, WIDE.encoder_channels, WIDE.decoder_channels).eval()
+    wide = widen(small, *SIZES).eval()
     assert wide.config == WIDE
     with torch.inference_mode():
         torch.testing.assert_close(wide(spectrogram), small(spectrogram), rtol=1e-4, atol=1e-5)
@@ -46,14 +48,22 @@ def test_the_function_is_kept(spectrogram: torch.Tensor) -> None:
 
 
 def test_what_is_new_learns(spectrogram: torch.Tensor) -> None:
-    wide = widen(trained(SMALL), WIDE.encoder_channels, WIDE.decoder_channels).train()
+    wide = widen(trained(SMALL), *SIZES).train()
     wide(spectrogram).abs().square().mean().backward()
     kernel = wide.get_submodule("encoder1.cconv.real_conv").weight
     assert kernel.shape[:2] == (2, 3)
     assert not kernel[:, 2:].any()  # reads the new channel of encoder 0 not yet
     assert bool(kernel.grad[:, 2:].any())
+    kernel = wide.get_submodule("encoder0.cconv.real_conv").weight
+    assert not kernel[:2, 1:].any()  # nor what learnt before the new input
+    assert bool(kernel.grad[:2, 1:].any())
 
 
 def test_fewer_channels_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"decoder_channels .* no layer may have fewer"):
-        widen(trained(WIDE), WIDE.encoder_channels, SMALL.decoder_channels)
+        widen(trained(WIDE), WIDE.encoder_channels, SMALL.decoder_channels, WIDE.compressions)
+
+
+def test_other_inputs_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"compressions \(0.3,\) cannot become one with \(\)"):
+        widen(trained(WIDE), WIDE.encoder_channels, WIDE.decoder_channels)

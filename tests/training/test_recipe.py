@@ -64,16 +64,20 @@ def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
     path = tmp_path / "wide.toml"
     path.write_text(
         f"steps = 1\n[network]\nencoder_channels = {list(tapered.encoder_channels)}\n"
-        f"decoder_channels = {list(tapered.decoder_channels)}\n"
+        f"decoder_channels = {list(tapered.decoder_channels)}\ncompressions = [0.3]\n"
     )
-    assert build_config(load_recipe(str(path)), {}).network == tapered
+    assert build_config(load_recipe(str(path)), {}).network == replace(tapered, compressions=(0.3,))
     for table in ({"encoder_channels": [1] * 10}, {"encoder_channels": 3, "decoder_channels": [1] * 10}):
         with pytest.raises(ConfigurationError, match="encoder_channels"):
             build_network(table)
+    with pytest.raises(ConfigurationError, match=r"compressions is 0.3; it must be a list"):
+        build_network({"compressions": 0.3})
 
 
 def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'magic': choose gpu, mixed, profile, reference, white"):
+    with pytest.raises(
+        UsageError, match=r"no recipe 'magic': choose gpu, mixed, profile, reference, together, white"
+    ):
         load_recipe("magic")
     path = tmp_path / "bad.toml"
     path.write_text("steps = ")

@@ -20,7 +20,7 @@ from musicdenoise.weights.publish import publish, publish_aliases
 from musicdenoise.weights.store import resolve_weights
 
 METADATA = CheckpointMetadata(
-    network=DCUNetConfig.mini(mask="component", level_reach=7),
+    network=DCUNetConfig.mini(mask="component", level_reach=7, compressions=(0.3,)),
     stft=StftConfig(),
     noise_kind="siren",
     data={"songs": 3},

@@ -42,6 +42,7 @@ NUM_FREQS = 1025  # the only number of frequencies for which the layers' sizes c
 TIME_STRIDE = 16  # product of the strides in time
 FEWEST_FRAMES = 99
 LEAKY_SLOPE = 0.01
+_LEAST_POWER = 1e-8  # below which nothing is compressed further; the mean of a bin is 1
 
 MASKS: dict[str, Callable[[Tensor], Tensor]] = {"polar": polar_mask, "component": component_mask}
 
@@ -110,6 +111,9 @@ class DCUNetConfig:
         0 switches the scaling off (NoiseRemover's released networks).
     profile_width
         Channels of the `ProfileFilter` behind the layers; 0 for none.
+    compressions
+        Exponents, between 0 and 1, of further inputs: the scaled spectrogram, its magnitudes raised to each.
+        In the spectrogram itself bass outweighs treble by 60 dB.
     """
 
     encoder_channels: tuple[int, ...]
@@ -117,6 +121,7 @@ class DCUNetConfig:
     mask: str = "polar"
     level_reach: int = 64
     profile_width: int = 0
+    compressions: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name, channels, count in (
@@ -135,6 +140,8 @@ class DCUNetConfig:
             raise ConfigurationError(f"level_reach is {self.level_reach} frames; it must be 0 or more")
         if self.profile_width < 0:
             raise ConfigurationError(f"profile_width is {self.profile_width}; it must be 0 or more")
+        if not all(0.0 < exponent < 1.0 for exponent in self.compressions):
+            raise ConfigurationError(f"compressions is {self.compressions}; each must be between 0 and 1")
 
     @classmethod
     def of_complexity(cls, complexity: int, **changes: Any) -> DCUNetConfig:
@@ -220,13 +227,13 @@ class DCUNet(nn.Module):
         Parameters
         ----------
         features
-            Real ``(batch, 2, 1025, frames)``: real and imaginary parts, ``frames`` as given by
-            `pad_frames_to_fit`.
+            Real ``(batch, 2 C, 1025, frames)``: real parts of the ``C`` inputs, then imaginary parts;
+            ``frames`` as given by `pad_frames_to_fit`.
 
         Returns
         -------
         Tensor
-            Same shape; real and imaginary parts of the mask.
+            ``(batch, 2, 1025, frames)``; real and imaginary parts of the mask.
         """
         encoders, decoders = self.layers()
         x = features
@@ -270,7 +277,8 @@ def masked_estimate(
     config
         The network's configuration.
     mask
-        Maps features ``(batch * channels, 2, 1025, frames')`` to a mask of the same shape.
+        Maps features ``(batch * channels, 2 C, 1025, frames')`` of ``C`` inputs to a mask
+        ``(batch * channels, 2, 1025, frames')``.
     gains
         Level factors ``(batch, frames)``; by default those of the spectrogram itself.
 
@@ -289,8 +297,8 @@ def masked_estimate(
         if gains is None:
             gains = frame_gains(frame_powers(spectrogram), config.level_reach)
         scaled = spectrogram * gains[:, None, None, :]
-    features = torch.view_as_real(scaled).reshape(batch * channels, freqs, frames, 2)
-    features = features.permute(0, 3, 1, 2)  # (batch * channels, 2, freqs, frames)
+    features = torch.view_as_real(_inputs(scaled.flatten(0, 1), config.compressions))
+    features = features.permute(0, 4, 1, 2, 3).flatten(1, 2)  # (batch * channels, 2 C, freqs, frames)
     features = F.pad(features, (0, pad_frames_to_fit(frames) - frames))
     bounded = mask(features.contiguous(memory_format=torch.channels_last))[..., :frames].float()
     bounded = bounded.reshape(batch, channels, 2, freqs, frames)
@@ -300,6 +308,15 @@ def masked_estimate(
     return torch.complex(mask_re, mask_im) * spectrogram
 
 
+def _inputs(scaled: Tensor, compressions: tuple[float, ...]) -> Tensor:
+    """Spectrograms ``(items, freqs, frames)`` as they are and compressed, ``(items, C, freqs, frames)``."""
+    inputs = [scaled]
+    if compressions:
+        power = scaled.real.square() + scaled.imag.square() + _LEAST_POWER
+        inputs += [scaled * power.pow((exponent - 1.0) / 2.0) for exponent in compressions]
+    return torch.stack(inputs, dim=1)
+
+
 def pad_frames_to_fit(frames: int) -> int:
     """Smallest number of frames ``16 k + 3 >= 99`` that is at least ``frames``."""
     return max(FEWEST_FRAMES, -((3 - frames) // TIME_STRIDE) * TIME_STRIDE + 3)
@@ -307,7 +324,7 @@ def pad_frames_to_fit(frames: int) -> int:
 
 def encoder_inputs(config: DCUNetConfig) -> list[int]:
     """Complex input channels of each encoder."""
-    return [1, *config.encoder_channels[:-1]]
+    return [1 + len(config.compressions), *config.encoder_channels[:-1]]
 
 
 def decoder_groups(config: DCUNetConfig) -> list[tuple[int, ...]]:

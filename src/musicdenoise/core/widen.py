@@ -20,8 +20,13 @@ from musicdenoise.errors import ConfigurationError
 __all__ = ["widen"]
 
 
-def widen(network: DCUNet, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]) -> DCUNet:
-    """Network with more channels and the function of a smaller one, and its profile filter.
+def widen(
+    network: DCUNet,
+    encoder_channels: tuple[int, ...],
+    decoder_channels: tuple[int, ...],
+    compressions: tuple[float, ...] = (),
+) -> DCUNet:
+    """Network with more channels or inputs and the function of a smaller one, and its profile filter.
 
     Parameters
     ----------
@@ -29,14 +34,26 @@ def widen(network: DCUNet, encoder_channels: tuple[int, ...], decoder_channels: 
         The smaller one; it stays as it is.
     encoder_channels, decoder_channels
         As for `DCUNetConfig`; in every layer at least as many as in ``network``.
+    compressions
+        As for `DCUNetConfig`; those of ``network`` first.
 
     Raises
     ------
     ConfigurationError
-        If a layer would have fewer channels.
+        If a layer would have fewer channels, or inputs would be others.
     """
     small = network.config
-    config = replace(small, encoder_channels=encoder_channels, decoder_channels=decoder_channels)
+    config = replace(
+        small,
+        encoder_channels=encoder_channels,
+        decoder_channels=decoder_channels,
+        compressions=compressions,
+    )
+    if compressions[: len(small.compressions)] != small.compressions:
+        raise ConfigurationError(
+            f"a network with compressions {small.compressions} cannot become one with {compressions}: those "
+            "that it has come first"
+        )
     for name in ("encoder_channels", "decoder_channels"):
         ours, theirs = getattr(small, name), getattr(config, name)
         if any(new < old for old, new in zip(ours, theirs, strict=True)):

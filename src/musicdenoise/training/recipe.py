@@ -2,8 +2,8 @@
 
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
 ``[network]`` (``channels = "tapered"``, ``complexity = C``, or ``encoder_channels`` and ``decoder_channels``;
-``mask``, ``level_reach``, ``profile_width``) and ``[stft]``. What is not in it keeps its default.
-The recipes in the package are those of the published weights, and the reference's.
+``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. What is not in it keeps its
+default. The recipes in the package are those of the published weights, and the reference's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
 _FOLDER = files("musicdenoise") / "training" / "recipes"
 _TABLES = ("network", "stft")
 _CHANNELS = ("encoder_channels", "decoder_channels")
-_OTHERS = ("mask", "level_reach", "profile_width")
+_OTHERS = ("mask", "level_reach", "profile_width", "compressions")
 _SECONDS = "segment_seconds"
 
 
@@ -84,7 +84,7 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     ----------
     settings
         ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels = "tapered"`` (the
-        default); ``mask``, ``level_reach``, ``profile_width``.
+        default); ``mask``, ``level_reach``, ``profile_width``, ``compressions``.
 
     Raises
     ------
@@ -92,6 +92,8 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
         If a setting is unknown or out of range.
     """
     changes = {name: settings[name] for name in _OTHERS if settings.get(name) is not None}
+    if "compressions" in changes:
+        changes["compressions"] = _exponents(changes["compressions"])
     unknown = settings.keys() - {"channels", "complexity", *_OTHERS, *_CHANNELS}
     table = [settings.get(name) for name in _CHANNELS]
     if unknown or settings.get("channels", "tapered") != "tapered" or table.count(None) == 1:
@@ -111,6 +113,12 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
         return DCUNetConfig.tapered(**changes)
     encoders, decoders = (_counts(name, settings[name]) for name in _CHANNELS)
     return DCUNetConfig(encoder_channels=encoders, decoder_channels=decoders, **changes)
+
+
+def _exponents(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list) or not all(isinstance(exponent, float) for exponent in value):
+        raise ConfigurationError(f"compressions is {value!r}; it must be a list of exponents such as [0.3]")
+    return tuple(value)
 
 
 def _counts(name: str, value: object) -> tuple[int, ...]:

@@ -146,10 +146,10 @@ def _optimizer(config: TrainConfig, network: DCUNet) -> torch.optim.Optimizer:
 
 def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
     ours, theirs = network.config, initial.config
-    channels = (ours.encoder_channels, ours.decoder_channels)
-    if channels != (theirs.encoder_channels, theirs.decoder_channels):
+    sizes = (ours.encoder_channels, ours.decoder_channels, ours.compressions)
+    if sizes != (theirs.encoder_channels, theirs.decoder_channels, theirs.compressions):
         try:
-            initial = widen(initial, *channels)
+            initial = widen(initial, *sizes)
         except ConfigurationError as error:
             raise TrainingError(
                 f"the initial weights do not fit the run's network: {error}; leave out --complexity and "

@@ -84,8 +84,8 @@ class CheckpointMetadata:
                     f"{FORMAT_VERSION}: install a version that matches"
                 )
             network = fields.pop("network")
-            for name in ("encoder_channels", "decoder_channels"):
-                network[name] = tuple(network[name])
+            for name in ("encoder_channels", "decoder_channels", "compressions"):
+                network[name] = tuple(network.get(name, ()))
             return cls(network=DCUNetConfig(**network), stft=StftConfig(**fields.pop("stft")), **fields)
         except (json.JSONDecodeError, KeyError, TypeError, ConfigurationError) as error:
             raise WeightsError(f"the metadata of the weights cannot be understood: {error}") from error
