@@ -113,7 +113,7 @@ class DCUNetConfig:
         Channels of the `ProfileFilter` behind the layers; 0 for none.
     compressions
         Exponents, between 0 and 1, of further inputs: the scaled spectrogram, its magnitudes raised to each.
-        In the spectrogram itself bass outweighs treble by 60 dB.
+        In the spectrogram itself bass outweighs treble by 30 to 60 dB.
     """
 
     encoder_channels: tuple[int, ...]
