@@ -3,7 +3,8 @@
     python docs/examples/average_weights.py FIRST.safetensors SECOND.safetensors MEAN.safetensors
 
 Half way between a network and its fine-tuned successor lies one that has most of what either is good at
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The file says what it was made from;
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The second may have more channels or
+inputs than the first. The file says what it was made from;
 measure it with ``musicdenoise eval``.
 """
 
@@ -12,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from musicdenoise import load_weights
+from musicdenoise.core.widen import widen
+from musicdenoise.errors import ConfigurationError
 from musicdenoise.weights.checkpoint import save_weights
 
 
@@ -24,6 +27,11 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of the second network, 0 to 1")
     arguments = parser.parse_args()
     (first, told), (second, also_told) = load_weights(arguments.first), load_weights(arguments.second)
+    sizes = second.config.encoder_channels, second.config.decoder_channels, second.config.compressions
+    try:
+        first = widen(first, *sizes)
+    except ConfigurationError as error:
+        parser.error(str(error))
     if first.config != second.config:
         parser.error("these are networks with different configurations")
     others = second.state_dict()
