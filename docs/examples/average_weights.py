@@ -3,9 +3,8 @@
     python docs/examples/average_weights.py FIRST.safetensors SECOND.safetensors MEAN.safetensors
 
 Half way between a network and its fine-tuned successor lies one that has most of what either is good at
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The second may have more channels or
-inputs than the first. The file says what it was made from;
-measure it with ``musicdenoise eval``.
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). The second may have more inputs than
+the first. The file says what it was made from; measure it with ``musicdenoise eval``.
 """
 
 import argparse
@@ -27,9 +26,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of the second network, 0 to 1")
     arguments = parser.parse_args()
     (first, told), (second, also_told) = load_weights(arguments.first), load_weights(arguments.second)
-    sizes = second.config.encoder_channels, second.config.decoder_channels, second.config.compressions
     try:
-        first = widen(first, *sizes)
+        if first.config != second.config:
+            first = widen(first, replace(first.config, compressions=second.config.compressions))
     except ConfigurationError as error:
         parser.error(str(error))
     if first.config != second.config:
@@ -40,7 +39,7 @@ def main() -> None:
         for name, tensor in first.state_dict().items()
     }
     training = {"mean_of": [told.training, also_told.training], "share_of_the_second": arguments.share}
-    save_weights(arguments.mean, mean, replace(told, training=training, metrics={}))
+    save_weights(arguments.mean, mean, replace(told, network=first.config, training=training, metrics={}))
 
 
 if __name__ == "__main__":

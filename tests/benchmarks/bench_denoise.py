@@ -34,8 +34,9 @@ from results import publish, table
 from torch.nn import functional as F
 
 from musicdenoise.core.allocator import keep_freed_memory
+from musicdenoise.core.architecture import MASKS, DCUNetConfig
 from musicdenoise.core.complex_layers import ComplexConv2d
-from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, DCUNet, DCUNetConfig, masked_estimate
+from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.synthetic import synthesise_tune

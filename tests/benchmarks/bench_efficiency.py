@@ -27,7 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from musicdenoise.audio import open_reader, open_writer
 from musicdenoise.core import overlap
 from musicdenoise.core.allocator import keep_freed_memory
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.architecture import SEEN_FRAMES, DCUNetConfig, encoder_inputs
+from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import stream
@@ -35,7 +36,7 @@ from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
 
 MATRIX = 2048
-FRAMES = 64 + 512 + 64 + 3  # a segment of 6 s with its context
+FRAMES = SEEN_FRAMES + 512 + SEEN_FRAMES + 3  # a segment of 6 s with its context
 CHANNELS = 2
 ASIDE = ("decode", "encode")  # in threads of their own, while the network computes
 
@@ -63,11 +64,14 @@ def efficiency(arguments: argparse.Namespace) -> str:
     device = torch.device(arguments.device)
     square = torch.randn(MATRIX, MATRIX, device=device)
     rows = []
-    configs = {"shipped (tapered)": DCUNetConfig.tapered(), "C = 32": DCUNetConfig.of_complexity(32)}
+    configs = {
+        "shipped (tapered)": DCUNetConfig.tapered(compressions=(0.3,)),
+        "C = 32": DCUNetConfig.of_complexity(32),
+    }
     for name, config in configs.items():
         torch.manual_seed(0)
         network = FusedDCUNet(DCUNet(config).eval()).to(device)
-        features = torch.randn(CHANNELS, 2, 1025, FRAMES, device=device)
+        features = torch.randn(CHANNELS, 2 * encoder_inputs(config)[0], 1025, FRAMES, device=device)
         features = features.to(memory_format=torch.channels_last)
         flops = flops_of(network, features)
         taken: dict[str, list[float]] = {"network": [], "matrix": []}

@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from musicdenoise.core.allocator import keep_freed_memory
+from musicdenoise.core.architecture import DCUNetConfig, encoder_inputs
 from musicdenoise.core.complex_layers import ComplexConv2d, ComplexConvTranspose2d
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.dcunet import DCUNet
 
 CLOSE = 1e-3
 Layer = ComplexConv2d | ComplexConvTranspose2d
@@ -107,7 +108,7 @@ def main() -> None:
     keep_freed_memory()  # as the command does
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    config = DCUNetConfig.tapered()
+    config = DCUNetConfig.tapered(compressions=(0.3,))
     if arguments.complexity:
         config = DCUNetConfig.of_complexity(arguments.complexity)
     device = torch.device(arguments.device)
@@ -127,7 +128,8 @@ def measure(network: DCUNet, device: torch.device, repeats: int) -> str:
         for name, layer in network.named_modules()
         if isinstance(layer, Layer)
     ]
-    features = torch.randn(2, 2, 1025, FRAMES, device=device).to(memory_format=torch.channels_last)
+    inputs = encoder_inputs(network.config)[0]
+    features = torch.randn(2, 2 * inputs, 1025, FRAMES, device=device).to(memory_format=torch.channels_last)
     network.mask(features)
     for handle in handles:
         handle.remove()

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicdenoise.core.architecture import MASKS, DCUNetConfig
 from musicdenoise.core.complex_layers import ComplexConv2d
-from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, DCUNet, DCUNetConfig, masked_estimate
+from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.stft import istft, stft

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig, masked_estimate, pad_frames_to_fit
+from musicdenoise.core.architecture import DCUNetConfig, pad_frames_to_fit
+from musicdenoise.core.dcunet import DCUNet, masked_estimate
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.errors import ConfigurationError
 
@@ -232,7 +233,8 @@ def test_compressed_inputs_stand_beside_the_spectrogram() -> None:
         seen.append(features)
         return torch.ones_like(features[:, :2])
 
-    result = masked_estimate(spectrogram, DCUNetConfig.mini(level_reach=0, compressions=(0.5, 0.25)), mask)
+    config = DCUNetConfig.mini(compressions=(0.5, 0.25))
+    result = masked_estimate(spectrogram, config, mask, gains=torch.ones(2, 99))
     torch.testing.assert_close(result, (1 + 1j) * spectrogram)
     real, imag = seen[0].unflatten(0, (2, 3)).chunk(2, dim=2)
     plain, *others = torch.complex(real, imag).unbind(2)
@@ -258,6 +260,7 @@ def test_wrong_frequencies_are_refused() -> None:
         ({"mask": "real"}, "polar, component"),
         ({"level_reach": -1}, "level_reach"),
         ({"compressions": (0.3, 1.0)}, "compressions"),
+        ({"compressions": (0.3,), "level_reach": 0}, "set level_reach"),
     ],
 )
 def test_impossible_configurations_are_refused(changes: dict[str, object], message: str) -> None:

@@ -16,7 +16,6 @@ WIDE = replace(
     decoder_channels=(5, 4, 4, 6, 4, 5, 4, 3, 2, 1),
     compressions=(0.3,),
 )
-SIZES = (WIDE.encoder_channels, WIDE.decoder_channels, WIDE.compressions)
 
 
 def trained(config: DCUNetConfig) -> DCUNet:
@@ -39,7 +38,7 @@ def spectrogram() -> torch.Tensor:
 def test_the_function_is_kept(spectrogram: torch.Tensor) -> None:
     small = trained(SMALL)
     before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    wide = widen(small, *SIZES).eval()
+    wide = widen(small, WIDE).eval()
     assert wide.config == WIDE
     with torch.inference_mode():
         torch.testing.assert_close(wide(spectrogram), small(spectrogram), rtol=1e-4, atol=1e-5)
@@ -48,7 +47,7 @@ def test_the_function_is_kept(spectrogram: torch.Tensor) -> None:
 
 
 def test_what_is_new_learns(spectrogram: torch.Tensor) -> None:
-    wide = widen(trained(SMALL), *SIZES).train()
+    wide = widen(trained(SMALL), WIDE).train()
     wide(spectrogram).abs().square().mean().backward()
     kernel = wide.get_submodule("encoder1.cconv.real_conv").weight
     assert kernel.shape[:2] == (2, 3)
@@ -59,11 +58,15 @@ def test_what_is_new_learns(spectrogram: torch.Tensor) -> None:
     assert bool(kernel.grad[:2, 1:].any())
 
 
-def test_fewer_channels_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"decoder_channels .* no layer may have fewer"):
-        widen(trained(WIDE), WIDE.encoder_channels, SMALL.decoder_channels, WIDE.compressions)
-
-
-def test_other_inputs_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"compressions \(0.3,\) cannot become one with \(\)"):
-        widen(trained(WIDE), WIDE.encoder_channels, WIDE.decoder_channels)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decoder_channels": SMALL.decoder_channels}, r"decoder_channels .* no layer may have fewer"),
+        ({"compressions": ()}, r"compressions \(0.3,\) cannot become one with \(\)"),
+        ({"mask": "component"}, "mask 'polar' cannot become one with 'component'"),
+        ({"level_reach": 8}, "level_reach 64 cannot become one with 8"),
+    ],
+)
+def test_other_networks_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        widen(trained(WIDE), replace(WIDE, **change))

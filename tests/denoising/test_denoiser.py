@@ -18,6 +18,7 @@ from musicdenoise.errors import (
     UnsupportedAudioError,
     WeightsError,
 )
+from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,19 @@ def test_result_does_not_depend_on_segment_length(weights: str, noisy_tune) -> N
     x = noisy_tune[0].numpy()
     expected, short = (
         Denoiser(weights, device="cpu", config=DenoiseConfig(segment_seconds=seconds)).denoise(x, 44_100)
+        for seconds in (6.0, 1.5)
+    )
+    assert relative_db(short - expected, expected) < -80
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+def test_nor_with_a_network_for_another_rate(noisy_tune, rate: int) -> None:
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini())
+    expected, short = (
+        Denoiser.from_network(
+            network, StftConfig(sample_rate=rate), config=DenoiseConfig(segment_seconds=seconds)
+        ).denoise(noisy_tune[0], rate)
         for seconds in (6.0, 1.5)
     )
     assert relative_db(short - expected, expected) < -80
@@ -234,3 +248,11 @@ def test_impossible_configurations_are_refused(wrong: dict[str, object]) -> None
 )
 def test_whether_the_kind_of_noise_was_named(weights: str | None, known: bool) -> None:
     assert Denoiser(weights, device="cpu").kind_is_known is known
+
+
+@pytest.mark.parametrize(("kind", "known"), [("siren", True), ("mixed", False), ("unknown", False)])
+def test_whether_weights_of_ones_own_are_for_one_kind(tmp_path: Path, kind: str, known: bool) -> None:
+    network = DCUNet(DCUNetConfig.mini())
+    metadata = CheckpointMetadata(network=network.config, stft=StftConfig(), noise_kind=kind)
+    save_weights(tmp_path / "mine.safetensors", network.state_dict(), metadata)
+    assert Denoiser(tmp_path / "mine.safetensors", device="cpu").kind_is_known is known

@@ -1,13 +1,21 @@
 """The gate: what next to nothing would be removed from passes, bit for bit, without clicks on the way."""
 
+import math
+
 import numpy as np
 import pytest
 
+from musicdenoise.denoising.character import bass_powers
 from musicdenoise.denoising.gate import Gate, GateConfig
 
 RATE = 1_000
 CONFIG = GateConfig(
-    limit_db=-20.0, steady_limit_db=-20.0, hysteresis_db=1.0, past_seconds=3, future_seconds=2
+    limit_db=-20.0,
+    steady_limit_db=-20.0,
+    bass_limit_db=-math.inf,
+    hysteresis_db=1.0,
+    past_seconds=3,
+    future_seconds=2,
 )
 
 
@@ -94,19 +102,45 @@ def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
     assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)
 
 
-@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
+def sine(hz: float, rate: int, seconds: float) -> np.ndarray:
+    t = np.arange(round(seconds * rate)) / rate
+    return np.sin(2 * np.pi * hz * t, dtype=np.float32) * np.ones((2, 1), np.float32)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 4.0])
+@pytest.mark.parametrize("rate", [2_000, 8_000, 16_000, 22_050, 44_100, 192_000, 384_000])
 @pytest.mark.parametrize(
     ("level_db", "known", "passes"), [(-12, False, True), (-12, True, False), (-3, False, False)]
 )
-def test_bass_needs_more(rate: int, level_db: float, known: bool, passes: bool) -> None:
-    t = np.arange(4 * rate) / rate
-    tune, drone = (
-        np.sin(2 * np.pi * hz * t, dtype=np.float32) * np.ones((2, 1), np.float32) for hz in (1_000, 100)
-    )
+def test_bass_needs_more(rate: int, seconds: float, level_db: float, known: bool, passes: bool) -> None:
+    tune, drone = sine(900, rate, seconds), sine(350, rate, seconds)
     noisy = tune + 10 ** (level_db / 20) * drone
     gate = Gate(rate, 2, GateConfig.usual(kind_is_known=known))
     result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
     assert np.array_equal(result, noisy if passes else tune)
+    assert gate.bass_seconds == pytest.approx(seconds if passes else 0.0)
+    assert gate.passed_seconds == gate.bass_seconds
+
+
+def test_what_is_bass_now_and_then_does_not_come_and_go() -> None:
+    rate, config = 2_000, GateConfig(past_seconds=1, future_seconds=0)
+    tune = sine(900, rate, 40)
+    share = np.repeat([0.66, 0.74] * 5, 4 * rate)  # on both sides of 0.7
+    noise = 0.25 * (np.sqrt(share) * sine(100, rate, 40) + np.sqrt(1 - share) * sine(600, rate, 40))
+    noisy = tune + noise.astype(np.float32)
+    gate = Gate(rate, 2, config)
+    result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
+    assert np.array_equal(result, tune)
+    assert gate.bass_seconds == 0.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 999, 4_410])
+def test_the_powers_of_a_noise_are_those_of_its_samples(count: int) -> None:
+    noise = np.random.default_rng(0).standard_normal((2, count)).astype(np.float32)
+    bass, total = bass_powers(noise, 44_100)
+    assert total == pytest.approx(np.square(noise).sum(), rel=1e-5)
+    assert 0.0 <= bass <= total
+    assert bass_powers(noise[:, :0], 44_100) == (0.0, 0.0)
 
 
 def test_other_noise_needs_no_more() -> None:

@@ -48,6 +48,13 @@ def test_the_network_of_initial_weights_is_kept() -> None:
     assert build_config({}, {"steps": 1, "network": {"mask": None}}, initial).network == initial
     other = build_config({}, {"steps": 1, "network": {"complexity": 2}}, initial).network
     assert other == DCUNetConfig.of_complexity(2)
+    assert build_config(load_recipe("white"), {}, initial).network == initial
+
+
+def test_what_a_recipe_says_without_channels_changes_the_network_of_initial_weights() -> None:
+    initial = DCUNetConfig.of_complexity(3, profile_width=5)
+    config = build_config({"network": {"compressions": [0.3]}, "steps": 1}, {}, initial)
+    assert config.network == replace(initial, compressions=(0.3,))
 
 
 def test_a_profile_filter_is_put_behind_initial_weights() -> None:

@@ -125,6 +125,19 @@ def test_checkpoints_of_other_networks_and_damaged_ones_are_refused(tmp_path: Pa
         load_checkpoint(path, new_state(CONFIG, CPU))
 
 
+def test_checkpoints_from_before_a_setting_was_there_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, new_state(CONFIG, CPU))
+    document = torch.load(path, weights_only=True)
+    del document["network_config"]["compressions"]
+    torch.save(document, path)
+    load_checkpoint(path, new_state(CONFIG, CPU))
+    document["network_config"]["of_the_future"] = 1
+    torch.save(document, path)
+    with pytest.raises(TrainingError, match=r"cannot be read: .*of_the_future"):
+        load_checkpoint(path, new_state(CONFIG, CPU))
+
+
 def test_average_follows_the_weights() -> None:
     state = new_state(replace(CONFIG, ema_decay=0.9), CPU)
     noisy = torch.randn(2, 1, CONFIG.segment_samples, generator=torch.Generator().manual_seed(0))
@@ -216,6 +229,11 @@ def test_changes_of_a_run_that_goes_on_are_named(tmp_path: Path) -> None:
         "seed: 42 -> 1",
     ]
     assert changed_settings(CONFIG, tmp_path / "nothing.json") == []
+    old = CONFIG.to_dict()
+    del old["network"]["compressions"]
+    path.write_text(json.dumps(old))
+    assert changed_settings(CONFIG, path) == []
+    assert len(changed_settings(replace(CONFIG, network=DCUNetConfig.mini(level_reach=3)), path)) == 1
 
 
 def test_initial_weights_of_another_network_are_refused() -> None:

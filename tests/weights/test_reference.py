@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from musicdenoise.audio import read_audio
 from musicdenoise.cli.app import app
-from musicdenoise.core.dcunet import _DECODERS, _ENCODERS, DCUNet, DCUNetConfig
+from musicdenoise.core.architecture import DECODERS, ENCODERS, DCUNetConfig
+from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoiser import DenoiseConfig
@@ -61,7 +62,7 @@ def reference_estimate(state: dict[str, torch.Tensor], spectrogram: torch.Tensor
         return F.leaky_relu(F.batch_norm(x, *values), 0.01)
 
     def layer(kind: str, i: int, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        table = (_ENCODERS if kind == "encoder" else _DECODERS)[i]
+        table = (ENCODERS if kind == "encoder" else DECODERS)[i]
         tail = "conv" if kind == "encoder" else "convt"
         real, imag = f"{kind}{i}.c{tail}.real_{tail}", f"{kind}{i}.c{tail}.im_{tail}"
         return (

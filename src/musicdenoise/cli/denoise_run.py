@@ -150,17 +150,20 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
 
 
 def _summary(report: DenoiseReport) -> str:
+    bass = "mostly bass, which may be music (--noise KIND says what noise it is, --always removes it)"
+    if report.bass_seconds > 0.0 and not math.isfinite(report.removed_db):
+        return f"left as it came: what the network {report.weights!r} would remove is {bass}"
     if report.passed_seconds > 0.0 and not math.isfinite(report.removed_db):
-        return (
-            f"left as it came: the network {report.weights!r} would remove next to nothing, or bass that may "
-            "be music (--always removes it)"
-        )
+        little = "would remove next to nothing (--always removes it)"
+        return f"left as it came: the network {report.weights!r} {little}"
     if not math.isfinite(report.removed_db):
         return f"there was no noise that the network {report.weights!r} would remove: left as it came"
     removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"
     removed += f" with the network {report.weights!r}"
     if report.passed_seconds > 0.0:
         removed += f", left {report.passed_seconds:.0f} of {report.audio_seconds:.0f} s as they came"
+    if report.bass_seconds > 0.0:
+        removed += f", {report.bass_seconds:.0f} s of them since what would be removed is {bass}"
     return removed
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicdenoise.core.architecture import MASKS, NUM_DECODERS, NUM_ENCODERS
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
-from musicdenoise.core.dcunet import LEAKY_SLOPE, MASKS, NUM_DECODERS, NUM_ENCODERS, DCUNet, masked_estimate
+from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.fast_layers import conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
 

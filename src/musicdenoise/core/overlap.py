@@ -18,7 +18,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from musicdenoise.core.dcunet import TIME_STRIDE
+from musicdenoise.core.architecture import SEEN_FRAMES, TIME_STRIDE
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.profile_stream import ProfileStream
@@ -50,7 +50,7 @@ class SegmentPlan:
     """
 
     segment_frames: int = 512
-    context_frames: int = 64
+    context_frames: int = SEEN_FRAMES
     level_reach: int = 64
 
     def __post_init__(self) -> None:

@@ -14,45 +14,39 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig, decoder_groups, encoder_inputs
+from musicdenoise.core.architecture import DCUNetConfig, decoder_groups, encoder_inputs
+from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.errors import ConfigurationError
 
 __all__ = ["widen"]
 
 
-def widen(
-    network: DCUNet,
-    encoder_channels: tuple[int, ...],
-    decoder_channels: tuple[int, ...],
-    compressions: tuple[float, ...] = (),
-) -> DCUNet:
+def widen(network: DCUNet, config: DCUNetConfig) -> DCUNet:
     """Network with more channels or inputs and the function of a smaller one, and its profile filter.
 
     Parameters
     ----------
     network
         The smaller one; it stays as it is.
-    encoder_channels, decoder_channels
-        As for `DCUNetConfig`; in every layer at least as many as in ``network``.
-    compressions
-        As for `DCUNetConfig`; those of ``network`` first.
+    config
+        Of the wider one: in every layer at least as many channels, and the compressions of ``network`` first.
+        ``profile_width`` does not count.
 
     Raises
     ------
     ConfigurationError
-        If a layer would have fewer channels, or inputs would be others.
+        If a layer would have fewer channels, inputs would be others, or mask or level scaling.
     """
     small = network.config
-    config = replace(
-        small,
-        encoder_channels=encoder_channels,
-        decoder_channels=decoder_channels,
-        compressions=compressions,
-    )
-    if compressions[: len(small.compressions)] != small.compressions:
+    config = replace(config, profile_width=small.profile_width)
+    for name in ("mask", "level_reach"):
+        ours, theirs = getattr(small, name), getattr(config, name)
+        if ours != theirs:
+            raise ConfigurationError(f"a network with {name} {ours!r} cannot become one with {theirs!r}")
+    if config.compressions[: len(small.compressions)] != small.compressions:
         raise ConfigurationError(
-            f"a network with compressions {small.compressions} cannot become one with {compressions}: those "
-            "that it has come first"
+            f"a network with compressions {small.compressions} cannot become one with {config.compressions}: "
+            "those that it has come first"
         )
     for name in ("encoder_channels", "decoder_channels"):
         ours, theirs = getattr(small, name), getattr(config, name)

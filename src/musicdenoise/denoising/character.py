@@ -1,9 +1,9 @@
-"""What a noise is like: how steady in time, how flat over frequency.
+"""What a noise is like: how steady in time, how flat over frequency, how much of it is bass.
 
-Both are ratios of two means in dB, 0 for ideal white noise: in each band the tenth of the frames with the
-least power over all of them (steadiness), and the geometric over the arithmetic mean of the bands (spectral
-flatness; Johnston, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2),
-1988).
+The first two are ratios of two means in dB, 0 for ideal white noise: in each band the tenth of the frames
+with the least power over all of them (steadiness), and the geometric over the arithmetic mean of the bands
+(spectral flatness; Johnston, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC
+6(2), 1988).
 
 Conventions: bands are powers ``(frames, 32)``, frames of 2048 samples (Hann window, no overlap), bands of
 equal width up to 12 kHz, for codecs cut off what lies above.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["band_powers", "bass_share", "flatness_db", "steadiness_db"]
+__all__ = ["band_powers", "bass_powers", "flatness_db", "steadiness_db"]
 
 _FRAME = 2048
 _BANDS = 32
@@ -32,28 +32,25 @@ def band_powers(noise: NDArray[np.float32], sample_rate: int) -> Bands:
     Samples behind the last whole frame are left out.
     """
     channels, count = noise.shape[0], noise.shape[1] // _FRAME
-    edges = _edges(sample_rate)
     if count == 0:
         return np.zeros((0, _BANDS))
+    top = min(_FRAME // 2, round(_TOP_HZ * _FRAME / sample_rate))
+    edges = np.linspace(1, max(top, _BANDS + 1), _BANDS + 1).astype(int)
     frames = noise[:, : count * _FRAME].reshape(channels, count, _FRAME) * np.hanning(_FRAME)
     powers = np.square(np.abs(np.fft.rfft(frames, axis=-1))).mean(axis=0)
     bands: Bands = np.add.reduceat(powers[:, : edges[-1]], edges[:-1], axis=1) / np.diff(edges)
     return bands
 
 
-def _edges(sample_rate: int) -> NDArray[np.int_]:
-    """First bins of the bands, and the first bin above them."""
-    top = min(_FRAME // 2, round(_TOP_HZ * _FRAME / sample_rate))
-    return np.linspace(1, max(top, _BANDS + 1), _BANDS + 1).astype(int)
-
-
-def bass_share(bands: Bands, sample_rate: int) -> float:
-    """Share of a noise's power that lies below 400 Hz (in whole bands, at least one), 0 to 1."""
-    powers = bands.sum(axis=0)
-    ends_hz = _edges(sample_rate)[1:] * (sample_rate / _FRAME)
-    count = max(1, int(np.count_nonzero(ends_hz <= _BASS_HZ)))
-    total = float(powers.sum())
-    return float(powers[:count].sum()) / total if total > 0.0 else 0.0
+def bass_powers(noise: NDArray[np.float32], sample_rate: int) -> tuple[float, float]:
+    """Power of a noise ``(channels, samples)`` below 400 Hz, and in all; both 0 for one without samples."""
+    count = noise.shape[1]
+    if count == 0:
+        return 0.0, 0.0
+    powers = np.square(np.abs(np.fft.rfft(noise, axis=-1))).sum(axis=0)
+    powers[1 : (count + 1) // 2] *= 2.0  # of the two halves of the spectrum, these frequencies are in both
+    bass = powers[np.fft.rfftfreq(count, 1.0 / sample_rate) < _BASS_HZ]
+    return float(bass.sum()) / count, float(powers.sum()) / count
 
 
 def steadiness_db(bands: Bands) -> float:

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from musicdenoise.core.architecture import SEEN_FRAMES
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.device import resolve_device
 from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.kinds import ANY_NOISE
+from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
 from musicdenoise.weights.index import default_weights, load_aliases
@@ -34,7 +35,7 @@ _DEVICE_BATCH = 8
 class DenoiseConfig:
     """How songs are denoised.
 
-    The lengths do not change the result: the context is all that the layers of the pretrained networks see.
+    The lengths do not change the result, unless ``context_seconds`` is given.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ class DenoiseConfig:
         Length of the stretches that the network sees at once, context not counted. Longer ones
         recompute less and take more memory.
     context_seconds
-        What the network sees beside each stretch. With less than the default 1.1 s the results depend on the
-        segments, by -34 dB with 0.75 s.
+        What the network sees beside each stretch; None for all that matters, 96 STFT frames, which are 1.1 s
+        with the pretrained networks. With less the results depend on the segments, by -34 dB with 0.75 s.
     strength
         Share of the estimated noise that is taken away, 0 (none) to 1 (all).
     atten_limit_db
@@ -64,7 +65,7 @@ class DenoiseConfig:
     """
 
     segment_seconds: float = 6.0
-    context_seconds: float = 1.1
+    context_seconds: float | None = None
     strength: float = 1.0
     atten_limit_db: float | None = None
     linked: bool = True
@@ -74,8 +75,9 @@ class DenoiseConfig:
 
     def __post_init__(self) -> None:
         for name in ("segment_seconds", "context_seconds"):
-            if not 0.0 < getattr(self, name) <= 600.0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be in (0, 600] seconds")
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value <= 600.0:
+                raise ConfigurationError(f"{name} is {value}; it must be in (0, 600] seconds")
         if not 0.0 <= self.strength <= 1.0:
             raise ConfigurationError(f"strength is {self.strength}; it must be from 0 to 1")
         if self.atten_limit_db is not None and not self.atten_limit_db >= 0.0:
@@ -101,7 +103,7 @@ class DenoiseConfig:
 
         return SegmentPlan(
             segment_frames=frames(self.segment_seconds),
-            context_frames=frames(self.context_seconds),
+            context_frames=SEEN_FRAMES if self.context_seconds is None else frames(self.context_seconds),
             level_reach=level_reach,
         )
 
@@ -152,7 +154,8 @@ class Denoiser:
         resolved = resolve_weights(weights or default_weights(), store, on_fetch)
         network, metadata = load_network(resolved.path)
         self.weights_name = resolved.name
-        self.kind_is_known = str(weights) in load_aliases() or metadata.noise_kind != ANY_NOISE
+        trained_on_one = metadata.noise_kind in NOISE_KINDS and metadata.noise_kind != ANY_NOISE
+        self.kind_is_known = trained_on_one or str(weights) in load_aliases()
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
 

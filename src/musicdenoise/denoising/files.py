@@ -51,8 +51,9 @@ class DenoiseReport:
         Root mean square of what was removed, in dB re full scale: how much noise there was.
     bands
         What was removed from each band.
-    passed_seconds
-        Time that was left as it came; see `Gate`.
+    passed_seconds, bass_seconds
+        Time that was left as it came, and that part of it where mostly bass would have been removed; see
+        `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
     clipped_samples
@@ -73,6 +74,7 @@ class DenoiseReport:
     noise_db: float
     bands: tuple[BandReport, ...]
     passed_seconds: float
+    bass_seconds: float
     gaps_seconds: tuple[tuple[float, float], ...]
     clipped_samples: int
     seconds: float
@@ -157,6 +159,7 @@ def denoise_file(
         bands=meter.bands(),
         gaps_seconds=song.gaps_seconds,
         passed_seconds=gate.passed_seconds if gate else 0.0,
+        bass_seconds=gate.bass_seconds if gate else 0.0,
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )

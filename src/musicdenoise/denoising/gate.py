@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicdenoise.denoising.character import band_powers, bass_share, steadiness_db
+from musicdenoise.denoising.character import band_powers, bass_powers, steadiness_db
 
 __all__ = ["Gate", "GateConfig"]
 
@@ -38,9 +38,9 @@ class GateConfig:
         The same where what is removed has at least this steadiness; see
         `musicdenoise.denoising.character`.
     bass_limit_db, least_bass_share
-        The same where at least this share of what is removed is bass; None for no limit of its own.
-    hysteresis_db
-        A change of mind needs this much beyond the limit.
+        The same where at least this share of what is removed is bass; minus infinity for no limit of its own.
+    hysteresis_db, hysteresis_share
+        A change of mind needs this much beyond a limit, or a share.
     past_seconds, future_seconds
         Stretch around each second that is measured. The result lags by the latter.
     """
@@ -48,9 +48,10 @@ class GateConfig:
     limit_db: float = -24.0
     steady_limit_db: float = -26.0
     least_steadiness_db: float = -7.3
-    bass_limit_db: float | None = -6.0
+    bass_limit_db: float = -6.0
     least_bass_share: float = 0.7
     hysteresis_db: float = 1.0
+    hysteresis_share: float = 0.05
     past_seconds: int = 24
     future_seconds: int = 4
 
@@ -69,7 +70,7 @@ class GateConfig:
         return cls(
             limit_db=cls.limit_db + less_db,
             steady_limit_db=cls.steady_limit_db + less_db,
-            bass_limit_db=None if kind_is_known or cls.bass_limit_db is None else cls.bass_limit_db + less_db,
+            bass_limit_db=-math.inf if kind_is_known else cls.bass_limit_db + less_db,
         )
 
 
@@ -89,21 +90,25 @@ class Gate:
     ----------
     passed_seconds : float
         Time that passed as it came, so far.
+    bass_seconds : float
+        That part of it that passed only because what would be removed is bass.
     """
 
     def __init__(self, sample_rate: int, channels: int, config: GateConfig | None = None) -> None:
-        self.passed_seconds = 0.0
+        self.passed_seconds = self.bass_seconds = 0.0
         self._config = config or GateConfig()
         self._sample_rate = sample_rate
         self._second = max(1, sample_rate)
         self._fade = self._second // 2
         self._waiting = np.zeros((2, channels, 0), dtype=np.float32)  # not yet a whole second
         self._seconds: list[NDArray[np.float32]] = []  # (2, channels, samples) each, not yet decided
-        self._powers: list[tuple[float, float]] = []  # of the song and of what is removed
+        # Of the song, and of what is removed: bass and all.
+        self._powers: list[tuple[float, float, float]] = []
         self._bands: list[NDArray[np.float64]] = []  # of what is removed
         self._decided = 0
         self._forgotten = 0  # seconds whose measures are no longer kept
         self._removes: bool | None = None
+        self._is_bass: bool | None = None
 
     def push(self, noisy: Samples, clean: Samples) -> Samples:
         """Take the next samples before and after; return those that are decided by now, perhaps none."""
@@ -129,12 +134,8 @@ class Gate:
         self._seconds.append(second)
         removed = second[0] - second[1]
         self._bands.append(band_powers(removed, self._sample_rate))
-        self._powers.append(
-            (
-                float(np.sum(np.square(second[0], dtype=np.float64))),
-                float(np.sum(np.square(removed, dtype=np.float64))),
-            )
-        )
+        song = float(np.sum(np.square(second[0], dtype=np.float64)))
+        self._powers.append((song, *bass_powers(removed, self._sample_rate)))
 
     def _decide(self) -> Samples:
         """The next second, with or without what the network would remove."""
@@ -143,29 +144,33 @@ class Gate:
         self._decided += 1
         end = self._decided + config.future_seconds - self._forgotten
         around = self._powers[:end]
-        song, removed = (sum(values) for values in zip(*around, strict=True))
-        level = 10.0 * math.log10(removed / song) if removed > 0.0 < song else -math.inf
-        limit = self._limit(np.concatenate(self._bands[:end]))
+        song, bass, removed = (sum(values) for values in zip(*around, strict=True))
+        level = 10.0 * math.log10(removed / song) if removed > 0.0 and song > 0.0 else -math.inf
+        is_steady = steadiness_db(np.concatenate(self._bands[:end])) >= config.least_steadiness_db
+        limit = config.steady_limit_db if is_steady else config.limit_db
         before = self._removes
         if before is not None:
-            limit += -config.hysteresis_db if before else config.hysteresis_db
-        self._removes = level >= limit
+            level += config.hysteresis_db if before else -config.hysteresis_db
+        is_noise = level >= limit
+        may_be_music = is_noise and self._mostly_bass(bass, removed) and level < config.bass_limit_db
+        self._removes = is_noise and not may_be_music
         second = self._seconds.pop(0)
         noisy: Samples = second[0]
         clean: Samples = second[1]
         result = self._mix(noisy, clean, before)
-        if not self._removes:
-            self.passed_seconds += noisy.shape[1] / self._sample_rate
+        length = noisy.shape[1] / self._sample_rate
+        self.passed_seconds += 0.0 if self._removes else length
+        self.bass_seconds += length if may_be_music else 0.0
         return result
 
-    def _limit(self, bands: NDArray[np.float64]) -> float:
-        """By what the removed is like."""
+    def _mostly_bass(self, bass: float, removed: float) -> bool:
+        """Whether what is removed is mostly bass; a change of mind needs more."""
         config = self._config
-        is_bass = bass_share(bands, self._sample_rate) >= config.least_bass_share
-        if is_bass and config.bass_limit_db is not None:
-            return config.bass_limit_db
-        is_steady = steadiness_db(bands) >= config.least_steadiness_db
-        return config.steady_limit_db if is_steady else config.limit_db
+        least = config.least_bass_share
+        if self._is_bass is not None:
+            least += -config.hysteresis_share if self._is_bass else config.hysteresis_share
+        self._is_bass = bass >= least * removed
+        return self._is_bass
 
     def _forget(self, first: int) -> None:
         """Drop what was measured before a second."""

@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from musicdenoise.core.dcunet import FEWEST_FRAMES, NUM_FREQS, TIME_STRIDE, DCUNetConfig, pad_frames_to_fit
+from musicdenoise.core.architecture import (
+    FEWEST_FRAMES,
+    NUM_FREQS,
+    TIME_STRIDE,
+    DCUNetConfig,
+    pad_frames_to_fit,
+)
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 
@@ -214,6 +220,8 @@ def changed_settings(config: TrainConfig, path: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     current = json.loads(json.dumps(config.to_dict()))
+    for name in ("network", "stft"):  # without what could not be chosen yet when the run began
+        current[name] = {key: value for key, value in current[name].items() if key in stored.get(name, {})}
     skipped = ("minutes", "steps")
     return [
         f"{name}: {stored[name]} -> {value}"

@@ -91,9 +91,7 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     ConfigurationError
         If a setting is unknown or out of range.
     """
-    changes = {name: settings[name] for name in _OTHERS if settings.get(name) is not None}
-    if "compressions" in changes:
-        changes["compressions"] = _exponents(changes["compressions"])
+    changes = _changes(settings)
     unknown = settings.keys() - {"channels", "complexity", *_OTHERS, *_CHANNELS}
     table = [settings.get(name) for name in _CHANNELS]
     if unknown or settings.get("channels", "tapered") != "tapered" or table.count(None) == 1:
@@ -101,9 +99,6 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
             f'the network is described by {dict(settings)}: give complexity, or channels = "tapered", or '
             f"encoder_channels and decoder_channels, and perhaps {', '.join(_OTHERS)}"
         )
-    for name in ("level_reach", "profile_width"):
-        if not isinstance(settings.get(name, 0), int):
-            raise ConfigurationError(f"{name} is {settings[name]!r}; it must be a whole number")
     complexity = settings.get("complexity")
     if complexity is not None:
         if not isinstance(complexity, int) or complexity < 1:
@@ -113,6 +108,17 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
         return DCUNetConfig.tapered(**changes)
     encoders, decoders = (_counts(name, settings[name]) for name in _CHANNELS)
     return DCUNetConfig(encoder_channels=encoders, decoder_channels=decoders, **changes)
+
+
+def _changes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table ``[network]`` says besides channels."""
+    changes = {name: settings[name] for name in _OTHERS if settings.get(name) is not None}
+    for name in ("level_reach", "profile_width"):
+        if not isinstance(changes.get(name, 0), int):
+            raise ConfigurationError(f"{name} is {changes[name]!r}; it must be a whole number")
+    if "compressions" in changes:
+        changes["compressions"] = _exponents(changes["compressions"])
+    return changes
 
 
 def _exponents(value: object) -> tuple[float, ...]:
@@ -139,8 +145,8 @@ def build_config(
     overrides
         Settings as in a recipe; the tables are merged entry by entry.
     initial
-        Network of the weights to start from, which is taken where neither names a network, or only the
-        width of its profile filter.
+        Network of the weights to start from, which is taken where neither gives channels, with what else
+        they say.
 
     Raises
     ------
@@ -157,10 +163,9 @@ def build_config(
         if settings.get(name) is not None:
             settings[name] = tuple(settings[name])
     table = tables["network"]
-    if initial is None or table.keys() - {"profile_width"}:
-        network = build_network(table)
-    else:
-        network = replace(initial, profile_width=build_network(table).profile_width) if table else initial
+    network = build_network(table)
+    if initial is not None and not table.keys() - set(_OTHERS):
+        network = replace(initial, **_changes(table))
     try:
         stft = StftConfig(**tables["stft"])
         if _SECONDS in settings:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.widen import widen
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.config import TrainConfig
@@ -146,14 +146,13 @@ def _optimizer(config: TrainConfig, network: DCUNet) -> torch.optim.Optimizer:
 
 def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
     ours, theirs = network.config, initial.config
-    sizes = (ours.encoder_channels, ours.decoder_channels, ours.compressions)
-    if sizes != (theirs.encoder_channels, theirs.decoder_channels, theirs.compressions):
+    if replace(ours, profile_width=theirs.profile_width) != theirs:
         try:
-            initial = widen(initial, *sizes)
+            initial = widen(initial, ours)
         except ConfigurationError as error:
             raise TrainingError(
-                f"the initial weights do not fit the run's network: {error}; leave out --complexity and "
-                "--recipe to take the weights' network"
+                f"the initial weights do not fit the run's network: {error}; leave out --complexity, "
+                "--mask and --recipe to take the weights' network"
             ) from error
     learnt = initial.state_dict()
     if ours.profile_width == theirs.profile_width:
@@ -212,7 +211,8 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         raise TrainingError(f"there is no checkpoint {path} to resume from: start without --resume")
     try:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if document["network_config"] != asdict(state.config.network):
+        # What could not be chosen yet when the run began has its default.
+        if DCUNetConfig(**document["network_config"]) != state.config.network:
             raise TrainingError(
                 f"the checkpoint {path} is of a network with another configuration: resume with the options "
                 "that the run began with (config.json beside it)"
@@ -231,7 +231,7 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         torch.set_rng_state(document["torch_random_state"])
         if torch.cuda.is_available() and len(document["cuda_random_states"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(document["cuda_random_states"])
-    except (OSError, RuntimeError, KeyError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, EOFError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(
             f"the checkpoint {path} cannot be read: {reason}; start a new run, with --init if "
