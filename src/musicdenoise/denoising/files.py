@@ -48,7 +48,8 @@ class DenoiseReport:
     removed_db
         Power of what was removed, relative to the song as it came, in dB.
     noise_db
-        Root mean square of what was removed, in dB re full scale: how much noise there was.
+        Root mean square of the noise that the network heard in the song, in dB re full scale, whatever was
+        removed of it; minus infinity for none, and where the strength is 0.
     bands
         What was removed from each band.
     passed_seconds, bass_seconds
@@ -83,6 +84,11 @@ class DenoiseReport:
     def audio_seconds(self) -> float:
         """Length of the result in seconds."""
         return self.num_samples / self.sample_rate
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the song for each second taken."""
+        return self.audio_seconds / max(self.seconds, 1e-9)
 
 
 def denoise_file(
@@ -134,7 +140,8 @@ def denoise_file(
             gate = Gate(song.sample_rate, song.channels, limits)
         if song.path is not None:  # pipes have programs at their other ends that work at the same time
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
-        blocks = _denoised_blocks(denoiser, song, meter, gate)
+        stream = _GatedStream(denoiser, song, gate)
+        blocks = _denoised_blocks(stream, song, meter, denoiser.stft.n_fft / denoiser.stft.sample_rate)
         for _ in stack.enter_context(closing(_written(blocks, writer, residual))):
             if on_progress:
                 on_progress(writer.num_samples, song.length)
@@ -155,7 +162,7 @@ def denoise_file(
         channels=song.channels,
         num_samples=writer.num_samples,
         removed_db=meter.removed_db,
-        noise_db=meter.noise_db,
+        noise_db=stream.noise_db,
         bands=meter.bands(),
         gaps_seconds=song.gaps_seconds,
         passed_seconds=gate.passed_seconds if gate else 0.0,
@@ -179,16 +186,15 @@ def _choose(chooser: AutoDenoiser, song: Song) -> tuple[Denoiser, Song]:
 
 
 def _denoised_blocks(
-    denoiser: Denoiser, song: Song, meter: SongMeter, gate: Gate | None
+    stream: _GatedStream, song: Song, meter: SongMeter, fewest_seconds: float
 ) -> Iterator[tuple[Samples, Samples]]:
     """Blocks of the song, denoised, and what was removed from each."""
-    stream = _GatedStream(denoiser, song, gate)
     for block in song.blocks:
         meter.take_input(block)
         clean = stream.push(block)
         yield clean, meter.take_output(clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
-    _check_length(song, meter.num_samples, denoiser.stft.n_fft / denoiser.stft.sample_rate)
+    _check_length(song, meter.num_samples, fewest_seconds)
     if meter.is_silent:
         raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
     clean = stream.flush()
@@ -223,25 +229,31 @@ class _GatedStream:
     def __init__(self, denoiser: Denoiser, song: Song, gate: Gate | None) -> None:
         self._stream = denoiser.stream(song.sample_rate, song.channels)
         self._gate = gate
+        self._share = denoiser.config.removed_share
         self._waiting = np.zeros((song.channels, 0), dtype=np.float32)
+        self._removed_power, self._count = 0.0, 0  # by the network, before the gate
 
     def push(self, block: Samples) -> Samples:
-        clean: Samples = self._stream.push(torch.from_numpy(block)).numpy()
-        if self._gate is None:
-            return clean
         self._waiting = np.concatenate([self._waiting, block], axis=1)
-        return self._through(self._gate, clean)
+        return self._through(self._stream.push(torch.from_numpy(block)).numpy())
 
     def flush(self) -> Samples:
-        clean: Samples = self._stream.flush().numpy()
-        if self._gate is None:
-            return clean
-        return np.concatenate([self._through(self._gate, clean), self._gate.flush()], axis=1)
+        clean = self._through(self._stream.flush().numpy())
+        return clean if self._gate is None else np.concatenate([clean, self._gate.flush()], axis=1)
 
-    def _through(self, gate: Gate, clean: Samples) -> Samples:
+    @property
+    def noise_db(self) -> float:
+        """Root mean square of the noise in the song, re full scale, as the network hears it."""
+        if self._removed_power == 0.0:
+            return -math.inf
+        return 10.0 * math.log10(self._removed_power / self._count / self._share**2)
+
+    def _through(self, clean: Samples) -> Samples:
         count = clean.shape[1]
         noisy, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
-        return gate.push(noisy, clean)
+        self._removed_power += float(np.sum(np.square(noisy - clean, dtype=np.float64)))
+        self._count += clean.size
+        return clean if self._gate is None else self._gate.push(noisy, clean)
 
 
 def _check_length(song: Song, length: int, fewest_seconds: float) -> None:

@@ -113,11 +113,6 @@ class SongMeter:
         """Power of what was removed, relative to the song's; -inf if nothing was."""
         return _ratio_db(self._removed_power, self._input_power)
 
-    @property
-    def noise_db(self) -> float:
-        """Root mean square of what was removed, re full scale; -inf if nothing was."""
-        return _ratio_db(self._removed_power, float(self.num_samples * self._waiting.shape[0]))
-
     def bands(self) -> tuple[BandReport, ...]:
         """What was removed from each band."""
         nyquist = self._sample_rate / 2
