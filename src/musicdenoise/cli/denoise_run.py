@@ -15,10 +15,10 @@ import typer
 from musicdenoise.cli.common import note, print_error, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
 from musicdenoise.denoising.auto import AutoDenoiser
-from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser
+from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import PIPE, FileOptions
-from musicdenoise.denoising.files import DenoiseReport, denoise_file
+from musicdenoise.denoising.files import DenoiseReport
 from musicdenoise.denoising.plan import Job, picture_paths
 from musicdenoise.errors import AudioError
 from musicdenoise.weights.store import WeightsStore
@@ -93,18 +93,8 @@ def _one_by_one(
 ) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
-        result: DenoiseReport | AudioError
-        try:
-            with song_progress(f"{counter}{task.job.source.name}", quiet=settings.quiet) as on_progress:
-                result = denoise_file(
-                    denoiser,
-                    task.job.source,
-                    task.job.target,
-                    options=task.options,
-                    on_progress=on_progress,
-                )
-        except AudioError as error:
-            result = error
+        with song_progress(f"{counter}{task.job.source.name}", quiet=settings.quiet) as on_progress:
+            result = try_to_denoise(denoiser, task, on_progress=on_progress)
         yield index, result
 
 

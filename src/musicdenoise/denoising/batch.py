@@ -13,10 +13,10 @@ from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
 from musicdenoise.denoising.plan import Job
-from musicdenoise.errors import AudioError
+from musicdenoise.errors import AudioError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["Task", "denoise_in_parallel", "make_denoiser"]
+__all__ = ["Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,42 @@ def make_denoiser(
     return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
 
 
+def try_to_denoise(
+    denoiser: Denoiser | AutoDenoiser,
+    task: Task,
+    *,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> DenoiseReport | AudioError:
+    """Denoise one song; what goes wrong with it, foreseen or not, is the result and stops no other song.
+
+    Parameters
+    ----------
+    denoiser, on_progress
+        As for `denoise_file`.
+    task
+        The song.
+
+    Raises
+    ------
+    UsageError
+        If the request makes no sense, whatever the song holds.
+    BrokenPipeError
+        If nobody reads standard output any more.
+    """
+    source = task.job.source
+    try:
+        return denoise_file(denoiser, source, task.job.target, options=task.options, on_progress=on_progress)
+    except (UsageError, BrokenPipeError):
+        raise
+    except AudioError as error:
+        return error
+    except MusicDenoiseError as error:
+        return AudioError(f"{source}: {error}")
+    except Exception as error:  # noqa: BLE001 - the songs behind it have done nothing wrong
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        return AudioError(f"{source}: failed unexpectedly ({reason}); please report it with the file")
+
+
 def denoise_in_parallel(
     tasks: Sequence[Task],
     weights: str | None,
@@ -89,18 +125,23 @@ def denoise_in_parallel(
     Yields
     ------
     tuple of int and DenoiseReport or AudioError
-        Index of the task, and its report or why it failed, as they become ready.
+        Index of the task, and its report or why it failed, as they become ready. If a process is killed,
+        all songs that are not ready fail.
     """
     network = _Network(weights=weights, device=device, config=config, store=store)
     threads = max(1, default_jobs() // processes)
-    yield from map_jobs(partial(_denoise, network=network), tasks, processes, threads=threads)
+    waiting = dict.fromkeys(range(len(tasks)))
+    try:
+        for index, result in map_jobs(partial(_denoise, network=network), tasks, processes, threads=threads):
+            del waiting[index]
+            yield index, result
+    except DataError as error:
+        for index in waiting:
+            yield index, AudioError(f"{tasks[index].job.source}: was not done: {error}")
 
 
 def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
-    try:
-        return denoise_file(_denoiser(network), task.job.source, task.job.target, options=task.options)
-    except AudioError as error:
-        return error
+    return try_to_denoise(_denoiser(network), task)
 
 
 @lru_cache(maxsize=1)
