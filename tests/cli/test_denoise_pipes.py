@@ -1,6 +1,8 @@
 """``musicdenoise denoise -`` in real pipes."""
 
 import io
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -91,6 +93,65 @@ def test_bad_pipes_are_refused(write_wav, noisy_tune) -> None:
     soundfile.write(buffer, nan.T, 44_100, format="WAV", subtype="FLOAT")
     with pytest.raises(AudioReadError, match="sample 12345"):
         list(PipeReader(io.BytesIO(buffer.getvalue())).blocks(1_000))
+
+
+class FailingPipe(io.BytesIO):
+    """Raises on the way, once."""
+
+    def __init__(self, data: bytes, error: BaseException, after_bytes: int) -> None:
+        super().__init__(data)
+        self.error: BaseException | None = error
+        self.after_bytes = after_bytes
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() >= self.after_bytes and self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return super().read(size)
+
+
+@pytest.mark.parametrize("after_bytes", [0, 200_000])
+@pytest.mark.parametrize(
+    ("error", "seen", "message"),
+    [
+        (KeyboardInterrupt("now"), KeyboardInterrupt, "now"),
+        (SystemExit(143), SystemExit, "143"),
+        (OSError(5, "Input/output error"), AudioReadError, "standard input: cannot be read: Input/output"),
+    ],
+)
+def test_what_ends_a_read_is_not_the_end_of_the_song(
+    write_wav, noisy_tune, capfd, error: BaseException, seen: type, message: str, after_bytes: int
+) -> None:
+    wav = open_length(write_wav("x.wav", noisy_tune).read_bytes())
+    with pytest.raises(seen, match=message):
+        list(PipeReader(FailingPipe(wav, error, after_bytes)).blocks(1_000))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_while_a_pipe_is_silent(
+    tmp_path: Path, write_wav, noisy_tune, mini_weights: Path, number: int, code: int
+) -> None:
+    song = open_length(write_wav("song.wav", noisy_tune).read_bytes())
+    folder = tmp_path / "results"
+    end, start = os.pipe()
+    with os.fdopen(end, "rb") as reading, os.fdopen(start, "wb", buffering=0) as writing:
+        process = subprocess.Popen(
+            [*COMMAND, "-", "-o", str(folder / "x.wav"), "--weights", str(mini_weights)],
+            stdin=reading,
+            stderr=subprocess.PIPE,
+        )
+        writing.write(song)
+        deadline = time.monotonic() + 120
+        while not (folder.exists() and list(folder.iterdir())):  # the temporary file: decoding has begun
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.0)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert stderr == (b"error: interrupted\n" if number == signal.SIGINT else b"")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_pipe_gives_what_files_give(tmp_path: Path, write_wav, noisy_tune, mini_weights: Path) -> None:

@@ -9,7 +9,7 @@ Reference: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -74,7 +74,9 @@ class PipeReader:
         try:
             self._container = av.open(self._tap, mode="r", metadata_errors="replace")
             streams = self._container.streams.audio
+            self._check_source()
         except av.FFmpegError as error:
+            self._check_source()
             raise AudioReadError(
                 f"{name}: is not audio that can be read from a pipe ({error.strerror}); "
                 "send WAV, FLAC, MP3 or OGG"
@@ -134,14 +136,27 @@ class PipeReader:
 
         resampler = av.AudioResampler(format="flt")
         try:
-            for frame in self._container.decode(self._container.streams.audio[0]):
-                if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
-                    raise AudioReadError(f"{self._name}: the stream changes its rate or channels on the way")
-                for converted in resampler.resample(frame):
-                    packed = converted.to_ndarray().reshape(-1, self.channels)
-                    yield np.ascontiguousarray(packed.T, dtype=np.float32)
+            for packet in self._container.demux(self._container.streams.audio[0]):
+                self._check_source()
+                for frame in packet.decode():
+                    if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
+                        raise AudioReadError(
+                            f"{self._name}: the stream changes its rate or channels on the way"
+                        )
+                    for converted in resampler.resample(frame):
+                        packed = converted.to_ndarray().reshape(-1, self.channels)
+                        yield np.ascontiguousarray(packed.T, dtype=np.float32)
         except av.FFmpegError as error:
+            self._check_source()
             raise AudioReadError(f"{self._name}: the data is damaged ({error.strerror})") from error
+
+    def _check_source(self) -> None:
+        """Raise what ended a read of the pipe; FFmpeg took it for the end of the data."""
+        error = self._tap.error
+        if isinstance(error, OSError):
+            raise AudioReadError(f"{self._name}: cannot be read: {error.strerror}") from error
+        if error is not None:
+            raise error
 
     def _declared_samples(self, codec: str) -> int | None:
         size = declared_wav_bytes(bytes(self._tap.head))
@@ -150,17 +165,33 @@ class PipeReader:
 
 
 class _Tap:
-    """Passes reads on, and keeps the first bytes. Without a `seek` FFmpeg does not try to."""
+    """Passes reads on, and keeps the first bytes. Without a `seek` FFmpeg does not try to.
+
+    FFmpeg cannot pass exceptions through: what a read raises is kept in ``error``, and FFmpeg is told that
+    the data ends.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.head = bytearray()
+        self.error: BaseException | None = None
+        # A generator and no method: an interrupt that came while FFmpeg worked is raised where Python goes
+        # on, which in a method is before its first line, outside every `try`.
+        reads = self._reads()
+        next(reads)
+        self.read = reads.send
 
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        if len(self.head) < _HEAD_BYTES:
-            self.head += data[: _HEAD_BYTES - len(self.head)]
-        return data
+    def _reads(self) -> Generator[bytes, int, None]:
+        data = b""
+        while True:
+            try:
+                size = yield data
+                data = self._file.read(size) if self.error is None else b""
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001 - interrupts, too: they are raised again later
+                self.error, data = error, b""
+            self.head += data[: max(_HEAD_BYTES - len(self.head), 0)]
 
 
 class WavPipeWriter:
