@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from musicdenoise.audio import PipeReader, WavPipeWriter, open_writer, read_audio
-from musicdenoise.errors import AudioReadError
+from musicdenoise.errors import AudioReadError, AudioWriteError
 
 COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
 
@@ -60,6 +60,31 @@ def test_the_writer_clips_and_counts() -> None:
     writer.write(np.array([[2.0, -2.0, 0.5]], dtype=np.float32))
     assert writer.clipped_samples == 2
     assert struct.unpack("<3h", out.getvalue()[-6:]) == (32_767, -32_768, 16_384)
+
+
+class Unbuffered(io.BytesIO):
+    """Takes a part of what is written, as a pipe or a disk may that is not buffered, and then fails."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data) -> int:
+        if self.tell() == self.room:
+            raise OSError(28, "No space left on device")
+        return super().write(data[: min(777, self.room - self.tell())])
+
+
+def test_what_a_write_leaves_over_is_written_again() -> None:
+    samples = 0.5 * np.ones((2, 5_000), dtype=np.float32)
+    written = []
+    for out in (io.BytesIO(), Unbuffered(100_000)):
+        WavPipeWriter(out, sample_rate=8_000, channels=2, subtype="PCM_16").write(samples)
+        written.append(out.getvalue())
+    assert written[0] == written[1]
+    writer = WavPipeWriter(Unbuffered(3_000), sample_rate=8_000, channels=2, subtype="PCM_16")
+    with pytest.raises(AudioWriteError, match="standard output: cannot be written: No space left"):
+        writer.write(samples)
 
 
 @pytest.mark.parametrize(
@@ -230,12 +255,16 @@ def test_output_starts_before_the_input_ends(write_wav, noisy_tune, mini_weights
     assert len(samples) == len(wav) - wav.index(b"data") - 8
 
 
-def test_a_reader_that_goes_away_is_no_traceback(write_wav, noisy_tune, mini_weights: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_traceback(
+    write_wav, noisy_tune, mini_weights: Path, unbuffered: str
+) -> None:
     song = write_wav("a.wav", noisy_tune.repeat(1, 10))
     process = subprocess.Popen(
         [*COMMAND, str(song), "-o", "-", "--weights", str(mini_weights), "--segment-seconds", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -27,7 +27,8 @@ from musicdenoise.audio.formats import (
     suffix_for_container,
     writable_container,
 )
-from musicdenoise.audio.pipes import PipeReader, WavPipeWriter
+from musicdenoise.audio.pipe_writer import WavPipeWriter
+from musicdenoise.audio.pipes import PipeReader
 from musicdenoise.audio.reader import AudioReader, open_reader, probe, read_audio
 from musicdenoise.audio.remux import has_other_streams
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo

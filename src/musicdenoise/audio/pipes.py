@@ -1,27 +1,20 @@
-"""Audio that comes from and goes to a pipe: read once from front to back, length often unknown.
+"""Audio that comes from a pipe: read once from front to back, length often unknown.
 
-Any format that FFmpeg can decode without seeking may come in (WAV, FLAC, MP3, Ogg, ADTS, ...). What
-goes out is WAV, whose header leaves the length open with sizes of 0xFFFFFFFF, as FFmpeg writes it.
-
-Reference: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001).
+Any format that FFmpeg can decode without seeking may come in (WAV, FLAC, MP3, Ogg, ADTS, ...).
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from musicdenoise.audio.dither import Dither
-from musicdenoise.audio.encoders import quantize
-from musicdenoise.audio.formats import PCM_BITS
 from musicdenoise.audio.integrity import declared_wav_bytes
 from musicdenoise.audio.types import MAX_CHANNELS, Samples
-from musicdenoise.errors import AudioReadError, AudioWriteError, UnsupportedAudioError
+from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
-__all__ = ["PipeReader", "WavPipeWriter"]
+__all__ = ["PipeReader"]
 
 _SUBTYPES = {
     "pcm_u8": "PCM_U8",
@@ -34,7 +27,6 @@ _SUBTYPES = {
     "pcm_mulaw": "ULAW",
 }
 _WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-_OPEN_SIZE = 0xFFFFFFFF
 _HEAD_BYTES = 65_536
 
 
@@ -192,93 +184,3 @@ class _Tap:
             except BaseException as error:  # noqa: BLE001 - interrupts, too: they are raised again later
                 self.error, data = error, b""
             self.head += data[: max(_HEAD_BYTES - len(self.head), 0)]
-
-
-class WavPipeWriter:
-    """Writes WAV of open length into a pipe.
-
-    The header goes out with the first samples, so that a failure before them leaves the pipe empty.
-
-    Parameters
-    ----------
-    file
-        Open for writing.
-    sample_rate
-        Rate in Hz.
-    channels
-        Number of channels.
-    subtype
-        ``PCM_U8``, ``PCM_16``, ``PCM_24``, ``PCM_32`` or ``FLOAT``; others become ``FLOAT``.
-
-    dither
-        Whether samples are dithered where they are rounded to 8 or 16 bits.
-
-    Attributes
-    ----------
-    num_samples : int
-        Samples per channel written so far.
-    clipped_samples : int
-        Samples beyond full scale that were limited, over all channels; none for ``FLOAT``.
-    """
-
-    def __init__(
-        self, file: BinaryIO, *, sample_rate: int, channels: int, subtype: str, dither: bool = False
-    ) -> None:
-        self._file = file
-        self._sample_rate, self._channels = sample_rate, channels
-        self._subtype = subtype if subtype in _WIDTHS else "FLOAT"
-        is_short = PCM_BITS.get(self._subtype, 32) <= 16
-        self._dither = Dither(PCM_BITS[self._subtype]) if dither and is_short else None
-        self.num_samples = 0
-        self.clipped_samples = 0
-
-    def write(self, samples: Samples) -> None:
-        """Append float32 ``(channels, n)``.
-
-        Raises
-        ------
-        BrokenPipeError
-            If nobody reads any more.
-        AudioWriteError
-            If the data cannot be written for another reason.
-        """
-        if samples.shape[1] == 0:
-            return
-        data = self._encode(samples)
-        try:
-            self._file.write(self._header() + data if self.num_samples == 0 else data)
-            self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise AudioWriteError(f"standard output: cannot be written: {error.strerror}") from error
-        self.num_samples += samples.shape[1]
-
-    def _encode(self, samples: Samples) -> bytes:
-        interleaved = np.ascontiguousarray(samples.T)
-        if self._subtype == "FLOAT":
-            return interleaved.astype("<f4").tobytes()
-        self.clipped_samples += int(np.count_nonzero(np.abs(interleaved) > 1.0))
-        if self._dither:
-            interleaved = np.ascontiguousarray(self._dither(samples).T)
-        integers = quantize(interleaved, PCM_BITS[self._subtype]).astype("<i4")
-        if self._subtype == "PCM_U8":
-            return ((integers >> 24) + 128).astype(np.uint8).tobytes()
-        width = _WIDTHS[self._subtype]
-        return integers.view(np.uint8).reshape(-1, 4)[:, 4 - width :].tobytes()
-
-    def _header(self) -> bytes:
-        width = _WIDTHS[self._subtype]
-        code = 3 if self._subtype == "FLOAT" else 1
-        block = width * self._channels
-        fields = (self._channels, self._sample_rate, self._sample_rate * block, block, 8 * width)
-        if self._channels <= 2:
-            fmt = struct.pack("<HHIIHH", code, *fields)
-        else:
-            guid = struct.pack("<H", code) + b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
-            fmt = struct.pack("<HHIIHHHHI", 0xFFFE, *fields, 22, 8 * width, 0) + guid
-        return (
-            struct.pack("<4sI4s4sI", b"RIFF", _OPEN_SIZE, b"WAVE", b"fmt ", len(fmt))
-            + fmt
-            + struct.pack("<4sI", b"data", _OPEN_SIZE)
-        )
