@@ -1,5 +1,6 @@
 """Reading: blocks, seeking, streams, and every way in which a file can be no good."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -49,6 +50,39 @@ def test_seeking_gives_the_same_samples(container, subtype, make_music, save):
             np.testing.assert_array_equal(reader.read(600), whole[:, place : place + 600], err_msg=str(place))
     part = read_audio(path, start=12345, num_samples=77).samples
     np.testing.assert_array_equal(part, whole[:, 12345:12422])
+
+
+def test_what_libsndfile_cannot_seek_in_is_decoded_up_to_the_place(make_music, tmp_path):
+    path = tmp_path / "phone.wav"
+    soundfile.write(path, make_music(30_000, 1, 8000)[0], 8000, subtype="GSM610")
+    whole = read_audio(path).samples
+    assert whole.shape[1] >= 30_000
+    with open_reader(path) as reader:
+        for place in (0, 20_000, 100):
+            reader.seek(place)
+            np.testing.assert_array_equal(reader.read(600), whole[:, place : place + 600])
+
+
+def test_a_flac_that_is_damaged_at_its_start(make_music, save):
+    path = save("bad.flac", make_music(20_000, 2), "FLAC", "PCM_16")
+    data = bytearray(path.read_bytes())
+    first_frame = data.index(b"\xff\xf8")
+    data[first_frame : first_frame + 4_000] = bytes(4_000)
+    path.write_bytes(data[:6_000])
+    for place in (0, 10_000):
+        with (
+            pytest.raises(AudioReadError, match=r"bad\.flac: .*damaged or cut off"),
+            open_reader(path) as reader,
+        ):
+            reader.seek(place)
+            reader.read(1_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_names_that_are_not_utf_8(make_music, save, tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff\xfe.wav")
+    save("song.wav", make_music(1000, 1), "WAV", "PCM_16").rename(path)
+    assert read_audio(path).samples.shape == (1, 1000)
 
 
 def test_arguments_out_of_range(make_music, save):

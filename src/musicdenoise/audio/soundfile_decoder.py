@@ -6,6 +6,7 @@ bits; PCM_32 and DOUBLE lose what lies below their upper 24 bits.
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ _BYTES = {
     "DOUBLE": 8,
 }
 # Here libsndfile's seek lands up to a frame away from where it says, or decodes without the frames
-# before it (measured), so these are decoded up to the place instead.
+# before it (measured), so these are decoded up to the place instead; so is what it cannot seek in (GSM 6.10).
 _INEXACT_SEEK = frozenset({"VORBIS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"})
 _SKIP_SAMPLES = 65_536
 # A read that ends inside the last Opus packet makes libsndfile return wrong samples for the rest of
@@ -103,10 +104,13 @@ class SoundFileDecoder:
         Raises
         ------
         AudioReadError
-            The data before the sample is damaged, where it has to be decoded.
+            The data there is damaged, or that before the sample, where it has to be decoded.
         """
-        if self.info.subtype not in _INEXACT_SEEK:
-            self._file.seek(min(sample, self._tail_start))
+        if self.info.subtype not in _INEXACT_SEEK and self._file.seekable():
+            try:
+                self._file.seek(min(sample, self._tail_start))
+            except soundfile.SoundFileError as error:
+                raise AudioReadError(f"the data is damaged or cut off ({_reason(error)})") from error
             self._position = sample
             if sample < self._tail_start:
                 self._tail = None  # reading on comes by the beginning of the tail again
@@ -127,15 +131,16 @@ class SoundFileDecoder:
         try:
             with self._quietly():
                 block = self._file.read(num_samples, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
+        except (soundfile.SoundFileError, OSError) as error:
             raise AudioReadError(f"the data is damaged or cut off ({_reason(error)})") from error
         return cast(Samples, np.ascontiguousarray(block.T))
 
     def _open(self) -> soundfile.SoundFile:
         try:
             with self._quietly():
-                return soundfile.SoundFile(self._path)
-        except soundfile.LibsndfileError as error:
+                # As bytes, since names need not be valid UTF-8; on Windows they are.
+                return soundfile.SoundFile(str(self._path) if os.name == "nt" else os.fsencode(self._path))
+        except (soundfile.SoundFileError, OSError, UnicodeError) as error:
             raise AudioReadError(f"{self._path}: cannot be decoded: {_reason(error)}") from error
 
     def _quietly(self) -> AbstractContextManager[None]:
@@ -163,5 +168,6 @@ def _describe(path: Path, file: soundfile.SoundFile) -> AudioInfo:
     return replace(info, num_samples=max(declared, file.frames))
 
 
-def _reason(error: soundfile.LibsndfileError) -> str:
-    return str(error.error_string).strip().rstrip(".")
+def _reason(error: Exception) -> str:
+    # Errors of libsndfile itself begin with the name of the file elsewhere.
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
