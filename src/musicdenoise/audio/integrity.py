@@ -1,9 +1,9 @@
 """How much audio a file's own headers promise, where libsndfile silently makes do with less.
 
 libsndfile reads a cut-off WAV, RF64 or AIFF file up to where it ends and reports that as its
-length; a cut-off Ogg file likewise. A song that lost its end must not pass for a whole one.
+length. A song that lost its end must not pass for a whole one.
 
-References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991), Ogg (RFC 3533).
+References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991).
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["DataChunk", "declared_wav_bytes", "ends_inside_ogg_page", "find_data_chunk"]
+__all__ = ["DataChunk", "declared_wav_bytes", "find_data_chunk"]
 
 # Sizes that programs put in a header when they write to a pipe and cannot come back to it:
 # FFmpeg, SoX, arecord.
 _OPEN_SIZES = frozenset({0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF})
-_OGG_HEADER_BYTES = 27
-_OGG_MAX_PAGE_BYTES = _OGG_HEADER_BYTES + 255 + 255 * 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,23 +105,3 @@ def _data_chunk(container: str, size: int, size_64: int | None, available: int) 
     if size in _OPEN_SIZES:
         return None
     return DataChunk(declared_bytes=size, available_bytes=available)
-
-
-def ends_inside_ogg_page(path: Path) -> bool:
-    """Return whether an Ogg file breaks off inside its last page.
-
-    A last page without the end-of-stream mark is no proof of a cut: recordings of web radio lack it.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 2 * _OGG_MAX_PAGE_BYTES))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    # A cut may leave a piece of the next page's capture pattern, too.
-    if start == -1 or len(tail) - start < _OGG_HEADER_BYTES:
-        return True
-    segments = tail[start + _OGG_HEADER_BYTES - 1]
-    table = tail[start + _OGG_HEADER_BYTES : start + _OGG_HEADER_BYTES + segments]
-    end = start + _OGG_HEADER_BYTES + segments + sum(table)
-    leftover = tail[end : end + 4]
-    return len(table) < segments or end > len(tail) or (bool(leftover) and b"OggS".startswith(leftover))

@@ -92,6 +92,8 @@ class AudioReader:
         ------
         AudioReadError
             The file is damaged, ends before its declared length, or holds samples that are not finite.
+        UnsupportedAudioError
+            It is a chain of Ogg streams.
         """
         if num_samples < 0:
             raise ValueError(f"num_samples must be at least 0; got {num_samples}")

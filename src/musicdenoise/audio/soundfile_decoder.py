@@ -16,10 +16,11 @@ import numpy as np
 import soundfile
 
 from musicdenoise.audio.formats import TAG_NAMES
-from musicdenoise.audio.integrity import ends_inside_ogg_page, find_data_chunk
+from musicdenoise.audio.integrity import find_data_chunk
+from musicdenoise.audio.ogg import check_pages, ends_inside_ogg_page
 from musicdenoise.audio.quiet import silenced_stderr
 from musicdenoise.audio.types import AudioInfo, Samples
-from musicdenoise.errors import AudioReadError
+from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["SoundFileDecoder"]
 
@@ -41,6 +42,7 @@ _SKIP_SAMPLES = 65_536
 # A read that ends inside the last Opus packet makes libsndfile return wrong samples for the rest of
 # it (measured), so the end is read at once: twice the longest packet, 120 ms (RFC 6716 section 2).
 _OPUS_TAIL_SECONDS = 0.24
+_OPUS_RATE = 48_000  # Hz, of its positions whatever the rate of the song (RFC 7845 section 4)
 
 
 class SoundFileDecoder:
@@ -69,6 +71,7 @@ class SoundFileDecoder:
     def __init__(self, path: Path, container: str) -> None:
         self._path = path
         self._is_mpeg = container == "MP3"
+        self._has_unchecked_pages = container == "OGG"
         self._file = self._open()
         self._position = 0
         self.info = _describe(path, self._file)
@@ -86,7 +89,11 @@ class SoundFileDecoder:
         ------
         AudioReadError
             The data is damaged.
+        UnsupportedAudioError
+            It is a chain of Ogg streams.
         """
+        if self._has_unchecked_pages:
+            self._check_pages()
         until_tail = max(self._tail_start - self._position, 0)
         samples = self._decode(min(num_samples, until_tail))
         if num_samples > until_tail:
@@ -126,6 +133,22 @@ class SoundFileDecoder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _check_pages(self) -> None:
+        """Look for what libsndfile passes over; not when the file is opened, since that takes time."""
+        self._has_unchecked_pages = False
+        try:
+            pages = check_pages(self._path)
+        except OSError as error:
+            raise AudioReadError(f"cannot be read: {error.strerror}") from error
+        if pages.is_damaged:
+            seconds = pages.position / (_OPUS_RATE if self.info.subtype == "OPUS" else self.info.sample_rate)
+            raise AudioReadError(f"the data is damaged or missing from {seconds:.2f} s on")
+        if pages.is_chained:
+            raise UnsupportedAudioError(
+                f"{self._path}: is a chain of several songs in one Ogg file, of which only the first would "
+                "be read; cut it into single songs"
+            )
 
     def _decode(self, num_samples: int) -> Samples:
         try:

@@ -1,0 +1,132 @@
+"""Ogg pages: whether they are whole, follow each other, and come to their end.
+
+Decoders leave out damaged pages, so that what comes behind them comes too soon, or, in libsndfile, twice.
+
+Reference: Ogg (RFC 3533, section 6).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+__all__ = ["OggPages", "check_pages", "ends_inside_ogg_page"]
+
+_CAPTURE = b"OggS"
+_HEADER_BYTES = 27
+_MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
+_FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4  # flags of a page
+_CHECKSUM = slice(22, 26)
+_BLOCK_BYTES = 1 << 20
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class OggPages:
+    """Checks the pages of an Ogg stream while its bytes pass by.
+
+    Attributes
+    ----------
+    is_damaged : bool
+        Whether a page is missing, its checksum is wrong, or something else stands before it. What follows
+        is not looked at any more.
+    is_chained : bool
+        Whether another stream begins behind the end of the first.
+    position : int
+        Of the last whole page, in samples from the beginning of its stream; Opus counts at 48 kHz.
+    """
+
+    def __init__(self) -> None:
+        self.is_damaged = self.is_chained = False
+        self.position = 0
+        self._rest = b""
+        self._is_behind_junk = self._is_ended = False
+        self._last_number: dict[int, tuple[int, bool]] = {}  # by stream; and if that page held audio
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream ended with the mark for that, and not inside a page."""
+        is_inside = bool(self._rest) and (self._rest.startswith(_CAPTURE) or _CAPTURE.startswith(self._rest))
+        return self._is_ended and not is_inside
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next bytes of the stream."""
+        data = self._rest + data
+        begin = 0
+        while not self.is_damaged and len(data) - begin >= len(_CAPTURE):
+            if not data.startswith(_CAPTURE, begin):
+                found = data.find(_CAPTURE, begin)
+                self._is_behind_junk = bool(self._last_number)  # a tag before the first page is none
+                begin = len(data) - len(_CAPTURE) + 1 if found == -1 else found
+                continue
+            end = _page_end(data, begin)
+            if end is None or end > len(data):
+                break
+            self._take(data[begin:end])
+            begin = end
+        self._rest = data[begin:]
+
+    def _take(self, page: bytes) -> None:
+        flags, position, stream, number = struct.unpack_from("<BqII", page, 5)
+        is_first = bool(flags & _FIRST_OF_STREAM)
+        before = None if is_first else self._last_number.get(stream)
+        # Behind its headers a recording of web radio goes on with the page of the moment.
+        is_gap = before is not None and before[1] and number != before[0] + 1
+        if self._is_behind_junk or is_gap or _checksum(page) != int.from_bytes(page[_CHECKSUM], "little"):
+            self.is_damaged = True
+            return
+        self.is_chained |= is_first and any(held_audio for _, held_audio in self._last_number.values())
+        self._is_ended = bool(flags & _LAST_OF_STREAM)
+        self._last_number[stream] = number, position != 0
+        if position > 0:  # -1: no packet ends on this page
+            self.position = position
+
+
+def check_pages(path: Path) -> OggPages:
+    """Read an Ogg file and check its pages.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    pages = OggPages()
+    with path.open("rb") as file:
+        while not pages.is_damaged and (block := file.read(_BLOCK_BYTES)):
+            pages.feed(block)
+    return pages
+
+
+def ends_inside_ogg_page(path: Path) -> bool:
+    """Return whether an Ogg file breaks off inside its last page.
+
+    A last page without the end-of-stream mark is no proof of a cut: recordings of web radio lack it.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 2 * _MAX_PAGE_BYTES))
+        tail = file.read()
+    start = tail.rfind(_CAPTURE)
+    end = None if start == -1 else _page_end(tail, start)
+    if end is None or end > len(tail):
+        return True
+    # A cut may leave a piece of the next page's capture pattern, too.
+    leftover = tail[end : end + len(_CAPTURE)]
+    return bool(leftover) and _CAPTURE.startswith(leftover)
+
+
+def _page_end(data: bytes, begin: int) -> int | None:
+    """Where a page ends; None where its header is not there as a whole."""
+    if len(data) - begin < _HEADER_BYTES:
+        return None
+    table_begin = begin + _HEADER_BYTES
+    table = data[table_begin : table_begin + data[table_begin - 1]]
+    return None if len(table) < data[table_begin - 1] else table_begin + len(table) + sum(table)
+
+
+def _checksum(page: bytes) -> int:
+    # Ogg's CRC-32 takes each byte from its highest bit on, starts at 0 and is not inverted; zlib's takes it
+    # from the lowest, and inverts at both ends.
+    blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]
+    reversed_crc = zlib.crc32(blank.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{reversed_crc:032b}"[::-1], 2)
