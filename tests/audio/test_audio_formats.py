@@ -61,11 +61,13 @@ def test_unknown_suffix_lists_the_known():
         ("WAV", "PCM_S8", "PCM_U8"),
         ("WAV", "MPEG_LAYER_III", "PCM_16"),
         ("FLAC", "ULAW", "PCM_16"),
-        ("FLAC", "ALAC", "PCM_24"),
+        ("FLAC", "ALAC_24", "PCM_24"),
+        ("WAV", "ALAC_16", "PCM_16"),
         ("MP3", "PCM_16", "MPEG_LAYER_III"),
         ("OGG", "PCM_16", "VORBIS"),
         ("OGG", "OPUS", "OPUS"),
-        ("MP4", "ALAC", "AAC"),
+        ("MP4", "ALAC_16", "ALAC_16"),
+        ("MP4", "PCM_24", "AAC"),
     ],
 )
 def test_subtype_for(container, source, chosen):

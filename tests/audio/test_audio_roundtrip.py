@@ -102,10 +102,10 @@ def test_quantize_rounds_to_nearest_and_never_wraps():
 
 @pytest.mark.parametrize("subtype", sorted(PCM_BITS))
 def test_overload_is_clipped_counted_and_does_not_wrap(subtype, tmp_path):
-    container = "AIFF"
+    container = "MP4" if subtype.startswith("ALAC") else "AIFF"
     samples = np.array([[1.5, -1.5, 1.0, -1.0, 0.5], [9.0, 0.0, 0.0, 0.0, -9.0]], dtype=np.float32)
     before = samples.copy()
-    path = tmp_path / "loud.aiff"
+    path = tmp_path / "loud.song"
     with open_writer(path, sample_rate=8000, channels=2, container=container, subtype=subtype) as writer:
         writer.write(samples)
     assert writer.clipped_samples == 4

@@ -74,6 +74,8 @@ CASES = (
     Case("mp3", "MP3", "MPEG_LAYER_III", 22_050, 1),
     Case("m4a", "MP4", "AAC", 44_100, 2),
     Case("m4a", "MP4", "AAC", 48_000, 6),
+    Case("m4a", "MP4", "ALAC_16", 44_100, 2),
+    Case("m4a", "MP4", "ALAC_24", 96_000, 2),
     Case("mp4", "MP4", "AAC", 48_000, 2, has_video=True),
 )
 

@@ -1,4 +1,4 @@
-"""Encode samples into an open binary file: libsndfile, and FFmpeg (through PyAV) for AAC in MP4.
+"""Encode samples into an open binary file: libsndfile, and FFmpeg (through PyAV) for AAC and ALAC in MP4.
 
 Where no bit rate is asked for, MP3 is variable bit rate at LAME's best setting (V0, about 245 kbit/s in
 stereo), Vorbis is quality 7 (about 220 kbit/s), Opus about 210 kbit/s in stereo and AAC 128 kbit/s per
@@ -26,6 +26,7 @@ __all__ = ["ByteFile", "Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
 
 _AAC_BITS_PER_CHANNEL = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_ALAC_LAYOUTS = _LAYOUTS | {7: "6.1(back)", 8: "7.1(wide)"}
 _MP4_TAGS = {"tracknumber": "track"}
 
 
@@ -144,7 +145,7 @@ class SoundFileEncoder:
 
 
 class PyAvEncoder:
-    """Writes AAC in MP4 with FFmpeg.
+    """Writes AAC or ALAC in MP4 with FFmpeg.
 
     The movie's time scale is the sample rate, so that the edit list and the duration of the last
     packet give the beginning and the end to the sample.
@@ -153,18 +154,19 @@ class PyAvEncoder:
     ----------
     file
         Open for reading and writing, at its beginning.
-    sample_rate, channels
+    subtype, sample_rate, channels
         As checked by `musicdenoise.audio.formats.check_writable`.
     tags
         By the names of `TAG_NAMES`.
     bitrate
-        Bits per second, all channels, or None.
+        Bits per second of AAC, all channels, or None.
     """
 
     def __init__(
         self,
         file: ByteFile,
         *,
+        subtype: str,
         sample_rate: int,
         channels: int,
         tags: Mapping[str, str],
@@ -174,10 +176,16 @@ class PyAvEncoder:
         import av
 
         self._av = av
-        self._rate, self._layout, self._position = sample_rate, _LAYOUTS[channels], 0
+        self._bits = PCM_BITS.get(subtype)
+        self._rate, self._position = sample_rate, 0
+        self._layout = (_ALAC_LAYOUTS if self._bits else _LAYOUTS)[channels]
+        codec = "alac" if self._bits else "aac"
         self._container = av.open(file, "w", format="mp4", options={"movie_timescale": str(sample_rate)})
-        self._stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout)
-        self._stream.bit_rate = bitrate or _AAC_BITS_PER_CHANNEL * channels
+        self._stream = self._container.add_stream(codec, rate=sample_rate, layout=self._layout)
+        if self._bits:
+            self._stream.format = "s16p" if self._bits == 16 else "s32p"
+        else:
+            self._stream.bit_rate = bitrate or _AAC_BITS_PER_CHANNEL * channels
         self._stream.time_base = Fraction(1, sample_rate)
         for name in TAG_NAMES:
             if tags.get(name):
@@ -187,9 +195,15 @@ class PyAvEncoder:
         """Encode samples of shape ``(channels, n)``."""
         if samples.shape[1] == 0:
             return
+        if self._bits is None:
+            values, sample_format = np.clip(samples, -1.0, 1.0), "flt"
+        elif self._bits == 16:
+            values, sample_format = (quantize(samples, 16) >> 16).astype(np.int16), "s16"
+        else:
+            values, sample_format = quantize(samples, self._bits), "s32"
         # Packed, because PyAV cannot fill a planar frame of eight channels.
-        packed = np.clip(samples, -1.0, 1.0).T.reshape(1, -1)
-        frame = self._av.AudioFrame.from_ndarray(packed, format="flt", layout=self._layout)
+        packed = np.ascontiguousarray(values.T).reshape(1, -1)
+        frame = self._av.AudioFrame.from_ndarray(packed, format=sample_format, layout=self._layout)
         frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
         frame.pts = self._position
         self._position += samples.shape[1]

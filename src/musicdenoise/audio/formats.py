@@ -1,7 +1,7 @@
 """The audio formats that are read and written: containers, subtypes, suffixes and their limits.
 
 A *container* is the file format, a *subtype* the coding of the samples in it; both are named as
-libsndfile names them, with MP4, ADTS, AAC and ALAC added for what libsndfile does not read.
+libsndfile names them, with MP4, ADTS and AAC added for what libsndfile does not read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,17 @@ TAG_NAMES = (
 )
 """Tags that are read and written, as libsndfile names them. What a container cannot hold is left out."""
 
-PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "ALAW": 16, "ULAW": 16}
+PCM_BITS = {
+    "PCM_S8": 8,
+    "PCM_U8": 8,
+    "PCM_16": 16,
+    "PCM_24": 24,
+    "PCM_32": 32,
+    "ALAC_16": 16,
+    "ALAC_24": 24,
+    "ALAW": 16,
+    "ULAW": 16,
+}
 """Bits that samples are rounded to before they are stored; A-law and mu-law compand 16 bits to 8."""
 
 
@@ -84,7 +94,7 @@ FORMATS: dict[str, ContainerFormat] = {
     "FLAC": ContainerFormat(suffixes=(".flac",), subtypes=("PCM_16", "PCM_24", "PCM_S8")),
     "OGG": ContainerFormat(suffixes=(".ogg", ".oga", ".opus"), subtypes=("VORBIS", "OPUS")),
     "MP3": ContainerFormat(suffixes=(".mp3",), subtypes=("MPEG_LAYER_III",)),
-    "MP4": ContainerFormat(suffixes=(".m4a", ".mp4", ".m4b", ".mov"), subtypes=("AAC",)),
+    "MP4": ContainerFormat(suffixes=(".m4a", ".mp4", ".m4b", ".mov"), subtypes=("AAC", "ALAC_16", "ALAC_24")),
     # A raw AAC stream cannot say where its first and last frame are to be cut, so it is only read.
     "ADTS": ContainerFormat(suffixes=(".aac",), subtypes=()),
 }
@@ -113,7 +123,7 @@ _SUBSTITUTES: dict[str, tuple[str, ...]] = {
     "PCM_32": ("PCM_24",),
     "FLOAT": ("PCM_24",),
     "DOUBLE": ("FLOAT", "PCM_24"),
-    "ALAC": ("PCM_24",),
+    "ALAC_24": ("PCM_24",),
 }
 
 

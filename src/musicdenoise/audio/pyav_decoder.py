@@ -21,7 +21,8 @@ from musicdenoise.errors import AudioReadError
 
 __all__ = ["PyAvDecoder"]
 
-_SUBTYPES = {"aac": "AAC", "alac": "ALAC", "mp3": "MPEG_LAYER_III", "mp3float": "MPEG_LAYER_III"}
+_SUBTYPES = {"aac": "AAC", "mp3": "MPEG_LAYER_III", "mp3float": "MPEG_LAYER_III"}
+_LOSSLESS = {"flac": "PCM", "alac": "ALAC"}
 _LAYER_2 = frozenset({"mp2", "mp2float"})
 _TAGS = {"track": "tracknumber"}
 _TAG_NAMES = ("title", "artist", "album", "date", "comment", "genre", "track", "copyright")
@@ -204,8 +205,8 @@ class PyAvDecoder:
 
 
 def _subtype(codec: str, sample_format: str) -> str:
-    if codec == "flac":
-        return "PCM_16" if sample_format.startswith("s16") else "PCM_24"
+    if codec in _LOSSLESS:
+        return f"{_LOSSLESS[codec]}_{16 if sample_format.startswith('s16') else 24}"
     if codec in _LAYER_2:
         return "MPEG_LAYER_II"
     return _SUBTYPES.get(codec, codec.upper())

@@ -26,9 +26,9 @@ from musicdenoise.errors import AudioWriteError
 __all__ = ["AudioWriter", "open_writer"]
 
 
-_DITHERED = frozenset({"PCM_16", "PCM_U8", "PCM_S8"})
+_DITHERED = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ALAC_16"})
 # Bits of one stored sample; the codecs that compress are not listed.
-_STORED_BITS = PCM_BITS | {"ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}
+_STORED_BITS = PCM_BITS | {"ALAC_16": 0, "ALAC_24": 0, "ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}
 
 
 class AudioWriter:
@@ -202,6 +202,7 @@ class AudioWriter:
             if self._container == "MP4":
                 return PyAvEncoder(
                     sink,
+                    subtype=self._subtype,
                     sample_rate=self._sample_rate,
                     channels=self._channels,
                     tags=self._tags,
