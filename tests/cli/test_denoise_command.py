@@ -158,6 +158,10 @@ def test_unwritable_outputs(tmp_path: Path, mini_weights: Path, song: Path) -> N
     ("arguments", "message"),
     [
         (["--noise", "purple"], "there is no noise kind 'purple'"),
+        (["--noise", "purple"], "9 street_music), or auto"),
+        (["--output", ""], "the path is empty"),
+        (["--report", ""], "the path is empty"),
+        ([""], "the path is empty"),
         (["--noise", "white", "--weights", "white"], "give one of them"),
         (["--device", "gpu"], "there is no device 'gpu'"),
         (["--cuda", "--device", "cpu"], "contradict"),
@@ -169,6 +173,10 @@ def test_wrong_usage(song: Path, arguments: list[str], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert invoke().exit_code == 2
+
+
+def test_the_kind_auto_is_written_like_the_others(song: Path) -> None:
+    assert invoke(song, "--noise", " AUTO ", "--dry-run").exit_code == 0
 
 
 def test_cuda_falls_back_and_device_cuda_does_not(
@@ -280,8 +288,9 @@ def test_skip_existing_dry_run_and_json(
     result = invoke(tmp_path, tmp_path / "none.wav", "--weights", mini_weights, "--skip-existing", "--json")
     assert result.exit_code == 1
     assert (tmp_path / "song_denoised.wav").read_text() == "precious"
-    (line,) = result.stdout.splitlines()
-    report = json.loads(line)
+    missing, report = map(json.loads, result.stdout.splitlines())
+    assert missing["source"] == str(tmp_path / "none.wav")
+    assert "no such file" in missing["error"]
     assert report["source"] == str(other)
     assert report["target"] == str(tmp_path / "other_denoised.wav")
     assert (report["num_samples"], report["sample_rate"], report["channels"]) == (50_000, 44_100, 1)

@@ -73,6 +73,15 @@ def test_an_interrupt_stops_all(
     assert result.stderr == "error: interrupted\n"
 
 
+def test_the_last_line_counts(mini_weights: Path, songs: list[Path]) -> None:
+    common = (*songs, "missing.wav", "--weights", mini_weights, "--skip-existing")
+    assert invoke(songs[0], "--weights", mini_weights).stderr == ""
+    lines = invoke(*common, "--verbose").stderr.splitlines()
+    assert lines[-2:] == ["2 songs done, 1 there already, 1 failed", "error: 1 of 4 inputs failed"]
+    assert "there already" not in invoke(*common).stderr  # no terminal
+    assert "there already" not in invoke(*common, "--quiet").stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found through /proc")
 def test_songs_of_a_worker_that_is_killed_are_named(
     tmp_path: Path, mini_weights: Path, write_wav, tune

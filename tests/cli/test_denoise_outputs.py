@@ -116,8 +116,47 @@ def test_report_and_verbose(tmp_path: Path, mini_weights: Path, song: Path) -> N
     blocker = tmp_path / "file"
     blocker.touch()
     result = invoke(song, "--weights", mini_weights, "-f", "--report", blocker)
+    assert result.exit_code == 2
+    assert "is a file: give a folder" in result.stderr
+    result = invoke(song, "--weights", mini_weights, "-f", "--report", blocker / "r")
     assert result.exit_code == 1
     assert "cannot be made" in result.stderr
+
+
+def test_what_is_there_is_kept_unless_it_is_asked_for(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    common = (song, "--weights", mini_weights, "--residual", "--report", tmp_path)
+    names = ["song_denoised.wav", "song_residual.wav", "song_report.png"]
+    listed = [f"{song}\t{tmp_path / name}" for name in names]
+    assert invoke(*common, "--dry-run").stdout.splitlines() == listed
+    for name in names:
+        (tmp_path / name).write_text("precious")
+        for mode in ((), ("--dry-run",)):
+            result = invoke(*common, *mode)
+            assert result.exit_code == 1
+            assert (
+                result.stderr
+                == f"error: {tmp_path / name}: already exists; --force replaces it, --skip-existing passes "
+                "over songs that are done\n"
+            )
+            assert result.stdout == ""
+        assert (tmp_path / name).read_text() == "precious"
+        (tmp_path / name).unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav"]
+
+
+def test_skip_existing_goes_on_where_a_run_stopped(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    """What was removed is put in its place before the result is, and may lie there alone."""
+    common = (song, "--weights", mini_weights, "--residual", "--report", tmp_path, "--skip-existing")
+    (tmp_path / "song_residual.wav").write_text("half")
+    (tmp_path / "song_report.png").write_text("half")
+    assert len(invoke(*common, "--dry-run").stdout.splitlines()) == 3
+    assert invoke(*common).exit_code == 0
+    assert probe(tmp_path / "song_residual.wav").num_samples == 66_150
+    assert (tmp_path / "song_report.png").read_bytes()[:4] == b"\x89PNG"
+    (tmp_path / "song_residual.wav").write_text("of a song that is done")
+    assert invoke(*common).exit_code == 0
+    assert invoke(*common, "--dry-run").stdout == ""
+    assert (tmp_path / "song_residual.wav").read_text() == "of a song that is done"
 
 
 @pytest.mark.parametrize(

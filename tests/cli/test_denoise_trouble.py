@@ -64,10 +64,53 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, mini_weights: Path, so
     assert "cannot be written" in the_error(invoke(song, "--weights", mini_weights, "-o", folder))
 
 
-@pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="everything is permitted to root")
-def test_a_song_that_may_not_be_read(tmp_path: Path, mini_weights: Path, song: Path) -> None:
-    song.chmod(0)
-    assert str(song) in the_error(invoke(song, "--weights", mini_weights))
+def test_a_song_that_may_not_be_read(
+    tmp_path: Path, mini_weights: Path, song: Path, write_wav, noisy_tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is permitted to root, who shall see this test fail, too."""
+    other = write_wav("other.wav", noisy_tune[:1, :20_000])
+    access, open_path = os.access, Path.open
+
+    def may(path: str | Path, *arguments: object, **options: object) -> bool:
+        return Path(path) != song and access(path, *arguments, **options)  # type: ignore[arg-type]
+
+    def open_or_not(path: Path, *arguments: object, **options: object):
+        if path == song:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_path(path, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "access", may)
+    monkeypatch.setattr(Path, "open", open_or_not)
+    result = invoke(song, other, "--weights", mini_weights)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"error: {song}: cannot be opened: Permission denied",
+        "error: 1 of 2 inputs failed",
+    ]
+    assert files_in(tmp_path) == {"song.wav", "other.wav", "other_denoised.wav"}
+
+
+def test_a_folder_in_a_folder_that_may_not_be_read(
+    tmp_path: Path, mini_weights: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    scan = os.scandir
+
+    def scandir(path: str | Path):
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    result = invoke(tmp_path, "--weights", mini_weights)
+    monkeypatch.undo()
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"error: {locked}: cannot be read: Permission denied; its songs are left out",
+        "error: 1 of 2 inputs failed",
+    ]
+    assert files_in(tmp_path) == {"song.wav", "song_denoised.wav"}
 
 
 def test_a_song_that_disappears_before_its_turn(

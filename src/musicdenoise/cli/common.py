@@ -9,10 +9,12 @@ and errors are always printed.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import ParamSpec
 
@@ -20,7 +22,17 @@ import typer
 
 from musicdenoise.errors import DeviceError, MusicDenoiseError, UsageError
 
-__all__ = ["FAILED", "INTERRUPTED", "USAGE", "choose_device", "note", "print_error", "reports_errors", "warn"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "USAGE",
+    "choose_device",
+    "note",
+    "print_error",
+    "reports_errors",
+    "tell_failure",
+    "warn",
+]
 
 FAILED = 1
 USAGE = 2
@@ -34,6 +46,13 @@ _Params = ParamSpec("_Params")
 def print_error(message: object) -> None:
     """Print one line on stderr, marked as an error."""
     print(f"error: {message}", file=sys.stderr)  # noqa: T201
+
+
+def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
+    """Print why a song failed, and as a JSON object on stdout if ``as_json`` is true."""
+    print_error(error)
+    if as_json:
+        typer.echo(json.dumps({"source": str(source), "error": str(error)}, ensure_ascii=False))
 
 
 def warn(message: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, tell_failure
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,16 +66,17 @@ def denoise(
     from musicdenoise.denoising.plan import plan_jobs
 
     settings = _settings(parameters)
-    planned, failures = plan_jobs(inputs, output, f".{output_format.value}" if output_format else None)
-    for failure in failures:
-        print_error(failure)
-    if skip_existing:
-        planned = _without_finished(planned, quiet=quiet)
-    if dry_run:
-        for job in planned:
-            typer.echo(f"{job.source}\t{job.target}")
-        planned = []
-    _run(planned, len(failures), settings)
+    planned, failures = plan_jobs(
+        inputs,
+        output,
+        f".{output_format.value}" if output_format else None,
+        residuals=residual,
+        pictures=report,
+    )
+    for source, error in failures:
+        tell_failure(source, error, as_json=as_json)
+    rest = _without_finished(planned, quiet=quiet) if skip_existing else planned
+    _run(rest, len(failures), len(planned) - len(rest), settings, dry_run=dry_run)
 
 
 def _check_usage(parameters: Mapping[str, Any]) -> None:
@@ -103,7 +104,6 @@ def _check_usage(parameters: Mapping[str, Any]) -> None:
 def _settings(parameters: Mapping[str, Any]) -> Run:
     """What the options mean together."""
     from musicdenoise.cli.denoise_run import Run
-    from musicdenoise.data.kinds import parse_kind
     from musicdenoise.denoising.auto import AUTO
     from musicdenoise.denoising.denoiser import DenoiseConfig
     from musicdenoise.denoising.ends import FileOptions
@@ -112,7 +112,7 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
     noise, depth, bitrate = (parameters[name] for name in ("noise", "bit_depth", "bitrate"))
     weights = parameters["weights"]
     if noise is not None:
-        weights = AUTO if noise == AUTO else parse_kind(noise)
+        weights = AUTO if noise.strip().lower() == AUTO else _kind(noise)
     return Run(
         weights=weights,
         device=choose_device(parameters["device"], cuda=parameters["cuda"]),
@@ -128,14 +128,13 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
         store=WeightsStore.of_user(mirror=parameters["weights_url"], offline=parameters["offline"]),
         options=FileOptions(
             overwrite=parameters["force"],
+            overwrite_extras=parameters["skip_existing"],
             always=parameters["always"],
             start_seconds=parameters["start"],
             duration_seconds=parameters["duration"],
             bit_depth=depth.value if depth else None,
             bitrate=None if bitrate is None else _parse_bitrate(bitrate),
         ),
-        residual=parameters["residual"],
-        pictures=parameters["report"],
         processes=parameters["jobs"],
         threads=parameters["threads"],
         as_json=parameters["as_json"],
@@ -144,13 +143,19 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
     )
 
 
-def _run(planned: Sequence[Job], failed: int, settings: Run) -> None:
-    """Denoise all; exit with the code for failures if there were any, here or before."""
-    from musicdenoise.cli.denoise_run import run
+def _run(planned: Sequence[Job], failed: int, skipped: int, settings: Run, *, dry_run: bool) -> None:
+    """Denoise or list all; exit with the code for failures if there were any, here or before."""
+    from musicdenoise.cli.denoise_run import list_outputs, run
 
-    total = len(planned) + failed
+    total = len(planned) + failed + skipped
     if planned:
-        failed += run(planned, settings)
+        failed += (list_outputs if dry_run else run)(planned, settings)
+    if total > 1 and not dry_run:
+        note(
+            f"{total - failed - skipped} songs done, {skipped} there already, {failed} failed",
+            quiet=settings.quiet,
+            verbose=settings.verbose,
+        )
     if failed:
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")
@@ -161,6 +166,15 @@ def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
     for first, has_first, second, has_second, reason in pairs:
         if has_first and has_second:
             raise UsageError(f"{first} and {second} {reason}: give one of them")
+
+
+def _kind(text: str) -> str:
+    from musicdenoise.data.kinds import parse_kind
+
+    try:
+        return parse_kind(text)
+    except UsageError as error:
+        raise UsageError(f"{error}, or auto") from error
 
 
 def _parse_bitrate(text: str) -> int:

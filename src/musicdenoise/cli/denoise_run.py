@@ -12,18 +12,18 @@ from typing import Any
 import torch
 import typer
 
-from musicdenoise.cli.common import note, print_error, warn
+from musicdenoise.cli.common import note, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import PIPE, FileOptions
 from musicdenoise.denoising.files import DenoiseReport
-from musicdenoise.denoising.plan import Job, picture_paths
+from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "list_outputs", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,6 @@ class Run:
         As for `musicdenoise.Denoiser`.
     options
         How files are treated.
-    residual
-        Whether what was removed is written, too.
-    pictures
-        Folder for spectrograms, or None.
     processes, threads
         Songs at a time, and processor threads (None: as many as there are processors).
     as_json, verbose, quiet
@@ -51,8 +47,6 @@ class Run:
     config: DenoiseConfig
     store: WeightsStore
     options: FileOptions
-    residual: bool
-    pictures: Path | None
     processes: int
     threads: int | None
     as_json: bool
@@ -62,11 +56,7 @@ class Run:
 
 def run(jobs: Sequence[Job], settings: Run) -> int:
     """Denoise all; return the number of failures."""
-    pictures = picture_paths(jobs, settings.pictures) if settings.pictures else [None] * len(jobs)
-    tasks = [
-        Task.of(job, settings.options, residual=settings.residual, picture=picture)
-        for job, picture in zip(jobs, pictures, strict=True)
-    ]
+    tasks = [Task.of(job, settings.options) for job in jobs]
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
@@ -82,9 +72,24 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
     for index, result in results(tasks, denoiser, settings):
         if isinstance(result, AudioError):
             failed += 1
-            _tell_failure(tasks[index].job, result, settings)
+            tell_failure(tasks[index].job.source, result, as_json=settings.as_json)
         else:
             _tell(result, settings)
+    return failed
+
+
+def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
+    """Print what would be written, a line for each file; return the number of songs that would fail."""
+    failed = 0
+    for job in jobs:
+        try:
+            Task.of(job, settings.options).check_outputs()
+        except AudioError as error:
+            failed += 1
+            print_error(error)
+            continue
+        for output in job.outputs or (PIPE,):
+            typer.echo(f"{job.source}\t{output}")
     return failed
 
 
@@ -112,12 +117,6 @@ def _side_by_side(
         ):
             advance()
             yield item
-
-
-def _tell_failure(job: Job, error: AudioError, settings: Run) -> None:
-    print_error(error)
-    if settings.as_json:
-        typer.echo(json.dumps({"source": str(job.source), "error": str(error)}, ensure_ascii=False))
 
 
 def _tell(report: DenoiseReport, settings: Run) -> None:

@@ -82,10 +82,18 @@ class Precision(str, Enum):
     BF16 = "bf16"
 
 
+def _path(text: str) -> Path:
+    """A path of the command line; whether it can be read or written is found out where that is done."""
+    if not text:
+        raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
+    return Path(text)
+
+
 Inputs = Annotated[
     list[Path],
     typer.Argument(
         metavar="INPUT",
+        parser=_path,
         help="Songs, folders of songs, patterns, or - for standard input.",
         show_default=False,
     ),
@@ -95,6 +103,8 @@ Output = Annotated[
     typer.Option(
         "-o",
         "--output",
+        metavar="PATH",
+        parser=_path,
         help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
         "The suffix of a file decides its format; - is standard output, as WAV.",
     ),
@@ -175,6 +185,7 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="DIR",
+        parser=_path,
         help="Draw spectrograms before, after and of what was removed, as DIR/NAME_report.png.",
     ),
 ]
@@ -215,7 +226,10 @@ SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Pass over inputs whose output is there already.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only list what would be written: INPUT, tabulator, OUTPUT.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Only list what would be written: INPUT, tabulator, OUTPUT, a line for each file."
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report on stdout for each input, one JSON object a line.")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 
 from musicdenoise.data.parallel import default_jobs, map_jobs
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.ends import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
-from musicdenoise.denoising.plan import Job
-from musicdenoise.errors import AudioError, DataError, MusicDenoiseError, UsageError
+from musicdenoise.denoising.plan import Job, exists
+from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
@@ -35,11 +34,28 @@ class Task:
     options: FileOptions
 
     @classmethod
-    def of(cls, job: Job, options: FileOptions, *, residual: bool, picture: Path | None) -> Task:
-        """The task of a job; the residual goes beside the result."""
-        return cls(
-            job=job, options=replace(options, residual=job.residual if residual else None, picture=picture)
-        )
+    def of(cls, job: Job, options: FileOptions) -> Task:
+        """The task of a job."""
+        own = replace(options, residual=job.residual, picture=job.picture, keep_format=job.keeps_format)
+        return cls(job=job, options=own)
+
+    def check_outputs(self) -> None:
+        """Check that nothing is there that may not be replaced.
+
+        Raises
+        ------
+        AudioWriteError
+            If an output exists.
+        """
+        if self.options.overwrite:
+            return
+        for path in self.job.outputs:
+            is_result = path == self.job.target
+            if (is_result or not self.options.overwrite_extras) and exists(path) and not path.is_dir():
+                raise AudioWriteError(
+                    f"{path}: already exists; --force replaces it, --skip-existing passes over songs that "
+                    "are done"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +106,7 @@ def try_to_denoise(
     """
     source = task.job.source
     try:
+        task.check_outputs()
         return denoise_file(denoiser, source, task.job.target, options=task.options, on_progress=on_progress)
     except (UsageError, BrokenPipeError):
         raise

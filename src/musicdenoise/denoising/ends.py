@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicdenoise.audio import (
+    AUDIO_SUFFIXES,
     FORMATS,
     AudioInfo,
     AudioReader,
@@ -30,10 +31,10 @@ from musicdenoise.audio import (
     open_writer,
     source_bitrate,
     subtype_for,
-    writable_container,
 )
 from musicdenoise.errors import (
     AudioError,
+    AudioReadError,
     AudioWriteError,
     ConfigurationError,
     UnsupportedAudioError,
@@ -49,6 +50,11 @@ BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
 
 _BLOCK_SECONDS = 2.0
 
+# One family: files of all three are named .wav.
+_RIFF = frozenset({"WAV", "WAVEX", "RF64"})
+_VIDEO_SUFFIXES = frozenset({".mp4", ".mov"})
+_SOUND_SUFFIXES = frozenset({".m4a", ".m4b"})
+
 Samples = NDArray[np.float32]
 
 
@@ -60,6 +66,11 @@ class FileOptions:
     ----------
     overwrite
         Whether existing files are replaced.
+    overwrite_extras
+        Whether existing residuals are replaced, as what an interrupted run left.
+    keep_format
+        Whether a target with the suffix of the song gets the format that the song's content has, whatever
+        the suffix says. Otherwise the suffix decides, also where that of the song is wrong.
     residual
         Where to write what was removed, or None.
     picture
@@ -76,6 +87,8 @@ class FileOptions:
     """
 
     overwrite: bool = False
+    overwrite_extras: bool = False
+    keep_format: bool = False
     residual: Path | None = None
     picture: Path | None = None
     always: bool = False
@@ -169,6 +182,8 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
     if source == PIPE:
         if options.is_cut:
             raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
+        if sys.stdin is None:
+            raise AudioReadError("standard input: is closed; send a song into it, or name a file")
         pipe = PipeReader(sys.stdin.buffer)
         return Song(
             name="standard input",
@@ -212,7 +227,8 @@ def open_sink(
 ) -> AudioWriter | WavPipeWriter:
     """Open a writer of the target's format, with the song's rate, channels, subtype and tags.
 
-    From MP4 to MP4 video, subtitles and chapters are copied, too, unless the song is cut.
+    From MP4 to MP4 video, subtitles and chapters are copied, too, unless the song is cut or goes from a
+    film into a file for sound (``.m4a``).
 
     Samples are dithered where they are rounded to 16 bits or less.
 
@@ -221,10 +237,9 @@ def open_sink(
     song
         The song.
     target
-        The file; missing folders are made. Its suffix decides the format, or that of the song where
-        both have the same suffix.
+        The file; missing folders are made. Its suffix decides the format.
     options
-        Whether an existing file is replaced; bit depth and bit rate.
+        Whether an existing file is replaced; whether the song's format is kept; bit depth and bit rate.
     stack
         What completes the file, or removes its traces, when it is closed.
     is_result
@@ -238,6 +253,8 @@ def open_sink(
         If standard output is a terminal.
     """
     if target == PIPE:
+        if sys.stdout is None:
+            raise AudioWriteError("standard output: is closed; send it into a file or a program")
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal: send it into a file or a program")
         return WavPipeWriter(
@@ -247,25 +264,19 @@ def open_sink(
             subtype=_subtype("WAV", song, target, options),
             dither=True,
         )
-    if target.suffix.lower() == song.suffix:
-        # The content decides, as it did when the file was read.
-        container = writable_container(song.container)
-        if container != song.container:  # a format that is only read: its successor
-            target = target.with_suffix(".m4a")
-    else:
-        container = container_for_suffix(target.suffix)
+    container = _container(song, target, options)
     subtype = _subtype(container, song, target, options)
     make_folder(target.parent)
     streams_from = None
-    if is_result and not options.is_cut and song.path is not None and container == song.container == "MP4":
-        streams_from = song.path if has_other_streams(song.path) else None
+    if is_result and container == "MP4" and _keeps_streams(song, target, options):
+        streams_from = song.path
     writer = open_writer(
         target,
         sample_rate=song.sample_rate,
         channels=song.channels,
         container=container,
         subtype=subtype,
-        overwrite=options.overwrite,
+        overwrite=options.overwrite or (options.overwrite_extras and not is_result),
         tags=song.tags,
         tags_from=song.path,
         streams_from=streams_from,
@@ -275,9 +286,29 @@ def open_sink(
     return stack.enter_context(writer)
 
 
+def _container(song: Song, target: Path, options: FileOptions) -> str:
+    """What the target's suffix says, or where nothing else was asked for, what the song is."""
+    suffix = target.suffix.lower()
+    if suffix == song.suffix and FORMATS[song.container].subtypes:
+        if options.keep_format or suffix not in AUDIO_SUFFIXES:
+            return song.container
+        if {song.container, container_for_suffix(suffix)} <= _RIFF:
+            return song.container
+    return container_for_suffix(suffix)
+
+
+def _keeps_streams(song: Song, target: Path, options: FileOptions) -> bool:
+    if options.is_cut or song.path is None or song.container != "MP4":
+        return False
+    if song.suffix in _VIDEO_SUFFIXES and target.suffix.lower() in _SOUND_SUFFIXES:
+        return False
+    return has_other_streams(song.path)
+
+
 def _subtype(container: str, song: Song, target: Path, options: FileOptions) -> str:
     if options.bit_depth is None:
-        return subtype_for(container, song.subtype, suffix=target.suffix)
+        is_kept = options.keep_format and target.suffix.lower() == song.suffix
+        return subtype_for(container, song.subtype, suffix=None if is_kept else target.suffix)
     subtype = BIT_DEPTHS[options.bit_depth]
     allowed = [depth for depth, name in BIT_DEPTHS.items() if name in FORMATS[container].subtypes]
     if options.bit_depth not in allowed:

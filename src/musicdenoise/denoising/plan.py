@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
+from musicdenoise.audio import AUDIO_SUFFIXES, FORMATS, container_for_suffix, find_audio, writable_container
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.errors import AudioReadError, UsageError
 
-__all__ = ["SUFFIX", "Job", "exists", "picture_paths", "plan_jobs"]
+__all__ = ["SUFFIX", "Failure", "Job", "exists", "plan_jobs"]
 
 SUFFIX = "_denoised"
 RESIDUAL_SUFFIX = "_residual"
+
+_WILDCARDS = re.compile(r"[*?\[]")
+# Endings that look as if a format were meant: ".mpp3", but neither ".5" nor ". Live at Home".
+_LIKE_A_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
+
+Failure = tuple[Path, AudioReadError]
+"""An input of which nothing can be denoised, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,101 +35,108 @@ class Job:
         The noisy song.
     target
         Where the result goes.
+    residual, picture
+        Where what was removed and the spectrograms go; None where they are not wanted.
     folder
-        Folder of the song in the input folder that it was found in; ``.`` otherwise.
+        Folder of the song in the input folder, or below the fixed part of the pattern, that it was found
+        by; ``.`` otherwise.
+    keeps_format
+        Whether no format was asked for, so that the result has that of the song.
     """
 
     source: Path
     target: Path
+    residual: Path | None = None
+    picture: Path | None = None
     folder: Path = Path()
+    keeps_format: bool = True
 
     @property
-    def residual(self) -> Path:
-        """Beside the target: ``NAME_residual.EXT``, where NAME is that without ``_denoised``."""
-        return self.target.with_name(
-            f"{self.target.stem.removesuffix(SUFFIX)}{RESIDUAL_SUFFIX}{self.target.suffix}"
-        )
+    def outputs(self) -> tuple[Path, ...]:
+        """All files to be written, the result first; standard output is none."""
+        paths = (self.target, self.residual, self.picture)
+        return tuple(path for path in paths if path is not None and path != PIPE)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A song, and its folder below what it was found by."""
+
+    song: Path
+    folder: Path = Path()
 
 
 def plan_jobs(
-    inputs: Sequence[Path], output: Path | None, suffix: str | None = None
-) -> tuple[list[Job], list[AudioReadError]]:
+    inputs: Sequence[Path],
+    output: Path | None,
+    suffix: str | None = None,
+    *,
+    residuals: bool = False,
+    pictures: Path | None = None,
+) -> tuple[list[Job], list[Failure]]:
     """Decide where the result of each input goes.
 
-    A folder stands for all audio files in it and in its sub-folders, but for results of earlier runs
-    (``..._denoised`` and ``..._residual``). Results go beside their inputs, or into the folder
-    ``output``, in which the sub-folders of an input folder are mirrored. For a single input file
-    ``output`` may be a file. ``-`` is standard input or output; it stands alone. A name that does not
-    exist and holds ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; shells
-    usually have replaced it.
+    A folder stands for all audio files in it and in its sub-folders. A name that does not exist and holds
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; shells usually have
+    replaced it. Both pass over hidden files and results of earlier runs (``..._denoised`` and
+    ``..._residual``), unless the pattern names them. Results go beside their inputs, or into the folder
+    ``output``, in which the folders below an input folder, or below the fixed part of a pattern, are
+    mirrored. For a single input file ``output`` may be a file. ``-`` is standard input or output; it
+    stands alone.
 
     Parameters
     ----------
     inputs
-        Files and folders.
+        Files, folders and patterns.
     output
         File or folder, or None for beside the input.
     suffix
-        Suffix of the results, such as ``".flac"``; None for that of each input.
+        Suffix of the results, such as ``".flac"``; None for that of each input, or where that format is
+        only read, of the one to write instead.
+    residuals
+        Whether what was removed is written, too, as ``NAME_residual.EXT`` beside the result.
+    pictures
+        Folder for spectrograms, as ``NAME_report.png``, folders mirrored, no name twice; None for none.
 
     Returns
     -------
     jobs : list of Job
-        In the order of the inputs; folders sorted by name.
-    failures : list of AudioReadError
-        Inputs that are missing or folders without audio.
+        In the order of the inputs; what a folder or a pattern stands for is sorted by name.
+    failures : list of Failure
+        Inputs that are missing, folders without audio, folders that cannot be read.
 
     Raises
     ------
     UsageError
-        If two results would have the same name, a result would replace its input, several inputs are to
-        go into one file, or that file has another suffix.
+        If two outputs would have the same name, an output would replace an input, several inputs are to
+        go into one file, that file has another suffix or one of no known format, or a pattern is none.
     """
-    if output is not None and suffix is not None and _is_file_name(output) and output.suffix != suffix:
-        raise UsageError(f"the output {output} is no {suffix} file: leave the format out, or change the name")
+    _check_output(inputs, output, suffix)
+    if pictures is not None and exists(pictures) and not pictures.is_dir():
+        raise UsageError(f"the reports' folder {pictures} is a file: give a folder")
+    failures: list[Failure] = []
     if PIPE in inputs or output == PIPE:
-        if suffix not in (None, ".wav") and (output or PIPE) == PIPE:
-            raise UsageError(f"standard output is a stream of WAV, not {suffix}: leave the format out")
-        return [_plan_pipe(inputs, output)], []
-    inputs = [path for pattern in inputs for path in _expand(pattern)]
-    jobs: list[Job] = []
-    failures: list[AudioReadError] = []
-    as_file = output is not None and _is_file_name(output)
-    if as_file and (len(inputs) > 1 or _is_folder(inputs[0])):
-        raise UsageError(
-            f"the output {output} is a file, but there are several inputs: give a folder with -o"
-        )
-    for path in inputs:
-        if _is_folder(path):
-            found = [file for file in find_audio(path) if not file.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))]
-            if not found:
-                failures.append(
-                    AudioReadError(f"{path}: holds no audio files; give files, or another folder")
+        jobs = [_plan_pipe(inputs, output, suffix)]
+    else:
+        found: list[_Found] = []
+        for given in inputs:
+            songs, missing = _find(given)
+            found += songs
+            failures += missing
+        if output is not None and _is_file_name(output):
+            if len(inputs) > 1 or len(found) > 1 or _is_folder(inputs[0]):
+                raise UsageError(
+                    f"the output {output} is a file, but there are several inputs: give a folder with -o"
                 )
-            for file in found:
-                inner = file.parent.relative_to(path)
-                folder = file.parent if output is None else output / inner
-                jobs.append(Job(source=file, target=folder / _result_name(file, suffix), folder=inner))
-        elif not exists(path):
-            failures.append(AudioReadError(f"{path}: there is no such file or folder"))
-        elif output is not None and as_file:
-            jobs.append(Job(source=path, target=output))
+            jobs = [Job(source=item.song, target=output, keeps_format=False) for item in found]
         else:
-            jobs.append(Job(source=path, target=(output or path.parent) / _result_name(path, suffix)))
+            jobs = [_job(item, output, suffix) for item in found]
+    if residuals:
+        jobs = [replace(job, residual=_residual(job.target)) for job in jobs]
+    if pictures is not None:
+        jobs = _with_pictures(jobs, pictures)
     _check_distinct(jobs)
     return jobs, failures
-
-
-def picture_paths(jobs: Sequence[Job], folder: Path) -> list[Path]:
-    """Where the picture of each song goes: ``NAME_report.png``, sub-folders mirrored, no name twice."""
-    taken: dict[Path, int] = {}
-    paths = []
-    for job in jobs:
-        name = "stdin" if job.source == PIPE else job.source.stem
-        path = folder / job.folder / f"{name}_report.png"
-        taken[path] = count = taken.get(path, 0) + 1
-        paths.append(path if count == 1 else path.with_name(f"{name}_report-{count}.png"))
-    return paths
 
 
 def exists(path: Path) -> bool:
@@ -135,41 +151,184 @@ def _is_folder(path: Path) -> bool:
     return exists(path) and path.is_dir()
 
 
-def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> Job:
-    if len(inputs) > 1 or _is_folder(inputs[0]):
-        raise UsageError("standard input and output (-) take a single song: give one input")
-    if output is not None and output != PIPE and not _is_file_name(output):
-        raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
-    return Job(source=inputs[0], target=output or PIPE)
-
-
 def _is_file_name(output: Path) -> bool:
     return not _is_folder(output) and output.suffix.lower() in AUDIO_SUFFIXES
 
 
-def _result_name(source: Path, suffix: str | None) -> str:
-    return f"{source.stem}{SUFFIX}{suffix or source.suffix}"
+def _is_pattern(given: Path) -> bool:
+    return _WILDCARDS.search(str(given)) is not None and not exists(given)
 
 
-def _expand(pattern: Path) -> list[Path]:
-    """What a pattern stands for; the path itself where it is none, or nothing fits."""
-    if not any(character in str(pattern) for character in "*?[") or exists(pattern):
-        return [pattern]
-    found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    return sorted(found) or [pattern]
+def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | None) -> None:
+    """Refuse an output that can be neither a folder nor a file that is written."""
+    if output is None or output == PIPE or _is_folder(output):
+        return
+    written = ", ".join(sorted({s for form in FORMATS.values() if form.subtypes for s in form.suffixes}))
+    own = output.suffix.lower()
+    if _is_file_name(output):
+        if not FORMATS[container_for_suffix(own)].subtypes:
+            raise UsageError(
+                f"the output {output} cannot be written: {own} is only read; name it .m4a instead"
+            )
+        if suffix is not None and own != suffix:
+            raise UsageError(
+                f"the output {output} is no {suffix} file: leave the format out, or change the name"
+            )
+    elif exists(output):
+        raise UsageError(
+            f"the output {output} is no folder, and its name tells no format: give a folder, or a file name "
+            f"that ends in one of {written}"
+        )
+    elif (
+        len(inputs) == 1
+        and not _is_folder(inputs[0])
+        and not _is_pattern(inputs[0])
+        and _LIKE_A_SUFFIX.fullmatch(own)
+    ):
+        raise UsageError(
+            f"the output {output} has the suffix {own} of no known format: use one of {written}; "
+            "if it is to be a folder, make it first"
+        )
+
+
+def _plan_pipe(inputs: Sequence[Path], output: Path | None, suffix: str | None) -> Job:
+    if suffix not in (None, ".wav") and (output or PIPE) == PIPE:
+        raise UsageError(f"standard output is a stream of WAV, not {suffix}: leave the format out")
+    if len(inputs) > 1 or _is_folder(inputs[0]):
+        raise UsageError("standard input and output (-) take a single song: give one input")
+    if output is not None and output != PIPE and not _is_file_name(output):
+        raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
+    return Job(source=inputs[0], target=output or PIPE, keeps_format=False)
+
+
+def _find(given: Path) -> tuple[list[_Found], list[Failure]]:
+    """The songs that one input stands for."""
+    if _is_pattern(given):
+        return _find_by_pattern(given)
+    if _is_folder(given):
+        songs, failures = _find_in_folder(given)
+        if not songs and not failures:
+            missing = AudioReadError(f"{given}: holds no audio files; give files, or another folder")
+            failures = [(given, missing)]
+        return songs, failures
+    if not exists(given):
+        return [], [(given, AudioReadError(f"{given}: there is no such file or folder"))]
+    return [_Found(given)], []
+
+
+def _find_in_folder(folder: Path) -> tuple[list[_Found], list[Failure]]:
+    """Songs in a folder and those inside it; folders that cannot be read are failures."""
+    errors: list[OSError] = []
+    songs: list[Path] = []
+    for place, inside, _ in os.walk(folder, onerror=errors.append):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        try:
+            songs += find_audio(place, recursive=False)
+        except OSError as error:  # its names may be read, but nothing about the files
+            error.filename = place
+            errors.append(error)
+    failures = [
+        (
+            Path(error.filename),
+            AudioReadError(f"{error.filename}: cannot be read: {error.strerror}; its songs are left out"),
+        )
+        for error in errors
+    ]
+    return [
+        _Found(song, song.parent.relative_to(folder)) for song in sorted(songs) if not _is_result(song)
+    ], failures
+
+
+def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
+    """Songs that fit a pattern, each once, and those in folders that do."""
+    fixed = next(i for i, part in enumerate(pattern.parts) if _WILDCARDS.search(part))
+    base = Path(*pattern.parts[:fixed])
+    try:
+        matches = sorted(base.glob(str(Path(*pattern.parts[fixed:]))))
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(
+            f"the pattern {pattern} makes no sense: {error}; ** stands alone between slashes"
+        ) from error
+    is_result_wanted = SUFFIX in pattern.name or RESIDUAL_SUFFIX in pattern.name
+    is_hidden_wanted = _is_hidden(Path(*pattern.parts[fixed:]))
+    songs: dict[Path, _Found] = {}
+    failures: dict[Path, AudioReadError] = {}
+    for match in matches:
+        inner = match.relative_to(base)
+        if _is_hidden(inner) and not is_hidden_wanted:
+            continue
+        if _is_folder(match):
+            inside, unreadable = _find_in_folder(match)
+            songs |= {item.song: _Found(item.song, inner / item.folder) for item in inside}
+            failures |= dict(unreadable)
+        elif is_result_wanted or not _is_result(match):
+            songs[match] = _Found(match, inner.parent)
+    if not songs and not failures:
+        reason = "there is no such file or folder"
+        if any(_is_result(match) for match in matches):
+            reason = "only results of earlier runs fit it; name them to denoise them again"
+        failures[pattern] = AudioReadError(f"{pattern}: {reason}")
+    return list(songs.values()), list(failures.items())
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _is_result(song: Path) -> bool:
+    return song.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))
+
+
+def _job(item: _Found, output: Path | None, suffix: str | None) -> Job:
+    folder = item.song.parent if output is None else output / item.folder
+    name = f"{item.song.stem}{SUFFIX}{suffix or _kept_suffix(item.song)}"
+    return Job(source=item.song, target=folder / name, folder=item.folder, keeps_format=suffix is None)
+
+
+def _kept_suffix(song: Path) -> str:
+    """The suffix of a song, or where that format is only read, of the one that is written instead."""
+    if song.suffix.lower() not in AUDIO_SUFFIXES:
+        return song.suffix
+    container = container_for_suffix(song.suffix)
+    written = writable_container(container)
+    return song.suffix if written == container else FORMATS[written].suffixes[0]
+
+
+def _residual(target: Path) -> Path:
+    return target.with_name(f"{target.stem.removesuffix(SUFFIX)}{RESIDUAL_SUFFIX}{target.suffix}")
+
+
+def _with_pictures(jobs: Sequence[Job], folder: Path) -> list[Job]:
+    taken: dict[Path, int] = {}
+    drawn = []
+    for job in jobs:
+        name = "stdin" if job.source == PIPE else job.source.stem
+        path = folder / job.folder / f"{name}_report.png"
+        taken[path] = count = taken.get(path, 0) + 1
+        picture = path if count == 1 else path.with_name(f"{name}_report-{count}.png")
+        drawn.append(replace(job, picture=picture))
+    return drawn
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:
-    sources: dict[Path, Path] = {}
+    """Refuse outputs that would replace inputs, or each other."""
+    sources = {job.source.resolve() for job in jobs}
+    written: dict[Path, Path] = {}
     for job in jobs:
-        target = job.target.resolve()
-        if target == job.source.resolve():
-            raise UsageError(
-                f"the output {job.target} would replace its own input: choose another name with -o"
-            )
-        if target in sources:
-            raise UsageError(
-                f"{sources[target]} and {job.source} would both be written to {job.target}: "
-                "denoise them one at a time, with different names"
-            )
-        sources[target] = job.source
+        for output in job.outputs:
+            place = output.resolve()
+            if place == job.source.resolve():
+                raise UsageError(
+                    f"the output {output} would replace its own input: choose another name with -o"
+                )
+            if place in sources:
+                raise UsageError(
+                    f"the output {output} of {job.source} is an input, too: leave it out of the inputs, or "
+                    "choose another folder with -o"
+                )
+            if place in written:
+                raise UsageError(
+                    f"{written[place]} and {job.source} would both be written to {output}: "
+                    "denoise them one at a time, with different names"
+                )
+            written[place] = job.source
