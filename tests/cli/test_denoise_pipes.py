@@ -107,7 +107,7 @@ def test_bad_pipes_are_refused(write_wav, noisy_tune) -> None:
         PipeReader(io.BytesIO(b"hello, this is text" * 100))
     with pytest.raises(AudioReadError, match="standard input"):
         PipeReader(io.BytesIO(b""))
-    with pytest.raises(AudioReadError, match="of 20000 declared"):
+    with pytest.raises(AudioReadError, match="12489 samples were decoded, but 50000 of 80044 declared bytes"):
         list(PipeReader(io.BytesIO(wav[:50_000])).blocks(1_000))
     assert sum(b.shape[1] for b in PipeReader(io.BytesIO(open_length(wav)[:50_000])).blocks(1_000)) == 12_489
     nan = noisy_tune[:, :20_000].numpy().copy()

@@ -22,7 +22,6 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 __all__ = ["Content", "identify"]
 
 _WINDOW_BYTES = 65_536
-_ID3_HEADER_BYTES = 10
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _NOT_READ = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",
@@ -99,15 +98,11 @@ def identify(path: Path) -> Content:
 def _skip_id3(file: BinaryIO) -> int:
     """Move behind any ID3v2 tags and return the offset reached."""
     offset = 0
-    while True:
+    while size := mpeg.id3_bytes(file.read(mpeg.ID3_HEADER_BYTES)):
+        offset += size
         file.seek(offset)
-        header = file.read(_ID3_HEADER_BYTES)
-        if len(header) < _ID3_HEADER_BYTES or header[:3] != b"ID3" or max(header[6:10]) > 0x7F:
-            file.seek(offset)
-            return offset
-        size = sum(byte << shift for byte, shift in zip(header[6:10], (21, 14, 7, 0), strict=True))
-        footer = _ID3_HEADER_BYTES if header[5] & 0x10 else 0
-        offset += _ID3_HEADER_BYTES + size + footer
+    file.seek(offset)
+    return offset
 
 
 def _by_magic(head: bytes) -> Content | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["DataChunk", "declared_wav_bytes", "find_data_chunk"]
+__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk"]
 
 # Sizes that programs put in a header when they write to a pipe and cannot come back to it:
 # FFmpeg, SoX, arecord.
@@ -70,8 +70,8 @@ def find_data_chunk(path: Path, container: str) -> DataChunk | None:
     return None
 
 
-def declared_wav_bytes(head: bytes) -> int | None:
-    """Size of the samples by the header of a WAV or RF64 file, given its first bytes.
+def declared_wav_end(head: bytes) -> int | None:
+    """Where the samples end by the header of a WAV or RF64 file, in bytes, given its first bytes.
 
     None where it is no such file, its size was left open, or its samples begin behind those bytes.
     """
@@ -84,8 +84,8 @@ def declared_wav_bytes(head: bytes) -> int | None:
             size_64 = int.from_bytes(head[offset + 16 : offset + 24], "little")
         if name == b"data":
             if size == 0xFFFFFFFF and size_64:
-                return size_64
-            return None if size in _OPEN_SIZES else int(size)
+                return offset + 8 + size_64
+            return None if size in _OPEN_SIZES else offset + 8 + int(size)
         offset += 8 + size + size % 2
     return None
 

@@ -1,21 +1,25 @@
 """MPEG audio frame headers, as far as they are needed to tell an MP3 file and to trust its length.
 
 References: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3 (header and tables); the "MPEG 2.5"
-extension; the Xing/Info header as LAME writes it (http://gabriel.mp3-tech.org/mp3infotag.html).
+extension; the Xing/Info header as LAME writes it (http://gabriel.mp3-tech.org/mp3infotag.html);
+ID3v2.4 section 3 (https://id3.org).
 """
 
 from __future__ import annotations
 
 __all__ = [
     "HEADER_BYTES",
+    "ID3_HEADER_BYTES",
     "declared_frames",
     "declares_length",
     "find_first_frame",
     "frame_bytes",
     "frame_samples",
+    "id3_bytes",
 ]
 
 HEADER_BYTES = 4
+ID3_HEADER_BYTES = 10
 
 # kbit/s by bitrate index 1 to 14, for (MPEG-1?, layer).
 _KBITS = {
@@ -103,3 +107,13 @@ def declared_frames(frame: bytes) -> int | None:
 def frame_samples(header: bytes) -> int:
     """Return how many samples per channel a layer III frame with this valid header holds."""
     return 1152 if (header[1] >> 3) & 3 == 3 else 576
+
+
+def id3_bytes(data: bytes) -> int:
+    """Return the length of the ID3v2 tag at the beginning of some data; 0 where there is none."""
+    header = data[:ID3_HEADER_BYTES]
+    if len(header) < ID3_HEADER_BYTES or header[:3] != b"ID3" or max(header[6:]) > 0x7F:
+        return 0
+    size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
+    footer = ID3_HEADER_BYTES if header[5] & 0x10 else 0
+    return ID3_HEADER_BYTES + size + footer

@@ -19,7 +19,6 @@ from musicdenoise.audio import mpeg
 
 __all__ = ["Gap", "find_gaps", "write_repaired"]
 
-_ID3_HEADER_BYTES = 10
 _CHAIN = 4
 _XING_BYTES = 512  # of the first frame, enough for its header
 _UNHEARD_FRAMES = 2  # that frame, and about one that decoders drop: the delay of the encoder
@@ -76,7 +75,7 @@ def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
 
 
 def _scan(data: mmap.mmap) -> tuple[Gap, ...]:
-    position = _next_chain(data, _after_id3(data))
+    position = _next_chain(data, mpeg.id3_bytes(data[: mpeg.ID3_HEADER_BYTES]))
     if position is None or not _is_layer_3(data[position : position + mpeg.HEADER_BYTES]):
         return ()
     declared = mpeg.declared_frames(data[position : position + _XING_BYTES])
@@ -104,16 +103,6 @@ def _scan(data: mmap.mmap) -> tuple[Gap, ...]:
                 begin=gaps[0].begin, end=gaps[0].end, first_frame=gaps[0].first_frame, num_frames=lost
             )
     return tuple(gaps)
-
-
-def _after_id3(data: mmap.mmap) -> int:
-    """Where an ID3v2 tag at the beginning ends (id3.org, ID3v2.4 section 3.1)."""
-    if data[:3] != b"ID3" or len(data) < _ID3_HEADER_BYTES:
-        return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    return _ID3_HEADER_BYTES + size
 
 
 def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int | None:

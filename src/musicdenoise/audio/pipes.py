@@ -5,12 +5,14 @@ Any format that FFmpeg can decode without seeking may come in (WAV, FLAC, MP3, O
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from musicdenoise.audio.integrity import declared_wav_bytes
+from musicdenoise.audio import mpeg
+from musicdenoise.audio.integrity import declared_wav_end
+from musicdenoise.audio.tap import Tap
 from musicdenoise.audio.types import MAX_CHANNELS, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
@@ -26,8 +28,10 @@ _SUBTYPES = {
     "pcm_alaw": "ALAW",
     "pcm_mulaw": "ULAW",
 }
-_WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-_HEAD_BYTES = 65_536
+# Formats that FFmpeg knows the length of from their beginnings, and by how many seconds less may be decoded:
+# an MP4 file's edit list and the priming of its encoder say when what is there is not to be heard.
+_SLACK_SECONDS = {"flac": 0.0, "aiff": 0.0, "mov,mp4,m4a,3gp,3g2,mj2": 0.25}
+_OPEN_AIFF_BYTES = 0x7F000000  # about what SoX declares in a pipe
 
 
 class PipeReader:
@@ -62,7 +66,7 @@ class PipeReader:
         import av
 
         self._name = name
-        self._tap = _Tap(file)
+        self._tap = Tap(file)
         try:
             self._container = av.open(self._tap, mode="r", metadata_errors="replace")
             streams = self._container.streams.audio
@@ -84,7 +88,7 @@ class PipeReader:
         self.subtype = _SUBTYPES.get(
             codec.name, "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
-        self._declared = self._declared_samples(codec.name)
+        self._num_frames, self._last_frame = 0, (b"", 0)  # that one's first bytes and its size
 
     def blocks(self, block_samples: int) -> Iterator[Samples]:
         """Yield everything as float32 ``(channels, block_samples)``; the last block may be shorter.
@@ -92,8 +96,8 @@ class PipeReader:
         Raises
         ------
         AudioReadError
-            If the data is damaged, ends before the length that a WAV header declares, or holds samples
-            that are not finite.
+            If the data cannot be read, is damaged, ends before the length that it declares or inside a
+            block of data, or holds samples that are not finite.
         """
         waiting: list[Samples] = []
         count = done = 0
@@ -117,10 +121,10 @@ class PipeReader:
                 )
         if count:
             yield np.concatenate(waiting, axis=1)
-        if self._declared is not None and done + count < self._declared:
+        if lack := self._lack(done + count):
             raise AudioReadError(
-                f"{self._name}: ends too early: {done + count} of {self._declared} declared samples were "
-                "decoded"
+                f"{self._name}: ends too early: {done + count} samples were decoded, {lack}; "
+                "send the whole song"
             )
 
     def _decode(self) -> Iterator[Samples]:
@@ -130,6 +134,9 @@ class PipeReader:
         try:
             for packet in self._container.demux(self._container.streams.audio[0]):
                 self._check_source()
+                if packet.size:
+                    self._num_frames += 1
+                    self._last_frame = bytes(memoryview(packet)[: mpeg.HEADER_BYTES]), packet.size
                 for frame in packet.decode():
                     if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
                         raise AudioReadError(
@@ -143,44 +150,47 @@ class PipeReader:
             raise AudioReadError(f"{self._name}: the data is damaged ({error.strerror})") from error
 
     def _check_source(self) -> None:
-        """Raise what ended a read of the pipe; FFmpeg took it for the end of the data."""
+        """Raise what FFmpeg passes over: that a read of the pipe failed, and damaged Ogg pages."""
         error = self._tap.error
         if isinstance(error, OSError):
             raise AudioReadError(f"{self._name}: cannot be read: {error.strerror}") from error
         if error is not None:
             raise error
+        if self._tap.pages is not None and self._tap.pages.is_damaged:
+            raise AudioReadError(f"{self._name}: the data is damaged, or a part of it is missing")
 
-    def _declared_samples(self, codec: str) -> int | None:
-        size = declared_wav_bytes(bytes(self._tap.head))
-        width = _WIDTHS.get(_SUBTYPES.get(codec, ""))
-        return None if size is None or width is None else size // (width * self.channels)
+    def _lack(self, num_samples: int) -> str:
+        """What is missing at the end of the stream, as far as it can be known; nothing if it is whole."""
+        wav_end = declared_wav_end(self._tap.head)
+        if wav_end is not None and self._tap.num_bytes < wav_end:
+            return f"but {self._tap.num_bytes} of {wav_end} declared bytes came"
+        if self._tap.pages is not None and not self._tap.pages.is_complete:
+            return (
+                "then the stream breaks off without the mark of its end (a recording that never had one can "
+                "be denoised as a file)"
+            )
+        if self._container.format.name == "mp3":
+            return self._lack_of_mp3()
+        declared = self._declared_samples()
+        if declared is not None and num_samples < declared:
+            return f"but {declared} are declared"
+        return ""
 
+    def _lack_of_mp3(self) -> str:
+        first = mpeg.find_first_frame(self._tap.head, is_whole=False)
+        declared = None if first is None else mpeg.declared_frames(self._tap.head[first:])
+        # Some encoders count the frame of the header, too.
+        if declared is not None and self._num_frames < declared - 1:
+            return f"from {self._num_frames} of {declared} declared frames"
+        header, size = self._last_frame
+        return "then the stream breaks off inside a frame" if size < (mpeg.frame_bytes(header) or 0) else ""
 
-class _Tap:
-    """Passes reads on, and keeps the first bytes. Without a `seek` FFmpeg does not try to.
-
-    FFmpeg cannot pass exceptions through: what a read raises is kept in ``error``, and FFmpeg is told that
-    the data ends.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.head = bytearray()
-        self.error: BaseException | None = None
-        # A generator and no method: an interrupt that came while FFmpeg worked is raised where Python goes
-        # on, which in a method is before its first line, outside every `try`.
-        reads = self._reads()
-        next(reads)
-        self.read = reads.send
-
-    def _reads(self) -> Generator[bytes, int, None]:
-        data = b""
-        while True:
-            try:
-                size = yield data
-                data = self._file.read(size) if self.error is None else b""
-            except GeneratorExit:
-                return
-            except BaseException as error:  # noqa: BLE001 - interrupts, too: they are raised again later
-                self.error, data = error, b""
-            self.head += data[: max(_HEAD_BYTES - len(self.head), 0)]
+    def _declared_samples(self) -> int | None:
+        stream, name = self._container.streams.audio[0], self._container.format.name
+        if name not in _SLACK_SECONDS or not stream.duration or stream.time_base is None:
+            return None
+        seconds = stream.duration * stream.time_base - _SLACK_SECONDS[name]
+        declared: int = round(self.sample_rate * float(seconds))
+        if name == "aiff" and declared * self.channels * stream.format.bytes >= _OPEN_AIFF_BYTES:
+            return None
+        return declared

@@ -1,0 +1,72 @@
+"""What FFmpeg reads from a pipe passes through here: it is counted, checked, and its beginning is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import BinaryIO
+
+from musicdenoise.audio import mpeg
+from musicdenoise.audio.ogg import OggPages
+
+__all__ = ["Tap"]
+
+_HEAD_BYTES = 65_536
+
+
+class Tap:
+    """Passes reads on. Without a `seek` FFmpeg does not try to.
+
+    FFmpeg cannot pass exceptions through: what a read raises is kept, and FFmpeg is told that the data ends.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What a read raised.
+    num_bytes : int
+        How many came so far.
+    head : bytes
+        The first 64 KiB, without an ID3v2 tag, which may be longer than that.
+    pages : OggPages or None
+        The pages so far, if it is an Ogg stream.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._tag_bytes = 0
+        self.error: BaseException | None = None
+        self.num_bytes = 0
+        self.head = b""
+        self.pages: OggPages | None = None
+        # A generator and no method: an interrupt that came while FFmpeg worked is raised where Python goes
+        # on, which in a method is before its first line, outside every `try`.
+        reads = self._reads()
+        next(reads)
+        self.read = reads.send
+
+    def _reads(self) -> Generator[bytes, int, None]:
+        data = b""
+        while True:
+            try:
+                size = yield data
+                data = self._file.read(size) if self.error is None else b""
+                self._look_at(data)
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001 - interrupts, too: they are raised again later
+                self.error, data = error, b""
+
+    def _look_at(self, data: bytes) -> None:
+        if self.num_bytes == 0:
+            self._tag_bytes = mpeg.id3_bytes(data)
+            self.pages = OggPages() if data.startswith(b"OggS") else None
+        if self.pages is not None:
+            self.pages.feed(data)
+        if len(self.head) < _HEAD_BYTES:
+            begin = max(self._tag_bytes - self.num_bytes, 0)
+            self.head += data[begin : begin + _HEAD_BYTES - len(self.head)]
+        self.num_bytes += len(data)
