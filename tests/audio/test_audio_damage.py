@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from musicdenoise.audio import open_reader, open_writer, probe, read_audio
+from musicdenoise.audio.mpeg import frame_bytes
 from musicdenoise.audio.mpeg_repair import find_gaps
 from musicdenoise.cli.app import app
 from musicdenoise.data.synthetic import synthesise_tune
@@ -85,6 +86,51 @@ def test_two_gaps(song: Path, tmp_path: Path) -> None:
         reader.seek(200_000)
         assert reader.read(1000).shape == (2, 1000)
         reader.close()
+
+
+ID3V1 = b"TAG" + bytes(125)
+ID3V2 = b"ID3\x03\x00\x00\x00\x00\x02\x00" + bytes(256)
+APE = b"APETAGEX" + (2000).to_bytes(4, "little") + (100).to_bytes(4, "little") + bytes(16 + 100)
+
+
+@pytest.mark.parametrize("between", [b"", ID3V1, ID3V2, ID3V1 + ID3V2, APE])
+def test_joined_files_are_read_to_the_end(song: Path, tmp_path: Path, between: bytes) -> None:
+    whole = read_audio(song).samples
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(song.read_bytes() + between + song.read_bytes())
+    info = probe(joined)
+    assert (info.gaps_seconds, info.path, info.tags["title"]) == ((), joined, "T")
+    samples = read_audio(joined).samples
+    assert samples.shape[1] == info.num_samples
+    # Both with the delays of encoder and decoder and filled up to whole frames; no header is heard.
+    assert 2 * whole.shape[1] <= samples.shape[1] <= 2 * (whole.shape[1] + 3 * 1152)
+    delay = 1105
+    assert np.abs(samples[:, delay : delay + whole.shape[1]] - whole).max() < 1e-3
+    second = samples.shape[1] // 2 + delay
+    inside = whole[:, 4 * 1152 : -1152]  # the first frames of the second lean on the end of the first
+    assert np.abs(samples[:, second + 4 * 1152 : second + whole.shape[1] - 1152] - inside).max() < 1e-3
+
+
+def test_a_joined_file_with_damage(song: Path, tmp_path: Path) -> None:
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(song.read_bytes() + ID3V2 + damage(song, tmp_path, "zeros").read_bytes())
+    info = probe(joined)
+    ((start, length),) = info.gaps_seconds
+    assert 8.8 < start < 9.2
+    assert 0.1 < length < 0.4
+    assert abs(info.num_samples - 2 * probe(song).num_samples) < 6 * 1152
+
+
+def test_a_tag_in_the_middle_is_no_damage(song: Path, tmp_path: Path) -> None:
+    whole = read_audio(song).samples
+    data = song.read_bytes()
+    frame = data.index(b"\xff\xfb")  # behind the title
+    while frame < len(data) // 2:
+        frame += frame_bytes(data[frame:]) or len(data)
+    tagged = tmp_path / "tagged.mp3"
+    tagged.write_bytes(data[:frame] + ID3V2 + data[frame:])
+    assert probe(tagged).gaps_seconds == ()
+    assert np.array_equal(read_audio(tagged).samples, whole)
 
 
 def test_denoise_keeps_the_rest_and_names_the_gap(song: Path, tmp_path: Path, mini_weights: Path) -> None:

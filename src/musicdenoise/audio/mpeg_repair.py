@@ -1,17 +1,21 @@
-"""MP3 files with damage in the middle: where it is, and a copy in which silence stands there.
+"""MP3 files with damage in the middle, or of several files joined: a copy that decoders read to the end.
 
 An MP3 file is a chain of frames, each of which says how long it is. Where the chain breaks and goes on
 later, what lies between is damaged; decoders then stop, or leave it out so that all after it comes too soon.
 In the copy as many silent frames fill the gap as were lost: those that the header of the file counts more
 than there are, or else as many as fit.
 
-Reference: ISO/IEC 11172-3 section 2.4.1 (a frame whose side information is zero decodes to silence).
+Files that were joined keep the header of the first, after whose count decoders stop. The copy has no such
+headers, and no tags between the songs.
+
+References: ISO/IEC 11172-3 section 2.4.1 (a frame whose side information is zero decodes to silence);
+APEv2 tags (https://wiki.hydrogenaud.io/index.php?title=APEv2_specification).
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,21 +25,25 @@ __all__ = ["Gap", "find_gaps", "write_repaired"]
 
 _CHAIN = 4
 _XING_BYTES = 512  # of the first frame, enough for its header
+_ID3V1_BYTES = 128
+_APE_HEADER_BYTES = 32
+_UNCOUNTED_FRAMES = 10  # more than a header counts: some encoders are not exact, no song is that short
 _UNHEARD_FRAMES = 2  # that frame, and about one that decoders drop: the delay of the encoder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A stretch of a file that holds no frames.
+    """A stretch of a file that is replaced.
 
     Parameters
     ----------
     begin, end
-        Bytes; at ``begin`` the last frame before the break, whose data cannot be trusted.
+        Bytes; where frames are lost, ``begin`` is the last frame before the break, whose data cannot be
+        trusted.
     first_frame
         Number of the first frame that is lost, counted from the first that is heard.
     num_frames
-        How many are lost.
+        How many are lost; none where tags or headers are left out.
     """
 
     begin: int
@@ -45,7 +53,7 @@ class Gap:
 
 
 def find_gaps(path: Path) -> tuple[Gap, ...]:
-    """Damaged stretches of an MP3 file; none in a sound one.
+    """Stretches of an MP3 file that are damaged or keep decoders from its end; none in a sound one.
 
     Parameters
     ----------
@@ -60,15 +68,16 @@ def find_gaps(path: Path) -> tuple[Gap, ...]:
 
 
 def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
-    """Write a copy of a file with silent frames in its gaps; return the samples of a frame."""
+    """Write a copy of a file with silent frames in its gaps; return the samples of each."""
     samples = 0
     with path.open("rb") as file:
         for gap in gaps:
             _copy(file, target, gap.begin)
             file.seek(gap.begin)
-            header = file.read(mpeg.HEADER_BYTES)
-            samples = mpeg.frame_samples(header)
-            target.write(_silent_frame(header) * gap.num_frames)
+            if gap.num_frames:
+                header = file.read(mpeg.HEADER_BYTES)
+                samples = mpeg.frame_samples(header)
+                target.write(_silent_frame(header) * gap.num_frames)
             file.seek(gap.end)
         _copy(file, target, path.stat().st_size)
     return samples
@@ -80,14 +89,24 @@ def _scan(data: mmap.mmap) -> tuple[Gap, ...]:
         return ()
     declared = mpeg.declared_frames(data[position : position + _XING_BYTES])
     gaps: list[Gap] = []
+    headers: list[Gap] = []
+    tags: list[Gap] = []
     count, last, size_sum = 0, position, 0
     while True:
         size = mpeg.frame_bytes(data[position : position + mpeg.HEADER_BYTES])
         if size is not None:
+            # The first frame, and those of joined files behind the frames that the first header counts.
+            if declared is not None and (count == 0 or count > declared) and _is_header(data, position):
+                headers.append(_left_out(position, position + size))
             last, position, count, size_sum = position, position + size, count + 1, size_sum + size
             continue
         if position >= len(data):
             break
+        behind = _after_tags(data, position)
+        if behind > position and mpeg.frame_bytes(data[behind : behind + mpeg.HEADER_BYTES]) is not None:
+            tags.append(_left_out(position, behind))
+            position = behind
+            continue
         following = _next_chain(data, last + 1, like=data[last : last + mpeg.HEADER_BYTES])
         if following is None:
             break  # a tag at the end
@@ -96,13 +115,34 @@ def _scan(data: mmap.mmap) -> tuple[Gap, ...]:
         first = max(0, count - (0 if declared is None else _UNHEARD_FRAMES))
         gaps.append(Gap(begin=last, end=following, first_frame=first, num_frames=lost))
         count, position = count + lost, following
+    if declared is not None and count - 1 > declared + _UNCOUNTED_FRAMES:
+        return tuple(sorted(gaps + tags + headers, key=lambda gap: gap.begin))
     if len(gaps) == 1 and declared is not None:
         lost = gaps[0].num_frames + declared + 1 - count  # the header's own frame is not among them
         if lost > 0:
-            gaps[0] = Gap(
-                begin=gaps[0].begin, end=gaps[0].end, first_frame=gaps[0].first_frame, num_frames=lost
-            )
-    return tuple(gaps)
+            gaps[0] = replace(gaps[0], num_frames=lost)
+    return tuple(sorted(gaps + tags, key=lambda gap: gap.begin))
+
+
+def _left_out(begin: int, end: int) -> Gap:
+    return Gap(begin=begin, end=end, first_frame=0, num_frames=0)
+
+
+def _is_header(data: mmap.mmap, position: int) -> bool:
+    return mpeg.declares_length(data[position : position + _XING_BYTES])
+
+
+def _after_tags(data: mmap.mmap, position: int) -> int:
+    """Where tags end that stand at a place, be they of the file before or of the one after it."""
+    while True:
+        size = mpeg.id3_bytes(data[position : position + mpeg.ID3_HEADER_BYTES])
+        if data[position : position + 3] == b"TAG":
+            size = _ID3V1_BYTES
+        elif data[position : position + 8] == b"APETAGEX":
+            size = _APE_HEADER_BYTES + int.from_bytes(data[position + 12 : position + 16], "little")
+        if size == 0:
+            return position
+        position += size
 
 
 def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int | None:

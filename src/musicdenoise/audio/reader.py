@@ -209,7 +209,7 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     path = Path(path)
     content = identify(path)
     if content.container == "MP3" and (gaps := find_gaps(path)):
-        return _open_repaired(path, gaps, content)
+        return _open_repaired(path, gaps)
     return AudioReader(_open_decoder(path, content, stream))
 
 
@@ -233,8 +233,8 @@ def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     return decoder
 
 
-def _open_repaired(path: Path, gaps: tuple[Gap, ...], content: Content) -> AudioReader:
-    """Read a damaged MP3 file through a copy with silence in its gaps."""
+def _open_repaired(path: Path, gaps: tuple[Gap, ...]) -> AudioReader:
+    """Read a damaged or joined MP3 file through a copy that decoders read to the end."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="musicdenoise-"))
         copy = Path(folder) / "repaired.mp3"
@@ -243,15 +243,18 @@ def _open_repaired(path: Path, gaps: tuple[Gap, ...], content: Content) -> Audio
                 frame = write_repaired(path, gaps, file)
         except OSError as error:
             raise AudioReadError(
-                f"{path}: is damaged, and there is no room for a copy to repair: {error.strerror}"
+                f"{path}: is damaged or joined of several files, and there is no room for a copy to repair: "
+                f"{error.strerror}; free some space in the folder for temporary files"
             ) from error
-        decoder = _open_decoder(copy, content, 0)
+        decoder = _open_decoder(copy, identify(copy), 0)
         stack.callback(decoder.close)
         seconds = frame / decoder.info.sample_rate
         decoder.info = replace(
             decoder.info,
             path=path,
-            gaps_seconds=tuple((gap.first_frame * seconds, gap.num_frames * seconds) for gap in gaps),
+            gaps_seconds=tuple(
+                (gap.first_frame * seconds, gap.num_frames * seconds) for gap in gaps if gap.num_frames
+            ),
         )
         return AudioReader(decoder, stack.pop_all().close)
 
