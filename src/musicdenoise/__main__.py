@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+from musicdenoise.cli.signals import leave_when_interrupted
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line."""
+    leave_when_interrupted()
     # Before torch is loaded: its threads sleep while they wait for work. If they spin, programs that run
     # at once take the processors from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

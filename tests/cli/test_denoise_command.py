@@ -300,9 +300,9 @@ def test_skip_existing_dry_run_and_json(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_interrupts_leave_nothing_behind(
-    tmp_path: Path, mini_weights: Path, write_wav, tune, number: int, code: int
+    tmp_path: Path, mini_weights: Path, write_wav, tune, name: str, code: int
 ) -> None:
     song = write_wav("long.wav", tune.repeat(1, 40))
     process = subprocess.Popen(
@@ -314,7 +314,7 @@ def test_interrupts_leave_nothing_behind(
     while not list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert process.poll() is None
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in stderr

@@ -13,6 +13,8 @@ from musicdenoise.audio import open_writer, probe
 from musicdenoise.cli.app import app
 from musicdenoise.denoising import files
 
+COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
+
 
 def invoke(*arguments: object):
     return CliRunner().invoke(app, ["denoise", *map(str, arguments)])
@@ -183,3 +185,56 @@ def test_silence_and_nothing(tmp_path: Path, mini_weights: Path, write_wav) -> N
     quiet = write_wav("quiet.wav", np.zeros((2, 50_000)))
     assert "is silent" in the_error(invoke(quiet, "--weights", mini_weights))
     assert files_in(tmp_path) == {"quiet.wav"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+@pytest.mark.parametrize("mode", ["--json", "--dry-run"])
+def test_a_standard_output_that_takes_nothing(mini_weights: Path, song: Path, mode: str) -> None:
+    command = [*COMMAND, str(song), "--weights", str(mini_weights), mode]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: standard output: cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a POSIX shell")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "told"),
+    [
+        (
+            "<&-",
+            ("-", "-o", "x.wav"),
+            "standard input: is closed; send a song into it, or name a file",
+        ),
+        (
+            ">&-",
+            ("song.wav", "-o", "-"),
+            "standard output: is closed; send it into a file or a program",
+        ),
+        ("2>&-", ("none.wav", "--verbose"), ""),
+    ],
+)
+def test_closed_ends(
+    tmp_path: Path, mini_weights: Path, song: Path, closed: str, arguments: tuple[str, ...], told: str
+) -> None:
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    command = [*shell, *COMMAND, *arguments, "--weights", str(mini_weights)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"error: {told}\n" if told else "")
+    assert files_in(tmp_path) == {"song.wav"}
+
+
+def test_pictures_of_songs_with_the_longest_names(
+    tmp_path: Path, mini_weights: Path, write_wav, noisy_tune
+) -> None:
+    stem = "l" * (255 - len("_denoised.wav"))
+    song = write_wav(f"{stem}.wav", noisy_tune[:1, :20_000])
+    assert invoke(song, "--weights", mini_weights, "--report", tmp_path / "r").exit_code == 0
+    assert files_in(tmp_path / "r") == {f"{stem}_report.png"}
+    longer = write_wav(f"{stem}llll.wav", noisy_tune[:1, :20_000])
+    output = ("-o", tmp_path / "x.wav")
+    error = the_error(invoke(longer, "--weights", mini_weights, "--report", tmp_path / "r", *output))
+    assert "cannot be written: File name too long" in error

@@ -1,4 +1,8 @@
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,5 +21,42 @@ def test_the_process_is_set_up_before_the_command_runs(
     seen = []
     monkeypatch.setattr(allocator, "keep_freed_memory", lambda: seen.append("memory"))
     monkeypatch.setattr(module, "app", lambda: seen.append(os.environ["OMP_WAIT_POLICY"]))
-    main()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert seen == ["memory", expected]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_an_interrupt_while_the_program_loads(tmp_path: Path, is_ignored: bool) -> None:
+    """The module of the commands is replaced by one that is interrupted while it is loaded."""
+    script = (
+        "import os, signal, sys, types\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'musicdenoise.cli.app':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"signal.signal(signal.SIGINT, signal.{'SIG_IGN' if is_ignored else 'default_int_handler'})\n"
+        "sys.argv = ['musicdenoise', '--version']\n"
+        "from musicdenoise.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    expected = (0, "") if is_ignored else (130, "error: interrupted\n")
+    assert (done.returncode, done.stderr) == expected
+
+
+def test_the_guard_loads_next_to_nothing() -> None:
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import musicdenoise.__main__\n"
+        "more = set(sys.modules) - before\n"
+        "assert not {'typer', 'rich', 'torch', 'musicdenoise.cli.app'} & more, more\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

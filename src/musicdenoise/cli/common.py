@@ -1,7 +1,7 @@
 """What all commands share: exit codes, error messages, progress on stderr.
 
 Exit codes: 0 all done; 1 at least one input failed; 2 wrong usage; 130 interrupted; 141 nobody
-reads the output; 143 terminated.
+reads the output; 129 the terminal is gone; 143 terminated.
 Data goes to stdout, words for people to stderr. Progress and notes are for terminals only; warnings
 and errors are always printed.
 """
@@ -11,16 +11,15 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import ParamSpec
 
 import typer
 
-from musicdenoise.errors import DeviceError, MusicDenoiseError, UsageError
+from musicdenoise.cli.signals import INTERRUPTED, unwinding
+from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
 
 __all__ = [
     "FAILED",
@@ -28,6 +27,7 @@ __all__ = [
     "USAGE",
     "choose_device",
     "note",
+    "print_data",
     "print_error",
     "reports_errors",
     "tell_failure",
@@ -36,8 +36,6 @@ __all__ = [
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
-TERMINATED = 143
 BROKEN_PIPE = 141
 
 _Params = ParamSpec("_Params")
@@ -45,24 +43,48 @@ _Params = ParamSpec("_Params")
 
 def print_error(message: object) -> None:
     """Print one line on stderr, marked as an error."""
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    _say(f"error: {message}")
+
+
+def print_data(line: str) -> None:
+    """Print one line on stdout.
+
+    Raises
+    ------
+    BrokenPipeError
+        If nobody reads any more.
+    AudioWriteError
+        If it cannot be written for another reason.
+    """
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise AudioWriteError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
     """Print why a song failed, and as a JSON object on stdout if ``as_json`` is true."""
     print_error(error)
     if as_json:
-        typer.echo(json.dumps({"source": str(source), "error": str(error)}, ensure_ascii=False))
+        print_data(json.dumps({"source": str(source), "error": str(error)}, ensure_ascii=False))
 
 
 def warn(message: object) -> None:
     """Print one line on stderr, marked as a warning."""
-    print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+    _say(f"warning: {message}")
 
 
 def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None:
     """Print a line on stderr: unless ``quiet``, if that is a terminal or ``verbose`` is true."""
-    if not quiet and (verbose or sys.stderr.isatty()):
+    if not quiet and (verbose or (sys.stderr is not None and sys.stderr.isatty())):
+        _say(message)
+
+
+def _say(message: object) -> None:
+    # Python takes a closed standard error for standard output, which is for data.
+    if sys.stderr is not None:
         print(message, file=sys.stderr)  # noqa: T201
 
 
@@ -71,9 +93,9 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
 
     @functools.wraps(command)
     def wrapper(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
-        previous = signal.signal(signal.SIGTERM, _terminate)
         try:
-            command(*args, **kwargs)
+            with unwinding():
+                command(*args, **kwargs)
         except UsageError as error:
             print_error(error)
             raise typer.Exit(USAGE) from error
@@ -87,15 +109,12 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
             # Nobody reads any more. What is still buffered must not fail again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(BROKEN_PIPE) from error
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            print_error(f"{place}{error.strerror or error}")
+            raise typer.Exit(FAILED) from error
 
     return wrapper
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # Unwinds like an interrupt, so that temporary files are removed.
-    raise SystemExit(TERMINATED)
 
 
 def choose_device(device: str | None, *, cuda: bool) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import typer
 
-from musicdenoise.cli.common import note, print_error, tell_failure, warn
+from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
@@ -89,7 +88,7 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
             print_error(error)
             continue
         for output in job.outputs or (PIPE,):
-            typer.echo(f"{job.source}\t{output}")
+            print_data(f"{job.source}\t{output}")
     return failed
 
 
@@ -121,7 +120,7 @@ def _side_by_side(
 
 def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
-        typer.echo(json.dumps(_document(report), ensure_ascii=False))
+        print_data(json.dumps(_document(report), ensure_ascii=False))
     speed = report.audio_seconds / max(report.seconds, 1e-9)
     name = "standard input" if report.source == PIPE else report.target
     note(

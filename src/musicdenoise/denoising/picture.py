@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +64,15 @@ def write_picture(path: Path, spectra: Spectra, title: str) -> None:
         If it cannot be written.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.part")
+    picture = draw_spectra(spectra, title)
+    temporary = path.with_name(f".musicdenoise-{secrets.token_hex(8)}.part")
     try:
-        temporary.write_bytes(draw_spectra(spectra, title))
+        temporary.write_bytes(picture)
         temporary.replace(path)
     except OSError as error:
         raise AudioWriteError(
             f"{path}: cannot be written: {error.strerror}; choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # why it failed is on its way already
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Signals that end a run: while the program loads, while a command works, and after that.
+
+Only what the standard library has ready is imported, for this comes before everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["INTERRUPTED", "leave_when_interrupted", "unwinding"]
+
+INTERRUPTED = 130
+
+# SIGHUP: the terminal is gone. Windows does not have it.
+_ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def leave_when_interrupted() -> None:
+    """Make an interrupt end the process at once, as long as there is nothing to clean up.
+
+    Raised as an exception it would pass through half-loaded modules, and would show where.
+    """
+    # What runs in the background of a shell ignores interrupts, and goes on doing so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+@contextlib.contextmanager
+def unwinding() -> Iterator[None]:
+    """Raise what ends the process as an exception, so that temporary files are removed.
+
+    An interrupt is a `KeyboardInterrupt`, other signals are a `SystemExit` with 128 and their number.
+    Signals that are ignored, as by ``nohup``, stay so.
+    """
+    wanted = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(_ENDS, _terminate)}
+    previous = {}
+    try:
+        for number, handler in wanted.items():
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                previous[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"error: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
