@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from musicdenoise.cli.signals import leave_when_interrupted
 
@@ -20,7 +21,10 @@ def main() -> None:
     from musicdenoise.core.allocator import keep_freed_memory
 
     keep_freed_memory()
-    app()
+    try:
+        app()
+    except OSError as error:  # of help texts; the commands report their own
+        sys.exit(f"error: standard output: cannot be written: {error.strerror}")
 
 
 if __name__ == "__main__":

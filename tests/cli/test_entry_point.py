@@ -60,3 +60,13 @@ def test_the_guard_loads_next_to_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["denoise", "--help"]])
+def test_help_that_cannot_be_written(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "musicdenoise", *arguments]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    expected = "error: standard output: cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, expected)
