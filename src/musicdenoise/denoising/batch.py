@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -143,22 +145,36 @@ def denoise_in_parallel(
     ------
     tuple of int and DenoiseReport or AudioError
         Index of the task, and its report or why it failed, as they become ready. If a process is killed,
-        all songs that are not ready fail.
+        the songs that were in work fail, and the others go on in new processes.
     """
     network = _Network(weights=weights, device=device, config=config, store=store)
     threads = max(1, default_jobs() // processes)
-    waiting = dict.fromkeys(range(len(tasks)))
-    try:
-        for index, result in map_jobs(partial(_denoise, network=network), tasks, processes, threads=threads):
-            del waiting[index]
-            yield index, result
-    except DataError as error:
-        for index in waiting:
-            yield index, AudioError(f"{tasks[index].job.source}: was not done: {error}")
+    waiting = list(range(len(tasks)))
+    while waiting:
+        batch = tuple(waiting)
+        work = map_jobs(
+            partial(_denoise, network=network), [tasks[i] for i in batch], processes, threads=threads
+        )
+        try:
+            for position, result in work:
+                waiting.remove(batch[position])
+                yield batch[position], result
+        except DataError as error:
+            # Songs are taken in their order, so those in work are the first that are not ready.
+            in_work, waiting = waiting[:processes], waiting[processes:]
+            for index in in_work:
+                yield index, AudioError(f"{tasks[index].job.source}: was not done: {error}")
 
 
 def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
-    return try_to_denoise(_denoiser(network), task)
+    try:
+        return try_to_denoise(_denoiser(network), task)
+    except SystemExit:
+        if multiprocessing.parent_process() is not None:
+            # Terminated, and nothing is left behind. The pool would take it for a result, and the process
+            # would begin the next song.
+            os._exit(1)
+        raise
 
 
 @lru_cache(maxsize=1)
