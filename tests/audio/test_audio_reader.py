@@ -1,5 +1,6 @@
 """Reading: blocks, seeking, streams, and every way in which a file can be no good."""
 
+import io
 import os
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 from audio_signals import best_lag
 
-from musicdenoise.audio import open_reader, probe, read_audio
+from musicdenoise.audio import PipeReader, open_reader, probe, read_audio
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 KINDS = [
@@ -210,12 +211,46 @@ def test_the_decoded_count_of_a_cut_wav_is_right(make_music, save):
 
 def test_a_wav_of_open_length_is_read_to_its_end(make_music, save):
     path = save("pipe.wav", make_music(1000, 1), "WAV", "PCM_16")
+    expected = read_audio(path).samples
     data = bytearray(path.read_bytes())
     at = data.index(b"data") + 4
-    for size in (0xFFFFFFFF, 0x7FFFF000):
+    # FFmpeg, SoX, SoX with 24 bits stereo, others
+    for size in (0xFFFFFFFF, 0x7FFFF000, 0x7FFFEFFC, 0x7FFFFFD3, 0x80000000, 0xFFFFFFDB, 0):
         data[at : at + 4] = struct.pack("<I", size)
         path.write_bytes(data)
-        assert read_audio(path).samples.shape == (1, 1000)
+        info = probe(path)
+        assert (info.container, info.subtype, info.num_samples) == ("WAV", "PCM_16", 1000)
+        assert np.array_equal(read_audio(path).samples, expected)
+        blocks = PipeReader(io.BytesIO(bytes(data))).blocks(10_000)
+        assert np.array_equal(np.concatenate(list(blocks), axis=1), expected)
+    data[at : at + 4] = struct.pack("<I", 0x7FFFDFFF)  # no size that a program leaves open
+    path.write_bytes(data)
+    assert probe(path).num_samples == 0x7FFFDFFF // 2
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT", "DOUBLE", "ULAW"])
+def test_a_wav_whose_recorder_failed_before_it_set_the_size(subtype, make_music, tmp_path):
+    path = tmp_path / "crashed.wav"
+    soundfile.write(path, make_music(1000, 2).T, 44100, subtype=subtype)
+    expected = read_audio(path).samples
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = bytes(4)
+    path.write_bytes(data)
+    assert (probe(path).subtype, probe(path).num_samples) == (subtype, 1000)
+    with open_reader(path) as reader:
+        assert np.array_equal(reader.read(1000), expected)
+        reader.seek(300)
+        assert np.array_equal(reader.read(1000), expected[:, 300:])
+    path.write_bytes(data[: at + 4] + b"LIST\x03\x00\x00\x00abc\x00id3 \x02\x00\x00\x00xy")
+    assert probe(path).num_samples == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "song.wav")
+    with pytest.raises(AudioReadError, match=r"song\.wav: is a pipe or a device.*give - and send"):
+        probe(tmp_path / "song.wav")
 
 
 def test_a_flac_of_open_length_is_read_to_its_end(make_music, save):

@@ -13,6 +13,7 @@ from musicdenoise.errors import UnsupportedAudioError
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "FFMPEG_WAV_CODECS",
     "FORMATS",
     "PCM_BITS",
     "TAG_NAMES",
@@ -49,6 +50,18 @@ PCM_BITS = {
     "ULAW": 16,
 }
 """Bits that samples are rounded to before they are stored; A-law and mu-law compand 16 bits to 8."""
+
+FFMPEG_WAV_CODECS = {
+    "pcm_u8": "PCM_U8",
+    "pcm_s16le": "PCM_16",
+    "pcm_s24le": "PCM_24",
+    "pcm_s32le": "PCM_32",
+    "pcm_f32le": "FLOAT",
+    "pcm_f64le": "DOUBLE",
+    "pcm_alaw": "ALAW",
+    "pcm_mulaw": "ULAW",
+}
+"""Subtypes of WAV by FFmpeg's names for their codecs."""
 
 
 @dataclass(frozen=True, kw_only=True)

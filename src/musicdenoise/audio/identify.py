@@ -1,9 +1,9 @@
 """What a file is, by its content alone.
 
 The first bytes decide the container and, with it, who decodes it: libsndfile, or FFmpeg for MP4 and
-ADTS. Two more go to FFmpeg because libsndfile would guess or refuse their length: MP3 without a
-Xing header (libsndfile estimates the length from the first frame and drops what lies beyond) and
-FLAC whose header leaves the length open.
+ADTS. Three more go to FFmpeg because libsndfile would guess or refuse their length: MP3 without a
+Xing header (libsndfile estimates the length from the first frame and drops what lies beyond), FLAC
+whose header leaves the length open, and WAV whose header says 0 although samples follow.
 
 References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991), FLAC (RFC 9639),
 Ogg (RFC 3533), MP4 (ISO/IEC 14496-12), ADTS (ISO/IEC 13818-7), ID3v2 (https://id3.org).
@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 
 from musicdenoise.audio import mpeg
 from musicdenoise.audio.formats import FORMATS
+from musicdenoise.audio.integrity import lacks_data_size
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["Content", "identify"]
@@ -74,15 +75,19 @@ def identify(path: Path) -> Content:
         It is audio of a kind that is not read.
     """
     try:
+        if not path.is_file() and path.exists() and not path.is_dir():  # opening it might wait for ever
+            raise AudioReadError(f"{path}: is a pipe or a device and no file; give - and send it to standard input")
         with path.open("rb") as file:
             offset = _skip_id3(file)
             head = file.read(_WINDOW_BYTES)
             is_whole = not file.read(1)
+        content = _by_magic(head) or _by_frames(head, is_whole=is_whole)
+        if content is not None and content.container == "WAV" and lacks_data_size(path):
+            content = Content(container="WAV", backend="pyav")
     except OSError as error:
         raise AudioReadError(f"{path}: cannot be opened: {error.strerror}") from error
     if not head and offset == 0:
         raise AudioReadError(f"{path}: is not an audio file: it is empty (0 bytes)")
-    content = _by_magic(head) or _by_frames(head, is_whole=is_whole)
     if content is not None:
         return content
     if head[:4] in _NOT_READ:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk"]
+__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk", "lacks_data_size"]
 
-# Sizes that programs put in a header when they write to a pipe and cannot come back to it:
-# FFmpeg, SoX, arecord.
-_OPEN_SIZES = frozenset({0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF})
+# Sizes that programs put in a header when they write to a pipe and cannot come back to it lie just below 2 or
+# 4 GiB: FFmpeg's is the highest number, SoX and others round down to whole blocks, or leave room for the
+# header.
+_OPEN_SIZES = (range(0x7FFFE000, 0x80000001), range(0xFFFFE000, 0x100000000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +52,50 @@ def find_data_chunk(path: Path, container: str) -> DataChunk | None:
     DataChunk or None
         None where there is no such chunk or where its size was left open by the program that wrote it.
     """
+    with path.open("rb") as file:
+        return _find_data_chunk(file, container)
+
+
+def lacks_data_size(path: Path) -> bool:
+    """Return whether a WAV file declares no samples and yet holds some, as after a recorder that failed.
+
+    Chunks behind no samples are not taken for samples.
+    """
+    with path.open("rb") as file:
+        chunk = _find_data_chunk(file, "WAV")
+        if chunk is None or chunk.declared_bytes or not chunk.available_bytes:
+            return False
+        file_bytes = file.seek(0, 2)
+        offset = file_bytes - chunk.available_bytes
+        while offset + 8 <= file_bytes:
+            file.seek(offset)
+            name, size = struct.unpack("<4sI", file.read(8))
+            if not (name.isascii() and name.decode("ascii").isprintable()):
+                return True
+            offset += 8 + size + size % 2
+        return offset not in (file_bytes, file_bytes + 1)
+
+
+def _is_open(size: int) -> bool:
+    return any(size in sizes for sizes in _OPEN_SIZES)
+
+
+def _find_data_chunk(file: BinaryIO, container: str) -> DataChunk | None:
     if container not in ("WAV", "WAVEX", "RF64", "AIFF"):
         return None
     layout = ">4sI" if container == "AIFF" else "<4sI"
     wanted = b"SSND" if container == "AIFF" else b"data"
-    with path.open("rb") as file:
-        file_bytes = file.seek(0, 2)
-        offset, size_64 = 12, None
-        while offset + 8 <= file_bytes:
-            file.seek(offset)
-            name, size = struct.unpack(layout, file.read(8))
-            offset += 8
-            if name == b"ds64":
-                size_64 = _read_ds64(file)
-            if name == wanted:
-                return _data_chunk(container, size, size_64, file_bytes - offset)
-            offset += size + size % 2
+    file_bytes = file.seek(0, 2)
+    offset, size_64 = 12, None
+    while offset + 8 <= file_bytes:
+        file.seek(offset)
+        name, size = struct.unpack(layout, file.read(8))
+        offset += 8
+        if name == b"ds64":
+            size_64 = _read_ds64(file)
+        if name == wanted:
+            return _data_chunk(container, size, size_64, file_bytes - offset)
+        offset += size + size % 2
     return None
 
 
@@ -85,7 +114,7 @@ def declared_wav_end(head: bytes) -> int | None:
         if name == b"data":
             if size == 0xFFFFFFFF and size_64:
                 return offset + 8 + size_64
-            return None if size in _OPEN_SIZES else offset + 8 + int(size)
+            return None if _is_open(size) else offset + 8 + int(size)
         offset += 8 + size + size % 2
     return None
 
@@ -102,6 +131,6 @@ def _data_chunk(container: str, size: int, size_64: int | None, available: int) 
         return DataChunk(declared_bytes=max(size - 8, 0), available_bytes=max(available - 8, 0))
     if size_64 is not None and size == 0xFFFFFFFF:
         return DataChunk(declared_bytes=size_64, available_bytes=available)
-    if size in _OPEN_SIZES:
+    if _is_open(size):
         return None
     return DataChunk(declared_bytes=size, available_bytes=available)

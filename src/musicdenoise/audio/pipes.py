@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from musicdenoise.audio import mpeg
+from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
 from musicdenoise.audio.integrity import declared_wav_end
 from musicdenoise.audio.tap import Tap
 from musicdenoise.audio.types import MAX_CHANNELS, Samples
@@ -18,16 +19,6 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["PipeReader"]
 
-_SUBTYPES = {
-    "pcm_u8": "PCM_U8",
-    "pcm_s16le": "PCM_16",
-    "pcm_s24le": "PCM_24",
-    "pcm_s32le": "PCM_32",
-    "pcm_f32le": "FLOAT",
-    "pcm_f64le": "DOUBLE",
-    "pcm_alaw": "ALAW",
-    "pcm_mulaw": "ULAW",
-}
 # Formats that FFmpeg knows the length of from their beginnings, and by how many seconds less may be decoded:
 # an MP4 file's edit list and the priming of its encoder say when what is there is not to be heard.
 _SLACK_SECONDS = {"flac": 0.0, "aiff": 0.0, "mov,mp4,m4a,3gp,3g2,mj2": 0.25}
@@ -85,7 +76,7 @@ class PipeReader:
             raise UnsupportedAudioError(
                 f"{name}: has {self.channels} channels; at most {MAX_CHANNELS} channels are handled"
             )
-        self.subtype = _SUBTYPES.get(
+        self.subtype = FFMPEG_WAV_CODECS.get(
             codec.name, "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
         self._num_frames, self._last_frame = 0, (b"", 0)  # that one's first bytes and its size

@@ -1,4 +1,4 @@
-"""Decode with FFmpeg, through PyAV: AAC and ALAC in MP4, ADTS, and MP3 and FLAC of open length.
+"""Decode with FFmpeg, through PyAV: AAC and ALAC in MP4, ADTS, and MP3, FLAC and WAV of open length.
 
 An MP4 file says by its edit list how many of the decoded samples at the beginning are priming;
 FFmpeg drops them and gives the first remaining sample its time. The last packet's duration says
@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 from musicdenoise.audio import mpeg
+from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
 from musicdenoise.audio.types import AudioInfo, Samples
 from musicdenoise.errors import AudioReadError
 
@@ -209,7 +210,7 @@ def _subtype(codec: str, sample_format: str) -> str:
         return f"{_LOSSLESS[codec]}_{16 if sample_format.startswith('s16') else 24}"
     if codec in _LAYER_2:
         return "MPEG_LAYER_II"
-    return _SUBTYPES.get(codec, codec.upper())
+    return (_SUBTYPES | FFMPEG_WAV_CODECS).get(codec, codec.upper())
 
 
 def _read_tags(container: av.container.InputContainer) -> dict[str, str]:
