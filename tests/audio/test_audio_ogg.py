@@ -34,22 +34,28 @@ def feed(data, size):
 @pytest.mark.parametrize("size", [1, 3, 1000, 10**7])
 def test_sound_streams(song, size):
     pages = feed(song.read_bytes(), size)
-    assert (pages.is_damaged, pages.is_chained, pages.is_complete) == (False, False, True)
+    assert (pages.is_damaged, pages.is_chained) == (False, False)
+    assert (pages.has_end, pages.is_inside_page) == (True, False)
     assert 6 * RATE <= pages.position < 6 * RATE + 1000  # Opus counts what its decoder drops at the start
 
 
 def test_tags_at_both_ends_are_no_damage(song):
     data = song.read_bytes()
     pages = feed(b"ID3\x03\x00\x00\x00\x00\x00\x04abcd" + data + b"TAG" + bytes(125), 777)
-    assert (pages.is_damaged, pages.is_complete) == (False, True)
+    assert (pages.is_damaged, pages.has_end, pages.is_inside_page) == (False, True, False)
 
 
 def test_ends(song):
     data = song.read_bytes()
     starts = page_starts(data)
-    for end in (starts[-1], starts[-1] + 2, starts[-1] + 20, len(data) - 1):
+    for end, is_inside in (
+        (starts[-1], False),
+        (starts[-1] + 2, True),
+        (starts[-1] + 20, True),
+        (len(data) - 1, True),
+    ):
         pages = feed(data[:end], 4096)
-        assert (pages.is_damaged, pages.is_complete) == (False, False), end
+        assert (pages.is_damaged, pages.has_end, pages.is_inside_page) == (False, False, is_inside), end
 
 
 def _flip(data, starts):

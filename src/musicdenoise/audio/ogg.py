@@ -32,22 +32,23 @@ class OggPages:
         is not looked at any more.
     is_chained : bool
         Whether another stream begins behind the end of the first.
+    has_end : bool
+        Whether the last whole page has the mark that ends its stream.
     position : int
         Of the last whole page, in samples from the beginning of its stream; Opus counts at 48 kHz.
     """
 
     def __init__(self) -> None:
-        self.is_damaged = self.is_chained = False
+        self.is_damaged = self.is_chained = self.has_end = False
         self.position = 0
         self._rest = b""
-        self._is_behind_junk = self._is_ended = False
+        self._is_behind_junk = False
         self._last_number: dict[int, tuple[int, bool]] = {}  # by stream; and if that page held audio
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the stream ended with the mark for that, and not inside a page."""
-        is_inside = bool(self._rest) and (self._rest.startswith(_CAPTURE) or _CAPTURE.startswith(self._rest))
-        return self._is_ended and not is_inside
+    def is_inside_page(self) -> bool:
+        """Whether the bytes so far end inside a page."""
+        return bool(self._rest) and (self._rest.startswith(_CAPTURE) or _CAPTURE.startswith(self._rest))
 
     def feed(self, data: bytes) -> None:
         """Look at the next bytes of the stream."""
@@ -76,7 +77,7 @@ class OggPages:
             self.is_damaged = True
             return
         self.is_chained |= is_first and any(held_audio for _, held_audio in self._last_number.values())
-        self._is_ended = bool(flags & _LAST_OF_STREAM)
+        self.has_end = bool(flags & _LAST_OF_STREAM)
         self._last_number[stream] = number, position != 0
         if position > 0:  # -1: no packet ends on this page
             self.position = position

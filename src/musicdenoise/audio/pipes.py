@@ -155,7 +155,9 @@ class PipeReader:
         wav_end = declared_wav_end(self._tap.head)
         if wav_end is not None and self._tap.num_bytes < wav_end:
             return f"but {self._tap.num_bytes} of {wav_end} declared bytes came"
-        if self._tap.pages is not None and not self._tap.pages.is_complete:
+        if (pages := self._tap.pages) is not None and pages.is_inside_page:
+            return "then the stream breaks off inside a block of data"
+        if pages is not None and not pages.has_end:
             return (
                 "then the stream breaks off without the mark of its end (a recording that never had one can "
                 "be denoised as a file)"
