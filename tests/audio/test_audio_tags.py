@@ -6,7 +6,7 @@ import mutagen
 import numpy as np
 import pytest
 from mutagen.flac import FLAC, Picture
-from mutagen.id3 import CHAP, TIT2, TXXX
+from mutagen.id3 import CHAP, COMM, TIT2, TXXX
 
 from musicdenoise.audio import open_writer, probe, read_audio
 from musicdenoise.audio.tags import copy_tags
@@ -68,6 +68,22 @@ def test_pictures_and_common_tags_go_everywhere(
     assert probe(two).tags["title"] == "Ärger"
     assert probe(two).tags["artist"] == "Ö"
     assert read_audio(two).samples.shape == (2, 9_600)
+
+
+def test_a_comment_stays_one(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.mp3", tags={"title": "T", "comment": "old"})
+    file = mutagen.File(one)
+    file.tags.delall("COMM")
+    for description, text in (("", "hello"), ("mood", "calm")):
+        file.tags.add(COMM(encoding=3, lang="eng", desc=description, text=[text]))
+    file.save()
+    two = write(tmp_path / "two.mp3", tags=probe(one).tags | {"comment": "hello"}, tags_from=one)
+    comments = mutagen.File(two).tags.getall("COMM")
+    assert sorted((c.lang, c.desc, c.text) for c in comments) == [
+        ("eng", "", ["hello"]),
+        ("eng", "mood", ["calm"]),
+    ]
+    assert probe(two).tags["title"] == "T"
 
 
 def test_files_of_one_kind_keep_everything(tagged: Path, tmp_path: Path) -> None:

@@ -129,9 +129,11 @@ def _copy_all(old: Any, new: Any) -> None:
     if new.tags is None:
         new.add_tags()
     if isinstance(new.tags, ID3):
-        for frame in old.tags.values():
-            if frame.FrameID not in _ENCODER_KEYS:
-                new.tags.add(frame)
+        frames = [frame for frame in old.tags.values() if frame.FrameID not in _ENCODER_KEYS]
+        for frame in frames:  # comments have a language, so that another would stand beside the one written
+            new.tags.delall(frame.FrameID)
+        for frame in frames:
+            new.tags.add(frame)
         return
     for key, value in dict(old.tags).items():
         if key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE:
