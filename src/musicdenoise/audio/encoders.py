@@ -181,7 +181,8 @@ class PyAvEncoder:
         self._layout = (_ALAC_LAYOUTS if self._bits else _LAYOUTS)[channels]
         codec = "alac" if self._bits else "aac"
         self._container = av.open(file, "w", format="mp4", options={"movie_timescale": str(sample_rate)})
-        self._stream = self._container.add_stream(codec, rate=sample_rate, layout=self._layout)
+        stream = self._container.add_stream(codec, rate=sample_rate, layout=self._layout)
+        self._stream = cast(av.AudioStream, stream)
         if self._bits:
             self._stream.format = "s16p" if self._bits == 16 else "s32p"
         else:
@@ -195,6 +196,7 @@ class PyAvEncoder:
         """Encode samples of shape ``(channels, n)``."""
         if samples.shape[1] == 0:
             return
+        values: np.ndarray[Any, Any]
         if self._bits is None:
             values, sample_format = np.clip(samples, -1.0, 1.0), "flt"
         elif self._bits == 16:
