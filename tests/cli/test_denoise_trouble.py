@@ -1,5 +1,6 @@
 """What goes wrong around ``musicdenoise denoise``: one line, the right exit code, nothing lost or left."""
 
+import json
 import os
 import subprocess
 import sys
@@ -181,10 +182,14 @@ def test_an_output_folder_inside_the_input_folder(
     assert files_in(tmp_path) == made
 
 
-def test_silence_and_nothing(tmp_path: Path, mini_weights: Path, write_wav) -> None:
+@pytest.mark.parametrize("option", ["--always", "--verbose"])
+def test_silence_stays_as_it_is(tmp_path: Path, mini_weights: Path, write_wav, option: str) -> None:
     quiet = write_wav("quiet.wav", np.zeros((2, 50_000)))
-    assert "is silent" in the_error(invoke(quiet, "--weights", mini_weights))
-    assert files_in(tmp_path) == {"quiet.wav"}
+    result = invoke(quiet, "--weights", mini_weights, option, "--verbose", "--json")
+    assert result.exit_code == 0
+    assert "left as it came" in result.stderr
+    assert json.loads(result.stdout)["removed_db"] is None
+    assert (tmp_path / "quiet_denoised.wav").read_bytes() == quiet.read_bytes()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")

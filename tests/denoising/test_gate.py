@@ -82,13 +82,13 @@ def test_a_change_of_mind_needs_more_than_the_limit() -> None:
     assert np.all(result < 1.0)
 
 
-def test_what_is_steady_is_removed_even_if_it_is_little() -> None:
+def test_what_is_steady_is_removed_even_if_it_is_little_where_its_kind_is_known() -> None:
     rate, seconds = 16_000, 6
     noise = np.random.default_rng(0).standard_normal((2, seconds * rate)).astype(np.float32)
     bursts = noise * (np.arange(seconds * rate) % 8_000 < 2_000)
     clean = np.sin(np.arange(seconds * rate) * 0.05).astype(np.float32) * np.ones((2, 1), dtype=np.float32)
-    for removed, passes in ((noise, False), (2.0 * bursts, True)):
-        gate = Gate(rate, 2, GateConfig())
+    for removed, known, passes in ((noise, True, False), (noise, False, True), (2.0 * bursts, True, True)):
+        gate = Gate(rate, 2, GateConfig.usual(kind_is_known=known))
         noisy = clean + 0.04 * removed  # about -25 dB
         result = np.concatenate([gate.push(noisy, clean), gate.flush()], axis=1)
         assert np.array_equal(result, noisy if passes else clean)
@@ -98,7 +98,8 @@ def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
     assert GateConfig.usual() == GateConfig()
     tenth = GateConfig.usual(0.1)
     assert tenth.limit_db == pytest.approx(GateConfig.limit_db - 20.0)
-    assert tenth.steady_limit_db == pytest.approx(GateConfig.steady_limit_db - 20.0)
+    known, known_tenth = (GateConfig.usual(share, kind_is_known=True) for share in (1.0, 0.1))
+    assert known_tenth.steady_limit_db == pytest.approx(known.steady_limit_db - 20.0)
     assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)
 
 

@@ -74,6 +74,9 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
             tell_failure(tasks[index].job.source, result, as_json=settings.as_json)
         else:
             _tell(result, settings)
+            if result.picture_error is not None:
+                failed += 1
+                print_error(result.picture_error)
     return failed
 
 
@@ -121,10 +124,9 @@ def _side_by_side(
 def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
         print_data(json.dumps(_document(report), ensure_ascii=False))
-    speed = report.audio_seconds / max(report.seconds, 1e-9)
     name = "standard input" if report.source == PIPE else report.target
     note(
-        f"{name}: {_summary(report)} in {report.seconds:.1f} s ({speed:.1f} times real time)",
+        f"{name}: {_summary(report)} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
         quiet=settings.quiet,
         verbose=settings.verbose,
     )
@@ -172,4 +174,4 @@ def _document(report: DenoiseReport) -> dict[str, Any]:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     fields = {name: plain(value) for name, value in asdict(report).items()}
-    return {**fields, "audio_seconds": report.audio_seconds}
+    return {**fields, "audio_seconds": report.audio_seconds, "speed": report.speed}

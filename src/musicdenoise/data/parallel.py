@@ -116,7 +116,9 @@ def _context(function: Callable[..., object]) -> BaseContext:
 def _start_worker(threads: int) -> None:
     # An interrupt from the keyboard reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # a terminal that goes away tells every process, and Windows none
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _terminate)
     torch.set_num_threads(threads)
     keep_freed_memory()
     threading.Thread(target=_follow_parent, daemon=True).start()

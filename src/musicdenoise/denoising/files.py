@@ -26,7 +26,7 @@ from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.meter import BandReport, SongMeter
 from musicdenoise.denoising.picture import write_picture
-from musicdenoise.errors import AudioError
+from musicdenoise.errors import AudioError, AudioWriteError
 
 __all__ = ["DenoiseReport", "denoise_file"]
 
@@ -41,6 +41,8 @@ class DenoiseReport:
     ----------
     source, target, residual, picture
         The files; ``residual`` and ``picture`` are None where they were not asked for.
+    picture_error
+        Why there is no picture although it was asked for; None otherwise.
     weights
         Name of the network.
     sample_rate, channels, num_samples
@@ -67,6 +69,7 @@ class DenoiseReport:
     target: Path
     residual: Path | None
     picture: Path | None
+    picture_error: str | None
     weights: str
     sample_rate: int
     channels: int
@@ -118,7 +121,8 @@ def denoise_file(
     Raises
     ------
     AudioError
-        If the source cannot be read, is too short or silent, or the target cannot be written.
+        If the source cannot be read or is too short, or the target cannot be written. That the
+        picture cannot be is said in the report.
     """
     began = time.monotonic()
     source, target = Path(source), Path(target)
@@ -150,13 +154,13 @@ def denoise_file(
                 f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
                 "this should not happen, please report it with the file"
             )
-    if options.picture is not None:
-        write_picture(options.picture, meter.spectra(), song.name)
+    picture, picture_error = _draw(options.picture, meter, song)
     return DenoiseReport(
         source=source,
         target=writer.path if isinstance(writer, AudioWriter) else target,
         residual=residual.path if isinstance(residual, AudioWriter) else None,
-        picture=options.picture,
+        picture=picture,
+        picture_error=picture_error,
         weights=denoiser.weights_name,
         sample_rate=song.sample_rate,
         channels=song.channels,
@@ -170,6 +174,16 @@ def denoise_file(
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
+
+
+def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | None, str | None]:
+    """The picture that was asked for, or why there is none: the song is done, which is what matters."""
+    if picture is not None:
+        try:
+            write_picture(picture, meter.spectra(), song.name)
+        except AudioWriteError as error:
+            return None, str(error)
+    return picture, None
 
 
 def _choose(chooser: AutoDenoiser, song: Song) -> tuple[Denoiser, Song]:
@@ -195,8 +209,6 @@ def _denoised_blocks(
         yield clean, meter.take_output(clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
     _check_length(song, meter.num_samples, fewest_seconds)
-    if meter.is_silent:
-        raise AudioError(f"{song.name}: is silent from beginning to end; there is nothing to denoise")
     clean = stream.flush()
     yield clean, meter.take_output(clean)
 

@@ -104,11 +104,6 @@ class SongMeter:
         return removed
 
     @property
-    def is_silent(self) -> bool:
-        """Whether all samples were 0."""
-        return self._input_power == 0.0
-
-    @property
     def removed_db(self) -> float:
         """Power of what was removed, relative to the song's; -inf if nothing was."""
         return _ratio_db(self._removed_power, self._input_power)
