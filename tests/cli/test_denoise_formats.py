@@ -1,5 +1,6 @@
 """Which format ``musicdenoise denoise`` writes: what was asked for, or what the song is."""
 
+import json
 from pathlib import Path
 
 import av
@@ -100,3 +101,20 @@ def test_a_file_for_sound_gets_no_video(
         assert invoke("a.mp4", "--weights", mini_weights, *arguments).exit_code == 0
     held = {path.name: has_other_streams(path) for path in Path().iterdir()}
     assert held == {"a.mp4": True, "a_denoised.m4a": False, "a_denoised.mp4": True, "x.mov": True}
+
+
+def test_further_audio_tracks_are_left_out_with_a_warning(
+    tmp_path: Path, mini_weights: Path, noisy_tune
+) -> None:
+    path = tmp_path / "two.m4a"
+    with av.open(str(path), "w", format="mp4") as out:
+        for stream in [out.add_stream("aac", rate=44_100, layout="stereo") for _ in range(2)]:
+            frame = av.AudioFrame.from_ndarray(noisy_tune[:, :50_000].numpy(), format="fltp", layout="stereo")
+            frame.sample_rate = 44_100
+            out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+    result = invoke(path, "--weights", mini_weights, "--json")
+    assert result.exit_code == 0
+    assert "has 2 audio tracks; the first was denoised" in result.stderr
+    assert json.loads(result.stdout)["num_tracks"] == 2
+    assert probe(tmp_path / "two_denoised.m4a").num_tracks == 1

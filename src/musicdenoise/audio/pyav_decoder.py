@@ -81,6 +81,7 @@ class PyAvDecoder:
             container=container,
             subtype=_subtype(codec.name, codec.format.name),
             tags=_read_tags(self._container),
+            num_tracks=len(self._container.streams.audio),
         )
 
     def read(self, num_samples: int) -> Samples:

@@ -43,6 +43,8 @@ class AudioInfo:
         are not empty.
     gaps_seconds
         Beginning and length of stretches that are damaged in the file and silent in its samples.
+    num_tracks
+        Audio tracks of the file, of which this is one.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class AudioInfo:
     subtype: str
     tags: Mapping[str, str] = field(default_factory=dict)
     gaps_seconds: tuple[tuple[float, float], ...] = ()
+    num_tracks: int = 1
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.channels <= 0 or self.num_samples < 0:

@@ -135,6 +135,9 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
             note(line, verbose=True)
     for start, length in report.gaps_seconds:
         warn(f"{report.source}: is damaged from {start:.2f} to {start + length:.2f} s; silence stands there")
+    if report.num_tracks > 1:
+        tracks = f"has {report.num_tracks} audio tracks; the first was denoised, the others are left out"
+        warn(f"{report.source}: {tracks}")
     if report.clipped_samples:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
 

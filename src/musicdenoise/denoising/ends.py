@@ -154,6 +154,8 @@ class Song:
         Its samples, float32 ``(channels, n)``, n up to two seconds.
     gaps_seconds
         Beginning and length of stretches that are damaged in the file, and silent here.
+    num_tracks
+        Audio tracks of its file, of which this is the first.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Song:
     path: Path | None
     blocks: Iterator[Samples]
     gaps_seconds: tuple[tuple[float, float], ...] = ()
+    num_tracks: int = 1
 
 
 def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
@@ -213,6 +216,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         path=source,
         blocks=_read_blocks(reader, length),
         gaps_seconds=info.gaps_seconds,
+        num_tracks=info.num_tracks,
     )
 
 

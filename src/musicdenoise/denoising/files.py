@@ -59,6 +59,8 @@ class DenoiseReport:
         `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
+    num_tracks
+        Audio tracks of the source, of which the first was denoised and the others are left out.
     clipped_samples
         Samples of the result that were beyond full scale and were limited to it.
     seconds
@@ -80,6 +82,7 @@ class DenoiseReport:
     passed_seconds: float
     bass_seconds: float
     gaps_seconds: tuple[tuple[float, float], ...]
+    num_tracks: int
     clipped_samples: int
     seconds: float
 
@@ -169,6 +172,7 @@ def denoise_file(
         noise_db=stream.noise_db,
         bands=meter.bands(),
         gaps_seconds=song.gaps_seconds,
+        num_tracks=song.num_tracks,
         passed_seconds=gate.passed_seconds if gate else 0.0,
         bass_seconds=gate.bass_seconds if gate else 0.0,
         clipped_samples=writer.clipped_samples,
