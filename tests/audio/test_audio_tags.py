@@ -101,6 +101,9 @@ def test_files_of_one_kind_keep_everything(tagged: Path, tmp_path: Path) -> None
     copied = mutagen.File(write(tmp_path / "copy.mp3", tags_from=song)).tags
     assert copied.getall("TXXX:mood")[0].text == ["calm"]
     assert copied.getall("CHAP")[0].sub_frames["TIT2"].text == ["Intro"]
+    stretch = write(tmp_path / "stretch.mp3", tags_from=song, chapters=False)
+    assert not mutagen.File(stretch).tags.getall("CHAP")
+    assert mutagen.File(stretch).tags.getall("TXXX")
 
 
 def test_files_without_tags_and_no_audio_at_all(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "--
 _MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
 
 
-def copy_tags(source: Path, target: Path) -> None:
+def copy_tags(source: Path, target: Path, *, chapters: bool = True) -> None:
     """Copy tags and pictures of one audio file into another, which holds its audio already.
 
     Files without tags, with damaged ones or of a kind that has none leave the target as it is.
@@ -70,6 +70,8 @@ def copy_tags(source: Path, target: Path) -> None:
         The file to copy from.
     target
         The file to copy into; changed in place.
+    chapters
+        Whether chapters are copied; where the target holds a stretch only they would be at wrong times.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def copy_tags(source: Path, target: Path) -> None:
         return
     pictures = _pictures(old)
     if _family(old) == _family(new):
-        _copy_all(old, new)
+        _copy_all(old, new, chapters=chapters)
     if not pictures and _family(old) != _family(new):
         return
     _set_pictures(new, pictures)
@@ -123,20 +125,25 @@ def _family(file: Any) -> str:
     return type(file).__name__
 
 
-def _copy_all(old: Any, new: Any) -> None:
+def _copy_all(old: Any, new: Any, *, chapters: bool) -> None:
     if not old.tags:
         return
     if new.tags is None:
         new.add_tags()
+
+    def is_kept(key: str) -> bool:
+        is_chapter = key in ("CHAP", "CTOC") or key.lower().startswith("chapter")
+        return key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE and (chapters or not is_chapter)
+
     if isinstance(new.tags, ID3):
-        frames = [frame for frame in old.tags.values() if frame.FrameID not in _ENCODER_KEYS]
+        frames = [frame for frame in old.tags.values() if is_kept(frame.FrameID)]
         for frame in frames:  # comments have a language, so that another would stand beside the one written
             new.tags.delall(frame.FrameID)
         for frame in frames:
             new.tags.add(frame)
         return
     for key, value in dict(old.tags).items():
-        if key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE:
+        if is_kept(key):
             new.tags[key] = value
 
 

@@ -56,6 +56,7 @@ class AudioWriter:
         overwrite: bool,
         tags: Mapping[str, str],
         tags_from: Path | None,
+        chapters: bool,
         streams_from: Path | None = None,
         bitrate: int | None = None,
         dither: bool = False,
@@ -65,7 +66,8 @@ class AudioWriter:
         self.clipped_samples = 0
         self._sample_rate, self._channels = sample_rate, channels
         self._container, self._subtype, self._tags = container, subtype, dict(tags)
-        self._overwrite, self._tags_from, self._streams_from = overwrite, tags_from, streams_from
+        self._overwrite, self._streams_from = overwrite, streams_from
+        self._tags_from, self._chapters = tags_from, chapters
         self._bitrate = bitrate
         self._dither = Dither(PCM_BITS[subtype]) if dither and subtype in _DITHERED else None
         self._stored_bits = _STORED_BITS.get(subtype, 0)
@@ -182,7 +184,7 @@ class AudioWriter:
         if is_mp3:
             write_id3_tags(self._temporary, self._tags)
         if self._tags_from is not None:
-            copy_tags(self._tags_from, self._temporary)
+            copy_tags(self._tags_from, self._temporary, chapters=self._chapters)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""
@@ -265,6 +267,7 @@ def open_writer(
     overwrite: bool = False,
     tags: Mapping[str, str] | None = None,
     tags_from: Path | None = None,
+    chapters: bool = True,
     streams_from: Path | None = None,
     bitrate: int | None = None,
     dither: bool = False,
@@ -287,6 +290,8 @@ def open_writer(
         By the names of `TAG_NAMES`; what the container cannot hold is left out.
     tags_from
         File whose tags and pictures are copied, too; see `musicdenoise.audio.tags`.
+    chapters
+        Whether chapters among these tags are copied.
     streams_from
         File whose video, subtitles and chapters are copied; for the container MP4 only.
     bitrate
@@ -318,6 +323,7 @@ def open_writer(
         overwrite=overwrite,
         tags=tags or {},
         tags_from=tags_from,
+        chapters=chapters,
         streams_from=streams_from,
         bitrate=bitrate,
         dither=dither,

@@ -283,6 +283,7 @@ def open_sink(
         overwrite=options.overwrite or (options.overwrite_extras and not is_result),
         tags=song.tags,
         tags_from=song.path,
+        chapters=not options.is_cut,
         streams_from=streams_from,
         bitrate=_bitrate(subtype, song, options),
         dither=True,
