@@ -117,6 +117,33 @@ def test_blocks_equal_the_whole(noisy_tune, rate: int, size: int) -> None:
     assert relative_db(torch.cat(blocks, dim=1).numpy() - expected, expected) < -90
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_blocks_are_arrays_or_tensors_and_may_be_used_again(noisy_tune, rate: int) -> None:
+    torch.manual_seed(0)
+    config = DenoiseConfig(segment_seconds=0.5, context_seconds=0.2)
+    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig(), config=config)
+    x = noisy_tune[:, :80_000].numpy()
+    expected = denoiser.denoise(x, rate)
+    stream, buffer, parts = denoiser.stream(rate, 2), np.zeros((2, 1_000), dtype=np.float32), []
+    for start in range(0, 80_000, 1_000):
+        buffer[:] = x[:, start : start + 1_000]
+        parts.append(stream.push(buffer))
+    assert relative_db(torch.cat([*parts, stream.flush()], dim=1).numpy() - expected, expected) < -90
+
+
+def test_wrong_blocks_are_refused(denoiser: Denoiser) -> None:
+    stream = denoiser.stream(44_100, 2)
+    for wrong in (np.zeros(100), np.zeros((100, 2)), torch.zeros(1, 2, 100)):
+        with pytest.raises(AudioError, match=r"must be \(2, samples\)"):
+            stream.push(wrong)
+    with pytest.raises(AudioError, match="not finite"):
+        stream.push([[0.0, float("nan")]] * 2)
+    stream.push([[0.0, 0.1]] * 2)
+    assert stream.flush().shape == (2, 2)
+    with pytest.raises(AudioError, match="another stream"):
+        stream.push(np.zeros((2, 9)))
+
+
 def with_profile() -> DCUNet:
     """A small network whose profile filter does something."""
     torch.manual_seed(0)

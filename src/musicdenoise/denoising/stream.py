@@ -7,13 +7,16 @@ network's band is not touched, and neither filter leaves a trace in the music.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.errors import AudioError
 
 __all__ = ["SongStream"]
 
@@ -72,16 +75,33 @@ class SongStream:
         self._song = _Delay(channels)
         self._network_input = _Delay(channels)
         self._strength = strength
+        self._channels, self._has_ended = channels, False
         # At full strength and the network's own rate its estimate is the result.
         self._is_direct = sample_rate == config.sample_rate and strength == 1.0
 
     @torch.inference_mode()
-    def push(self, block: Tensor) -> Tensor:
-        """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing.
+    def push(self, block: ArrayLike) -> Tensor:
+        """Take the next samples; return what is settled by now, perhaps nothing.
 
         Output lags behind input by up to one segment and its context, and with a noise profile by
         up to 8 s more.
+
+        Parameters
+        ----------
+        block
+            ``(channels, samples)``, an array or a tensor, any number of samples; copied.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(channels, samples)``.
+
+        Raises
+        ------
+        AudioError
+            If the shape is not that, a sample is not finite, or the song has ended.
         """
+        block = self._checked(block)
         if self._is_direct:
             return self._spectral.push(block)
         self._song.push(block)
@@ -91,6 +111,7 @@ class SongStream:
     @torch.inference_mode()
     def flush(self) -> Tensor:
         """End of the song: return the rest ``(channels, samples)``."""
+        self._has_ended = True
         if self._is_direct:
             return self._spectral.flush()
         last = self._noise(self._to_network.flush())
@@ -98,6 +119,19 @@ class SongStream:
         last = torch.cat([last, self._network_input.pop(clean.shape[-1]) - clean], dim=-1)
         noise = torch.cat([self._from_network.push(last), self._from_network.flush()], dim=-1)
         return self._subtract(noise[:, : self._song.length])
+
+    def _checked(self, block: ArrayLike) -> Tensor:
+        if self._has_ended:
+            raise AudioError("the song has ended with flush(): begin another stream for the next")
+        samples = np.array(np.asarray(block), dtype=np.float32)  # tensors, too
+        if samples.ndim != 2 or samples.shape[0] != self._channels:
+            raise AudioError(
+                f"the block has the shape {samples.shape}; it must be ({self._channels}, samples): are the "
+                "axes swapped?"
+            )
+        if not np.isfinite(samples).all():
+            raise AudioError("some samples are not finite numbers: repair the audio first")
+        return torch.from_numpy(samples)
 
     def _noise(self, resampled: Tensor) -> Tensor:
         self._network_input.push(resampled)
