@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -305,18 +304,20 @@ def test_interrupts_leave_nothing_behind(
     tmp_path: Path, mini_weights: Path, write_wav, tune, name: str, code: int
 ) -> None:
     song = write_wav("long.wav", tune.repeat(1, 40))
+    number = getattr(signal, name)
+    # Where the tests run under nohup the signal is ignored, and that would be handed on.
+    handler = signal.signal(number, signal.SIG_DFL)
     process = subprocess.Popen(
         [sys.executable, "-m", "musicdenoise", "denoise", str(song), "--weights", str(mini_weights)],
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests run under nohup the signal is ignored, and that would be handed on.
-        preexec_fn=partial(signal.signal, getattr(signal, name), signal.SIG_DFL),
     )
+    signal.signal(number, handler)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert process.poll() is None
-    process.send_signal(getattr(signal, name))
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in stderr
