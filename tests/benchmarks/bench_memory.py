@@ -43,7 +43,7 @@ def make_song(path: Path, minutes: float) -> int:
 
 def smallest(path: Path) -> Path:
     torch.manual_seed(0)
-    network = DCUNet(DCUNetConfig.mini())
+    network = DCUNet(DCUNetConfig.mini(profile_width=2))
     metadata = CheckpointMetadata(network=network.config, stft=StftConfig(), noise_kind="white")
     save_weights(path, network.state_dict(), metadata)
     return path
