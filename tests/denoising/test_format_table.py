@@ -61,10 +61,16 @@ CASES = (
     Case("wav", "WAV", "FLOAT", 44_100, 6),
     Case("wav", "WAV", "DOUBLE", 192_000, 1),
     Case("wav", "WAV", "ULAW", 16_000, 1),
+    Case("wav", "WAV", "ALAW", 11_025, 3),
+    Case("wav", "WAV", "PCM_24", 32_000, 4),
+    Case("wav", "WAV", "PCM_16", 176_400, 1),
     Case("rf64", "RF64", "PCM_24", 44_100, 2, has_tags=False),
     Case("aiff", "AIFF", "PCM_16", 44_100, 2),
     Case("aiff", "AIFF", "FLOAT", 22_050, 1),
+    Case("aiff", "AIFF", "PCM_S8", 44_100, 5),
     Case("flac", "FLAC", "PCM_16", 44_100, 2),
+    Case("flac", "FLAC", "PCM_16", 88_200, 1),
+    Case("flac", "FLAC", "PCM_16", 22_050, 7),
     Case("flac", "FLAC", "PCM_24", 96_000, 2),
     Case("flac", "FLAC", "PCM_24", 44_100, 8),
     Case("ogg", "OGG", "VORBIS", 44_100, 2),
@@ -192,12 +198,22 @@ def test_what_goes_in_comes_out(
         "equal packets" if case.has_video else "none",
         "improved",
     ]
+    if not os.environ.get("MUSICDENOISE_WRITE_DOCS"):
+        assert line(rows[str(case)]) in lines_of_page()
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def lines_of_page() -> list[str]:
+    return PAGE.read_text(encoding="utf-8").splitlines()
 
 
 def page(rows: dict[str, list[str]]) -> str:
     header = ["file", "container and subtype", "Hz", "channels", "length", "tags", "cover", "video", "SNR"]
     lines = [header, ["---"] * len(header), *(rows[str(case)] for case in CASES)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = "\n".join(map(line, lines))
     return f"""# Formats
 
 What `musicdenoise denoise` was given, and how what came out compares. Every row is one file, {SECONDS} s of
@@ -210,9 +226,11 @@ Read, but written as another format: raw AAC (`.aac`), as M4A. RF64 files have n
 """
 
 
-def test_the_page_is_this_table(rows: dict[str, list[str]]) -> None:
-    if len(rows) < len(CASES):
-        pytest.skip("needs the rows of all cases: run the whole file")
+def test_the_page_has_a_row_for_each_case() -> None:
     if os.environ.get("MUSICDENOISE_WRITE_DOCS"):
         pytest.skip("the page is being written")
-    assert PAGE.read_text(encoding="utf-8") == page(rows)
+    rows = [found.split("|")[1:5] for found in lines_of_page() if found.startswith("| `")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        [f"`.{case.suffix}`", f"{case.container} {case.subtype}", str(case.rate), str(case.channels)]
+        for case in CASES
+    ]
