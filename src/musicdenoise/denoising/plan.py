@@ -245,7 +245,7 @@ def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
     base = Path(*pattern.parts[:fixed])
     try:
         matches = sorted(base.glob(str(Path(*pattern.parts[fixed:]))))
-    except (ValueError, NotImplementedError) as error:
+    except ValueError as error:
         raise UsageError(
             f"the pattern {pattern} makes no sense: {error}; ** stands alone between slashes"
         ) from error
