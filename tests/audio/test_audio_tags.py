@@ -9,7 +9,7 @@ from mutagen.flac import FLAC, Picture
 from mutagen.id3 import CHAP, COMM, TIT2, TXXX
 
 from musicdenoise.audio import open_writer, probe, read_audio
-from musicdenoise.audio.tags import copy_tags
+from musicdenoise.audio.tags import read_tags
 from musicdenoise.errors import AudioWriteError
 
 # The smallest PNG there is: one pixel.
@@ -43,7 +43,9 @@ def write(path: Path, **options) -> Path:
 def tagged(tmp_path: Path) -> Path:
     path = write(tmp_path / "source.flac", tags={"title": "Ärger", "artist": "Ö"})
     file = FLAC(path)
-    file["composer"] = "Somebody"
+    file["composer"] = ["Somebody", "Ç"]
+    file["albumartist"], file["discnumber"], file["isrc"] = "Ü", "2", "XX0001"
+    file["discsubtitle"] = "live"  # MP4 has no name for it
     picture = Picture()
     picture.data, picture.mime, picture.type, picture.desc = COVER, "image/png", 3, "front"
     file.add_picture(picture)
@@ -67,6 +69,15 @@ def test_pictures_and_common_tags_go_everywhere(
     assert covers(one) == covers(two) == [COVER]
     assert probe(two).tags["title"] == "Ärger"
     assert probe(two).tags["artist"] == "Ö"
+    tags = read_tags(two)
+    assert tags is not None
+    assert {name: values for name, values in tags.text.items() if name != "discsubtitle"} == {
+        "albumartist": ["Ü"],
+        "composer": ["Somebody", "Ç"],
+        "discnumber": ["2"],
+        "isrc": ["XX0001"],
+    }
+    assert ("discsubtitle" in tags.text) == ("m4a" not in (first, second))
     assert read_audio(two).samples.shape == (2, 9_600)
 
 
@@ -88,7 +99,7 @@ def test_a_comment_stays_one(tmp_path: Path) -> None:
 
 def test_files_of_one_kind_keep_everything(tagged: Path, tmp_path: Path) -> None:
     copy = write(tmp_path / "copy.flac", tags_from=tagged)
-    assert FLAC(copy)["composer"] == ["Somebody"]
+    assert FLAC(copy)["composer"] == ["Somebody", "Ç"]
     assert FLAC(copy).pictures == FLAC(tagged).pictures
     song = write(tmp_path / "song.mp3")
     file = mutagen.File(song)
@@ -125,5 +136,7 @@ def test_a_target_that_cannot_be_written(
     with pytest.raises(AudioWriteError, match="No space left"):
         write(tmp_path / "x.flac", tags_from=tagged)
     assert {path.name for path in tmp_path.iterdir()} == {"source.flac"}
+    tags = read_tags(tagged)
+    assert tags is not None
     with pytest.raises(AudioWriteError, match="tags cannot be written"):
-        copy_tags(tagged, tagged)
+        tags.write(tagged)

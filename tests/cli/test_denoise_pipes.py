@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicdenoise.audio import PipeReader, WavPipeWriter, open_writer, read_audio
+from musicdenoise.audio import PipeReader, WavPipeWriter, open_writer, probe, read_audio
 from musicdenoise.errors import AudioReadError, AudioWriteError
 
 COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
@@ -275,3 +276,22 @@ def test_a_reader_that_goes_away_is_no_traceback(
     deadline = time.monotonic() + 60
     assert process.wait(timeout=deadline - time.monotonic()) == 141
     assert stderr == b""
+
+
+@pytest.mark.skipif(not (shutil.which("ffmpeg") and shutil.which("sox")), reason="needs ffmpeg and sox")
+def test_between_ffmpeg_and_sox(tmp_path: Path, write_wav, noisy_tune, mini_weights: Path) -> None:
+    song, video = write_wav("in.wav", noisy_tune[:, :100_000]), tmp_path / "in.mkv"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", song, "-c:a", "flac", video], check=True)
+    before = ["ffmpeg", "-v", "error", "-i", str(video), "-f", "wav", "-"]
+    after = ["sox", "-V1", "-t", "wav", "-", str(tmp_path / "out.flac")]
+    command = [*COMMAND, "-", "-o", "-", "--weights", str(mini_weights)]
+    with (
+        subprocess.Popen(before, stdout=subprocess.PIPE) as decoder,
+        subprocess.Popen(command, stdin=decoder.stdout, stdout=subprocess.PIPE) as denoiser,
+        subprocess.Popen(after, stdin=denoiser.stdout) as encoder,
+    ):
+        for process in (decoder, denoiser):
+            process.stdout.close()
+    assert [process.returncode for process in (decoder, denoiser, encoder)] == [0, 0, 0]
+    info = probe(tmp_path / "out.flac")
+    assert (info.num_samples, info.channels, info.sample_rate) == (100_000, 2, 44_100)

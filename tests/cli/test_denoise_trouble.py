@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,30 @@ def invoke(*arguments: object):
 @pytest.fixture
 def song(write_wav, noisy_tune) -> Path:
     return write_wav("song.wav", noisy_tune[:, :66_150])
+
+
+@pytest.fixture
+def make_song(noisy_tune):
+    def make(path: Path, *, seconds: int) -> Path:
+        container, subtype = {
+            ".wav": ("WAV", "PCM_16"),
+            ".flac": ("FLAC", "PCM_16"),
+            ".mp3": ("MP3", "MPEG_LAYER_III"),
+            ".ogg": ("OGG", "VORBIS"),
+        }[path.suffix]
+        samples = noisy_tune.repeat(1, 100)[:, : seconds * 44_100]
+        with open_writer(
+            path,
+            sample_rate=44_100,
+            channels=2,
+            container=container,
+            subtype=subtype,
+            tags={"title": "Ärger"},
+        ) as writer:
+            writer.write(samples.numpy())
+        return path
+
+    return make
 
 
 def files_in(folder: Path) -> set[str]:
@@ -134,6 +161,64 @@ def test_a_song_that_disappears_before_its_turn(
     assert str(song) in lines[0]
     assert lines[1] == "error: 1 of 2 inputs failed"
     assert files_in(tmp_path) == {"a.wav", "a_denoised.wav"}
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
+def test_a_song_that_disappears_or_shrinks_while_it_is_read(
+    tmp_path: Path, mini_weights: Path, make_song, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is open can be read to its end, tags and all; of what is cut off, nothing is written."""
+    removed, cut = (make_song(tmp_path / f"{name}.{suffix}", seconds=25) for name in ("removed", "cut"))
+    opened = files.open_song
+
+    def open_song(source: Path, *arguments: object):
+        song = opened(source, *arguments)  # type: ignore[arg-type]
+
+        def blocks():
+            yield next(song.blocks)
+            if source == removed:
+                source.unlink()
+            else:
+                os.truncate(source, source.stat().st_size // 2)
+            yield from song.blocks
+
+        return replace(song, blocks=blocks())
+
+    monkeypatch.setattr(files, "open_song", open_song)
+    result = invoke(removed, cut, "--weights", mini_weights)
+    monkeypatch.undo()
+    assert result.exit_code == 1
+    told, last = result.stderr.splitlines()
+    assert told.startswith(f"error: {cut}: ")
+    assert "declared samples were decoded; get a complete copy of the file" in told
+    assert last == "error: 1 of 2 inputs failed"
+    assert files_in(tmp_path) == {f"cut.{suffix}", f"removed_denoised.{suffix}"}
+    after = probe(tmp_path / f"removed_denoised.{suffix}")
+    assert (after.num_samples, after.tags["title"]) == (25 * 44_100, "Ärger")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+def test_a_run_that_is_killed_is_taken_up_by_the_next(tmp_path: Path, mini_weights: Path, make_song) -> None:
+    songs = [make_song(tmp_path / f"{name}.wav", seconds=seconds) for name, seconds in (("a", 2), ("b", 60))]
+    before = {song: song.read_bytes() for song in songs}
+    command = [*COMMAND, *map(str, songs), "--weights", str(mini_weights), "--skip-existing"]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while not ((tmp_path / "a_denoised.wav").exists() and list(tmp_path.glob(".musicdenoise-*"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    (left,) = tmp_path.glob(".musicdenoise-*")
+    assert not (tmp_path / "b_denoised.wav").exists()
+    assert {song: song.read_bytes() for song in songs} == before
+    first = (tmp_path / "a_denoised.wav").stat().st_mtime_ns
+    an_hour_ago = time.time() - 3700.0
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    assert subprocess.run(command, check=False).returncode == 0
+    assert (tmp_path / "a_denoised.wav").stat().st_mtime_ns == first
+    assert probe(tmp_path / "b_denoised.wav").num_samples == 60 * 44_100
+    assert files_in(tmp_path) == {"a.wav", "b.wav", "a_denoised.wav", "b_denoised.wav"}
 
 
 def test_a_wrong_suffix_is_no_matter(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:

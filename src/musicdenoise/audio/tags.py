@@ -1,8 +1,8 @@
 """Tags and cover art: all of them between files of one kind, the common ones between kinds.
 
 Between two files with the same tag format everything is copied as it is: every ID3 frame (chapters and
-pictures among them), every Vorbis comment, every MP4 atom. From one format to another go the common text
-tags, which the writer stores itself, and the pictures, which are translated here.
+pictures among them), every Vorbis comment, every MP4 atom. From one format to another go the text tags that
+both have names for, the most common of which the encoder stores itself, and the pictures.
 
 References: ID3v2.4 (APIC), FLAC (METADATA_BLOCK_PICTURE, RFC 9639 section 8.8; in Ogg as a base64
 comment), MP4 (covr).
@@ -38,9 +38,10 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
+from musicdenoise.audio.text_tags import read_text_tags, write_text_tags
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["copy_tags", "write_id3_tags"]
+__all__ = ["Tags", "read_tags", "write_id3_tags"]
 
 _UTF_8 = 3
 _ID3_FRAMES = {
@@ -59,41 +60,62 @@ _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "--
 _MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
 
 
-def copy_tags(source: Path, target: Path, *, chapters: bool = True) -> None:
-    """Copy tags and pictures of one audio file into another, which holds its audio already.
+class Tags:
+    """Tags and pictures of an audio file, made by `read_tags`; the file is no longer needed.
 
-    Files without tags, with damaged ones or of a kind that has none leave the target as it is.
-
-    Parameters
+    Attributes
     ----------
-    source
-        The file to copy from.
-    target
-        The file to copy into; changed in place.
-    chapters
-        Whether chapters are copied; where the target holds a stretch only they would be at wrong times.
-
-    Raises
-    ------
-    AudioWriteError
-        If the target cannot be written.
+    text : dict
+        Text tags by the names that formats share, each with its values; see
+        `musicdenoise.audio.text_tags`.
     """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.text = read_text_tags(file)
+
+    def write(self, target: Path, *, chapters: bool = True) -> None:
+        """Copy them into another file, which holds its audio already.
+
+        A file that can have no tags stays as it is.
+
+        Parameters
+        ----------
+        target
+            The file to copy into; changed in place.
+        chapters
+            Whether chapters are copied; where the target holds a stretch only they would be at wrong times.
+
+        Raises
+        ------
+        AudioWriteError
+            If the target cannot be written.
+        """
+        try:
+            new = mutagen.File(target)
+        except mutagen.MutagenError:
+            return
+        if new is None:
+            return
+        are_kin = _family(self._file) == _family(new)
+        if are_kin:
+            _copy_all(self._file, new, chapters=chapters)
+        _set_pictures(new, _pictures(self._file))
+        try:
+            new.save()
+            if not are_kin:
+                write_text_tags(target, new, self.text)
+        except (mutagen.MutagenError, OSError) as error:
+            raise AudioWriteError(f"{target}: its tags cannot be written: {error}") from error
+
+
+def read_tags(source: Path) -> Tags | None:
+    """Tags and pictures of an audio file; None if it has none, damaged ones, or is of a kind without."""
     try:
-        old, new = mutagen.File(source), mutagen.File(target)
+        file = mutagen.File(source)
     except mutagen.MutagenError:
-        return
-    if old is None or new is None or not (old.tags or _pictures(old)):
-        return
-    pictures = _pictures(old)
-    if _family(old) == _family(new):
-        _copy_all(old, new, chapters=chapters)
-    if not pictures and _family(old) != _family(new):
-        return
-    _set_pictures(new, pictures)
-    try:
-        new.save()
-    except (mutagen.MutagenError, OSError) as error:
-        raise AudioWriteError(f"{target}: its tags cannot be written: {error}") from error
+        return None
+    return Tags(file) if file is not None and (file.tags or _pictures(file)) else None
 
 
 def write_id3_tags(path: Path, tags: Mapping[str, str]) -> None:

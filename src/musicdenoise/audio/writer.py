@@ -1,16 +1,15 @@
 """Write audio files in blocks, whole or not at all.
 
-Samples go into a hidden temporary file in the target's folder, which is renamed onto the target
-when everything is written. Whatever interrupts that leaves the target as it was.
+Samples go into a hidden part file in the target's folder, which is renamed onto the target when everything
+is written. Whatever interrupts that leaves the target as it was.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,13 @@ from musicdenoise.audio.bitrate import check_bitrate
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
+from musicdenoise.audio.part_file import open_part_file, part_path
 from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
+
+if TYPE_CHECKING:
+    from musicdenoise.audio.tags import Tags
 
 __all__ = ["AudioWriter", "open_writer"]
 
@@ -71,22 +74,23 @@ class AudioWriter:
         self._bitrate = bitrate
         self._dither = Dither(PCM_BITS[subtype]) if dither and subtype in _DITHERED else None
         self._stored_bits = _STORED_BITS.get(subtype, 0)
-        self._temporary = path.parent / f".musicdenoise-{secrets.token_hex(8)}.part"
+        self._temporary = part_path(path.parent)
         self._sink: ByteSink | None = None
         self._encoder: Encoder | None = None
+        self._old_tags: Tags | None = None
 
     def __enter__(self) -> AudioWriter:
         self._check_target()
+        if self._tags_from is not None:  # read now: by the end, the file may have disappeared
+            from musicdenoise.audio.tags import read_tags
+
+            self._old_tags = read_tags(self._tags_from)
         try:
-            # Unlike the functions of `tempfile`, this gives the file the usual permissions.
-            descriptor = os.open(
-                self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
-            )
+            self._sink = ByteSink(open_part_file(self._temporary))
         except OSError as error:
             raise AudioWriteError(
                 f"{self.path}: cannot be written: {error.strerror}; choose another folder"
             ) from error
-        self._sink = ByteSink(os.fdopen(descriptor, "w+b"))
         try:
             self._encoder = self._open_encoder(self._sink)
         finally:
@@ -175,16 +179,12 @@ class AudioWriter:
 
     def _finish_tags(self) -> None:
         """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
-        is_mp3 = self._container == "MP3" and bool(self._tags)
-        if not is_mp3 and self._tags_from is None:
-            return
-        # Loaded here, since most files are written without tags.
-        from musicdenoise.audio.tags import copy_tags, write_id3_tags
+        if self._container == "MP3" and self._tags:
+            from musicdenoise.audio.tags import write_id3_tags  # not needed for most files
 
-        if is_mp3:
             write_id3_tags(self._temporary, self._tags)
-        if self._tags_from is not None:
-            copy_tags(self._tags_from, self._temporary, chapters=self._chapters)
+        if self._old_tags is not None:
+            self._old_tags.write(self._temporary, chapters=self._chapters)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""
@@ -232,7 +232,7 @@ class AudioWriter:
         if is_folder:
             raise AudioWriteError(f"{self.path}: is a folder; give the name of a file")
         if not self._overwrite and exists:
-            raise AudioWriteError(f"{self.path}: already exists; pass overwrite=True / --force to replace it")
+            raise AudioWriteError(f"{self.path}: already exists; pass --force (overwrite=True) to replace it")
 
     def _check_room(self, more_samples: int) -> None:
         limit = FORMATS[self._container].max_bytes

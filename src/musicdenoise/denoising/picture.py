@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import secrets
 from pathlib import Path
 
 import numpy as np
 
+from musicdenoise.audio.part_file import part_path
 from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
@@ -65,7 +65,7 @@ def write_picture(path: Path, spectra: Spectra, title: str) -> None:
     """
     make_folder(path.parent)
     picture = draw_spectra(spectra, title)
-    temporary = path.with_name(f".musicdenoise-{secrets.token_hex(8)}.part")
+    temporary = part_path(path.parent)
     try:
         temporary.write_bytes(picture)
         temporary.replace(path)
