@@ -158,3 +158,27 @@ def test_a_wav_ends_at_4_gib(tmp_path, monkeypatch):
 def test_what_a_format_cannot_hold(container, subtype, rate, channels, message, tmp_path):
     with pytest.raises(UnsupportedAudioError, match=message):
         open_writer(tmp_path / "x", container=container, subtype=subtype, sample_rate=rate, channels=channels)
+
+
+def test_a_copy_of_another_file(tmp_path, make_music, monkeypatch):
+    original = tmp_path / "original.wav"
+    original.write_bytes(b"every byte of it")
+    for name, source in (("copy", original), ("written", tmp_path / "gone.wav")):
+        with _open(tmp_path / f"{name}.wav") as writer:
+            writer.write(make_music(10, 2))
+            writer.become_copy_of(source)
+        assert writer.is_copy == (name == "copy")
+    assert (tmp_path / "copy.wav").read_bytes() == b"every byte of it"
+    assert read_audio(tmp_path / "written.wav").samples.shape == (2, 10)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", fail)
+    with (
+        pytest.raises(AudioWriteError, match=r"full\.wav: cannot be written: No space left on device"),
+        _open(tmp_path / "full.wav") as writer,
+    ):
+        writer.write(make_music(10, 2))
+        writer.become_copy_of(original)
+    assert {path.name for path in tmp_path.iterdir()} == {"original.wav", "copy.wav", "written.wav"}

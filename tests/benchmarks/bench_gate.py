@@ -30,7 +30,7 @@ from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.batch import make_denoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-from musicdenoise.denoising.ends import FileOptions
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.weights.store import WeightsStore

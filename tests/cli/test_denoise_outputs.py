@@ -99,9 +99,62 @@ def test_16_bits_are_dithered_and_nothing_changed_stays_so(
     assert np.array_equal(read_audio(tmp_path / "24.wav").samples, samples)
     error = (read_audio(tmp_path / "16.wav").samples - samples) * 32_768
     assert 0.2 < np.var(error) < 0.3  # rounding alone gives 1/12
-    assert invoke(tmp_path / "16.wav", "--weights", mini_weights, "--strength", 0).exit_code == 0
-    again = tmp_path / "16_denoised.wav"
+    arguments = ("--weights", mini_weights, "--strength", 0, "--format", "flac")
+    assert invoke(tmp_path / "16.wav", *arguments).exit_code == 0
+    again = tmp_path / "16_denoised.flac"
     assert np.array_equal(read_audio(again).samples, read_audio(tmp_path / "16.wav").samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "subtype"),
+    [
+        ("a.wav", "WAV", "PCM_16"),
+        ("a.wav", "WAV", "PCM_32"),
+        ("a.wav", "WAV", "DOUBLE"),
+        ("a.flac", "FLAC", "PCM_24"),
+        ("a.mp3", "MP3", "MPEG_LAYER_III"),
+        ("a.m4a", "MP4", "AAC"),
+        ("suffix is wrong.wav", "OGG", "VORBIS"),
+    ],
+)
+def test_nothing_removed_is_nothing_changed(
+    tmp_path: Path, mini_weights: Path, noisy_tune, name: str, container: str, subtype: str
+) -> None:
+    """Byte for byte: what is lossy loses no more, and what is finer than 32-bit floating point nothing."""
+    song = tmp_path / name
+    with open_writer(
+        song, sample_rate=44_100, channels=2, container=container, subtype=subtype, tags={"title": "Ä"}
+    ) as writer:
+        writer.write(noisy_tune[:, :66_150].numpy())
+    result = invoke(song, "--weights", mini_weights, "--strength", 0, "--json", "--verbose", "--residual")
+    assert result.exit_code == 0, result.output
+    assert "left as it came, byte for byte: that is what strength 0 asks for" in result.stderr
+    report = json.loads(result.stdout)
+    assert (report["is_copy"], report["removed_db"]) == (True, None)
+    assert Path(report["target"]).read_bytes() == song.read_bytes()
+    assert np.abs(read_audio(Path(report["residual"])).samples).max() == 0.0
+
+
+@pytest.mark.parametrize(
+    "options", [("--bitrate", "160"), ("--duration", "1"), ("--format", "flac")], ids=lambda o: o[0]
+)
+def test_what_is_asked_for_is_done_where_nothing_is_removed(
+    tmp_path: Path, mini_weights: Path, noisy_tune, options: tuple[str, str]
+) -> None:
+    song = tmp_path / "a.mp3"
+    with open_writer(
+        song, sample_rate=44_100, channels=2, container="MP3", subtype="MPEG_LAYER_III", bitrate=320_000
+    ) as writer:
+        writer.write(noisy_tune[:, :66_150].numpy())
+    result = invoke(song, "--weights", mini_weights, "--strength", 0, "--json", *options)
+    report = json.loads(result.stdout)
+    assert not report["is_copy"]
+    before, after = probe(song), probe(Path(report["target"]))
+    assert (after.container != before.container) == ("flac" in options)
+    assert (after.num_samples != before.num_samples) == ("--duration" in options)
+    assert after.num_samples == report["num_samples"]
+    if "--bitrate" in options:
+        assert source_bitrate(Path(report["target"]), "MPEG_LAYER_III") == 160_000
 
 
 def test_report_and_verbose(tmp_path: Path, mini_weights: Path, song: Path) -> None:
@@ -249,3 +302,4 @@ def test_rumble_that_may_be_music_is_left_alone_unless_it_is_named(tmp_path: Pat
         assert result.exit_code == 0
         assert ("--always removes it" in result.stderr) is is_left
         assert np.array_equal(read_audio(tmp_path / "result.wav").samples, before) is is_left
+        assert ((tmp_path / "result.wav").read_bytes() == song.read_bytes()) is is_left

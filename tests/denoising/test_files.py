@@ -7,7 +7,7 @@ import pytest
 
 from musicdenoise.core.mixing import rms
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-from musicdenoise.denoising.ends import FileOptions
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
 
 

@@ -23,7 +23,7 @@ from musicdenoise.audio import open_writer, probe, read_audio
 from musicdenoise.core.metrics import snr
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.ends import FileOptions
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sys
 import time
 from io import BufferedRandom
 from pathlib import Path
 
-__all__ = ["open_part_file", "part_path"]
+__all__ = ["copy_if_there", "open_part_file", "part_path"]
 
 _PATTERN = ".musicdenoise-*.part*"
 _ABANDONED_SECONDS = 3600.0
@@ -49,6 +50,23 @@ def open_part_file(path: Path) -> BufferedRandom:
     with contextlib.suppress(OSError):  # a file system without locks; that the file is new protects it, too
         _lock(descriptor)
     return os.fdopen(descriptor, "w+b")
+
+
+def copy_if_there(source: Path, path: Path) -> bool:
+    """Copy a file over a part file; False, and nothing done, if it cannot be opened any more.
+
+    Raises
+    ------
+    OSError
+        If it cannot be copied to its end.
+    """
+    try:
+        original = source.open("rb")
+    except OSError:
+        return False
+    with original, path.open("wb") as copy:
+        shutil.copyfileobj(original, copy)
+    return True
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -18,7 +18,7 @@ from musicdenoise.audio.bitrate import check_bitrate
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
-from musicdenoise.audio.part_file import open_part_file, part_path
+from musicdenoise.audio.part_file import copy_if_there, open_part_file, part_path
 from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
@@ -46,6 +46,10 @@ class AudioWriter:
     clipped_samples : int
         Samples beyond full scale (``abs(x) > 1``, counted over all channels) that were limited
         because the subtype holds integers or is AAC. The other subtypes hold them as they are.
+    is_copy : bool
+        Whether the file became a copy of another; see `become_copy_of`.
+    container, subtype : str
+        As in `musicdenoise.audio.FORMATS`.
     """
 
     def __init__(
@@ -67,8 +71,9 @@ class AudioWriter:
         self.path = path
         self.num_samples = 0
         self.clipped_samples = 0
+        self.is_copy = False
         self._sample_rate, self._channels = sample_rate, channels
-        self._container, self._subtype, self._tags = container, subtype, dict(tags)
+        self.container, self.subtype, self._tags = container, subtype, dict(tags)
         self._overwrite, self._streams_from = overwrite, streams_from
         self._tags_from, self._chapters = tags_from, chapters
         self._bitrate = bitrate
@@ -78,6 +83,7 @@ class AudioWriter:
         self._sink: ByteSink | None = None
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
+        self._copied: Path | None = None
 
     def __enter__(self) -> AudioWriter:
         self._check_target()
@@ -134,7 +140,7 @@ class AudioWriter:
         if not np.isfinite(samples).all():
             raise AudioWriteError(f"{self.path}: samples that are not finite numbers cannot be written")
         self._check_room(samples.shape[1])
-        if self._subtype in PCM_BITS or self._subtype == "AAC":
+        if self.subtype in PCM_BITS or self.subtype == "AAC":
             self.clipped_samples += int(np.count_nonzero(np.abs(samples) > 1.0))
         try:
             self._encoder.write(self._dither(samples) if self._dither else np.asarray(samples, np.float32))
@@ -143,11 +149,15 @@ class AudioWriter:
         self._check_sink()
         self.num_samples += samples.shape[1]
 
+    def become_copy_of(self, source: Path) -> None:
+        """Let the file be, byte for byte, another, which holds what was written; if that is still there."""
+        self._copied = source
+
     def _finish(self) -> None:
         """Complete the file and put it in its place."""
-        if self.num_samples == 0 and not FORMATS[self._container].holds_nothing:
+        if self.num_samples == 0 and not FORMATS[self.container].holds_nothing:
             raise AudioWriteError(
-                f"{self.path}: {self._container} cannot hold zero samples; write WAV instead"
+                f"{self.path}: {self.container} cannot hold zero samples; write WAV instead"
             )
         encoder, self._encoder = self._encoder, None
         try:
@@ -156,13 +166,19 @@ class AudioWriter:
         except AudioWriteError as error:
             raise self._explain(error) from error
         if self._sink is not None:
-            if self._container == "AIFF" and self._stored_bits == 8:
+            if self.container == "AIFF" and self._stored_bits == 8:
                 aiff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
             self._sink.close_file()
         self._check_sink()
-        if self._streams_from is not None:
-            self._finish_streams(self._streams_from)
-        self._finish_tags()
+        if self._copied is not None:
+            try:
+                self.is_copy = copy_if_there(self._copied, self._temporary)
+            except OSError as error:
+                raise AudioWriteError(f"{self.path}: cannot be written: {error.strerror}") from error
+        if not self.is_copy:
+            if self._streams_from is not None:
+                self._finish_streams(self._streams_from)
+            self._finish_tags()
         self._check_target()
         try:
             self._temporary.replace(self.path)
@@ -179,7 +195,7 @@ class AudioWriter:
 
     def _finish_tags(self) -> None:
         """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
-        if self._container == "MP3" and self._tags:
+        if self.container == "MP3" and self._tags:
             from musicdenoise.audio.tags import write_id3_tags  # not needed for most files
 
             write_id3_tags(self._temporary, self._tags)
@@ -201,10 +217,10 @@ class AudioWriter:
 
     def _open_encoder(self, sink: ByteSink) -> Encoder:
         try:
-            if self._container == "MP4":
+            if self.container == "MP4":
                 return PyAvEncoder(
                     sink,
-                    subtype=self._subtype,
+                    subtype=self.subtype,
                     sample_rate=self._sample_rate,
                     channels=self._channels,
                     tags=self._tags,
@@ -212,11 +228,11 @@ class AudioWriter:
                 )
             return SoundFileEncoder(
                 sink,
-                container=self._container,
-                subtype=self._subtype,
+                container=self.container,
+                subtype=self.subtype,
                 sample_rate=self._sample_rate,
                 channels=self._channels,
-                tags={} if self._container == "MP3" else self._tags,
+                tags={} if self.container == "MP3" else self._tags,
                 bitrate=self._bitrate,
             )
         except AudioWriteError as error:
@@ -235,13 +251,13 @@ class AudioWriter:
             raise AudioWriteError(f"{self.path}: already exists; pass --force (overwrite=True) to replace it")
 
     def _check_room(self, more_samples: int) -> None:
-        limit = FORMATS[self._container].max_bytes
+        limit = FORMATS[self.container].max_bytes
         if (
             limit is not None
             and (self.num_samples + more_samples) * self._channels * self._stored_bits // 8 > limit
         ):
             raise AudioWriteError(
-                f"{self.path}: {self._container} files end at 4 GiB; write RF64 or FLAC instead"
+                f"{self.path}: {self.container} files end at 4 GiB; write RF64 or FLAC instead"
             )
 
     def _check_sink(self) -> None:

@@ -106,7 +106,7 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO
     from musicdenoise.denoising.denoiser import DenoiseConfig
-    from musicdenoise.denoising.ends import FileOptions
+    from musicdenoise.denoising.file_options import FileOptions
     from musicdenoise.weights.store import WeightsStore
 
     noise, depth, bitrate = (parameters[name] for name in ("noise", "bit_depth", "bitrate"))

@@ -16,7 +16,8 @@ from musicdenoise.cli.progress import byte_progress, count_progress, song_progre
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-from musicdenoise.denoising.ends import PIPE, FileOptions
+from musicdenoise.denoising.ends import PIPE
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport
 from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError
@@ -125,8 +126,9 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
         print_data(json.dumps(_document(report), ensure_ascii=False))
     name = "standard input" if report.source == PIPE else report.target
+    summary = _summary(report, settings.config.strength)
     note(
-        f"{name}: {_summary(report)} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
+        f"{name}: {summary} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
         quiet=settings.quiet,
         verbose=settings.verbose,
     )
@@ -142,15 +144,18 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
 
 
-def _summary(report: DenoiseReport) -> str:
+def _summary(report: DenoiseReport, strength: float) -> str:
     bass = "mostly bass, which may be music (--noise KIND says what noise it is, --always removes it)"
-    if report.bass_seconds > 0.0 and not math.isfinite(report.removed_db):
-        return f"left as it came: what the network {report.weights!r} would remove is {bass}"
-    if report.passed_seconds > 0.0 and not math.isfinite(report.removed_db):
-        little = "would remove next to nothing (--always removes it)"
-        return f"left as it came: the network {report.weights!r} {little}"
     if not math.isfinite(report.removed_db):
-        return f"there was no noise that the network {report.weights!r} would remove: left as it came"
+        left = f"left as it came{', byte for byte' if report.is_copy else ''}"
+        if strength == 0.0:
+            return f"{left}: that is what strength 0 asks for"
+        network = f"the network {report.weights!r}"
+        if report.bass_seconds > 0.0:
+            return f"{left}: what {network} would remove is {bass}"
+        if report.passed_seconds > 0.0:
+            return f"{left}: {network} would remove next to nothing (--always removes it)"
+        return f"{left}: there was no noise that {network} would remove"
     removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"
     removed += f" with the network {report.weights!r}"
     if report.passed_seconds > 0.0:

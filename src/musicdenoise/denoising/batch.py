@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from musicdenoise.data.parallel import default_jobs, map_jobs
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-from musicdenoise.denoising.ends import FileOptions
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
 from musicdenoise.denoising.plan import Job, exists
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError

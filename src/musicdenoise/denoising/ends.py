@@ -6,7 +6,6 @@ output, as WAV.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from musicdenoise.audio import (
     AUDIO_SUFFIXES,
     FORMATS,
-    AudioInfo,
     AudioReader,
     AudioWriter,
     PipeReader,
@@ -32,21 +30,24 @@ from musicdenoise.audio import (
     source_bitrate,
     subtype_for,
 )
+from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
 from musicdenoise.errors import (
-    AudioError,
     AudioReadError,
     AudioWriteError,
-    ConfigurationError,
     UnsupportedAudioError,
     UsageError,
 )
 
-__all__ = ["BIT_DEPTHS", "PIPE", "FileOptions", "Song", "make_folder", "open_sink", "open_song"]
+__all__ = [
+    "PIPE",
+    "Song",
+    "copy_untouched",
+    "make_folder",
+    "open_sink",
+    "open_song",
+]
 
 PIPE = Path("-")
-
-BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
-"""Bit depths that can be chosen, and their subtypes; 32f is floating point."""
 
 _BLOCK_SECONDS = 2.0
 
@@ -56,82 +57,6 @@ _VIDEO_SUFFIXES = frozenset({".mp4", ".mov"})
 _SOUND_SUFFIXES = frozenset({".m4a", ".m4b"})
 
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileOptions:
-    """How files are treated.
-
-    Parameters
-    ----------
-    overwrite
-        Whether existing files are replaced.
-    overwrite_extras
-        Whether existing residuals are replaced, as what an interrupted run left.
-    keep_format
-        Whether a target with the suffix of the song gets the format that the song's content has, whatever
-        the suffix says. Otherwise the suffix decides, also where that of the song is wrong.
-    residual
-        Where to write what was removed, or None.
-    picture
-        Where to draw the spectrograms, as PNG, or None; an existing file is replaced.
-    always
-        Whether noise is also removed where there is next to none; see `musicdenoise.denoising.gate`.
-    start_seconds, duration_seconds
-        Stretch of the song to denoise, for a preview; all of it by default.
-    bit_depth
-        One of `BIT_DEPTHS` for lossless results; None for that of the song.
-    bitrate
-        Bits per second, all channels, for lossy results; None for that of the song, or where the song has
-        another codec, one that adds nothing audible to its losses.
-    """
-
-    overwrite: bool = False
-    overwrite_extras: bool = False
-    keep_format: bool = False
-    residual: Path | None = None
-    picture: Path | None = None
-    always: bool = False
-    start_seconds: float = 0.0
-    duration_seconds: float | None = None
-    bit_depth: str | None = None
-    bitrate: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.start_seconds < math.inf:
-            raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
-        if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:
-            raise ConfigurationError(f"duration_seconds is {self.duration_seconds}; it must be positive")
-        if self.bit_depth is not None and self.bit_depth not in BIT_DEPTHS:
-            raise ConfigurationError(
-                f"bit_depth is {self.bit_depth!r}; it must be one of {', '.join(BIT_DEPTHS)}"
-            )
-        if self.bitrate is not None and self.bitrate <= 0:
-            raise ConfigurationError(f"bitrate is {self.bitrate}; it must be positive")
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether only a stretch of the song is denoised."""
-        return self.start_seconds > 0.0 or self.duration_seconds is not None
-
-    def stretch(self, info: AudioInfo) -> tuple[int, int]:
-        """First sample and number of samples to denoise.
-
-        Raises
-        ------
-        AudioError
-            If the stretch begins behind the end of the song.
-        """
-        start = round(self.start_seconds * info.sample_rate)
-        if start and start >= info.num_samples:
-            raise AudioError(
-                f"{info.path}: is {info.duration_seconds:.2f} s long; it cannot be denoised from "
-                f"{self.start_seconds:g} s on"
-            )
-        rest = info.num_samples - start
-        if self.duration_seconds is None:
-            return start, rest
-        return start, min(rest, round(self.duration_seconds * info.sample_rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +214,19 @@ def open_sink(
         dither=True,
     )
     return stack.enter_context(writer)
+
+
+def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: FileOptions) -> None:
+    """Where nothing was removed, let the result be the song's file byte for byte, if its format is the same.
+
+    So that a lossy song does not lose more, and one finer than 32-bit floating point nothing.
+    """
+    if song.path is None or not isinstance(writer, AudioWriter):
+        return
+    is_whole = not options.is_cut and not song.gaps_seconds and song.num_tracks == 1
+    is_same = (writer.container, writer.subtype) == (song.container, song.subtype)
+    if is_whole and is_same and writer.path.suffix.lower() == song.suffix and options.bitrate is None:
+        writer.become_copy_of(song.path)
 
 
 def _container(song: Song, target: Path, options: FileOptions) -> str:

@@ -22,7 +22,8 @@ from musicdenoise.audio import AudioWriter, WavPipeWriter
 from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.ends import FileOptions, Song, open_sink, open_song
+from musicdenoise.denoising.ends import Song, copy_untouched, open_sink, open_song
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.meter import BandReport, SongMeter
 from musicdenoise.denoising.picture import write_picture
@@ -61,6 +62,8 @@ class DenoiseReport:
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
     num_tracks
         Audio tracks of the source, of which the first was denoised and the others are left out.
+    is_copy
+        Whether the result is the source byte for byte: nothing was removed, and the format is the same.
     clipped_samples
         Samples of the result that were beyond full scale and were limited to it.
     seconds
@@ -83,6 +86,7 @@ class DenoiseReport:
     bass_seconds: float
     gaps_seconds: tuple[tuple[float, float], ...]
     num_tracks: int
+    is_copy: bool
     clipped_samples: int
     seconds: float
 
@@ -157,6 +161,8 @@ def denoise_file(
                 f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
                 "this should not happen, please report it with the file"
             )
+        if not math.isfinite(meter.removed_db):
+            copy_untouched(song, writer, options)
     picture, picture_error = _draw(options.picture, meter, song)
     return DenoiseReport(
         source=source,
@@ -175,6 +181,7 @@ def denoise_file(
         num_tracks=song.num_tracks,
         passed_seconds=gate.passed_seconds if gate else 0.0,
         bass_seconds=gate.bass_seconds if gate else 0.0,
+        is_copy=isinstance(writer, AudioWriter) and writer.is_copy,
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
