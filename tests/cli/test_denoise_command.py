@@ -120,6 +120,7 @@ def bad_inputs(tmp_path: Path, write_wav, noisy_tune) -> dict[str, tuple[Path, s
         "no samples": (write_wav("none.wav", np.zeros((2, 0))), "holds no samples"),
         "one sample": (write_wav("one.wav", np.ones((1, 1)) * 0.1), "too short"),
         "nan": (tmp_path / "nan.wav", "sample 30000"),
+        "100 Hz": (write_wav("slow.wav", np.ones((1, 5_000)) * 0.1, 100), "it must be 1000 to 768000 Hz"),
         "24 channels": (tmp_path / "wide.wav", "24 channels"),
     }
 

@@ -26,7 +26,7 @@ from musicdenoise.errors import UnsupportedAudioError
 if TYPE_CHECKING:
     from torchaudio.transforms import Resample
 
-__all__ = ["StreamResampler", "resample", "resample_ratio"]
+__all__ = ["StreamResampler", "check_rate", "resample", "resample_ratio"]
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
@@ -37,6 +37,15 @@ HIGHEST_RATE_HZ = 768_000
 _LARGEST_TERM = 1_000
 
 
+def check_rate(rate: int) -> None:
+    """Raise `UnsupportedAudioError` if a rate in Hz is outside 1 kHz to 768 kHz."""
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        raise UnsupportedAudioError(
+            f"a sample rate of {rate} Hz is not supported: "
+            f"it must be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz"
+        )
+
+
 def resample_ratio(orig_rate: int, new_rate: int) -> Fraction:
     """Ratio ``new_rate / orig_rate`` as it is carried out.
 
@@ -45,12 +54,8 @@ def resample_ratio(orig_rate: int, new_rate: int) -> Fraction:
     UnsupportedAudioError
         If a rate is outside 1 kHz to 768 kHz.
     """
-    for rate in (orig_rate, new_rate):
-        if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-            raise UnsupportedAudioError(
-                f"a sample rate of {rate} Hz is not supported: "
-                f"it must be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz"
-            )
+    check_rate(orig_rate)
+    check_rate(new_rate)
     exact = Fraction(new_rate, orig_rate)
     if exact <= 1:
         return exact.limit_denominator(_LARGEST_TERM)

@@ -30,6 +30,7 @@ from musicdenoise.audio import (
     source_bitrate,
     subtype_for,
 )
+from musicdenoise.core.resample import check_rate
 from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
 from musicdenoise.errors import (
     AudioReadError,
@@ -103,28 +104,39 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
     Raises
     ------
     AudioError
-        If it cannot be read.
+        If it cannot be read, or not at this rate.
     UsageError
         If a stretch of standard input is asked for.
     """
-    if source == PIPE:
-        if options.is_cut:
-            raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
-        if sys.stdin is None:
-            raise AudioReadError("standard input: is closed; send a song into it, or name a file")
-        pipe = PipeReader(sys.stdin.buffer)
-        return Song(
-            name="standard input",
-            sample_rate=pipe.sample_rate,
-            channels=pipe.channels,
-            length=None,
-            container="WAV",
-            subtype=pipe.subtype,
-            suffix=".wav",
-            tags={},
-            path=None,
-            blocks=pipe.blocks(max(1, round(_BLOCK_SECONDS * pipe.sample_rate))),
-        )
+    song = _open_pipe(options) if source == PIPE else _open_file(source, options, stack)
+    try:
+        check_rate(song.sample_rate)
+    except UnsupportedAudioError as error:
+        raise UnsupportedAudioError(f"{song.name}: {error}") from error
+    return song
+
+
+def _open_pipe(options: FileOptions) -> Song:
+    if options.is_cut:
+        raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
+    if sys.stdin is None:
+        raise AudioReadError("standard input: is closed; send a song into it, or name a file")
+    pipe = PipeReader(sys.stdin.buffer)
+    return Song(
+        name="standard input",
+        sample_rate=pipe.sample_rate,
+        channels=pipe.channels,
+        length=None,
+        container="WAV",
+        subtype=pipe.subtype,
+        suffix=".wav",
+        tags={},
+        path=None,
+        blocks=pipe.blocks(max(1, round(_BLOCK_SECONDS * pipe.sample_rate))),
+    )
+
+
+def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
     reader = stack.enter_context(open_reader(source))
     info = reader.info
     start, length = options.stretch(info)
