@@ -15,6 +15,7 @@ import numpy as np
 
 from musicdenoise.audio import aiff
 from musicdenoise.audio.bitrate import check_bitrate
+from musicdenoise.audio.chunks import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
@@ -83,6 +84,7 @@ class AudioWriter:
         self._sink: ByteSink | None = None
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
+        self._chunks: Chunks | None = None
         self._copied: Path | None = None
 
     def __enter__(self) -> AudioWriter:
@@ -90,7 +92,7 @@ class AudioWriter:
         if self._tags_from is not None:  # read now: by the end, the file may have disappeared
             from musicdenoise.audio.tags import read_tags
 
-            self._old_tags = read_tags(self._tags_from)
+            self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
         try:
             self._sink = ByteSink(open_part_file(self._temporary))
         except OSError as error:
@@ -178,6 +180,8 @@ class AudioWriter:
         if not self.is_copy:
             if self._streams_from is not None:
                 self._finish_streams(self._streams_from)
+            if self._chunks is not None:
+                self._chunks.write(self._temporary, is_cut=not self._chapters)
             self._finish_tags()
         self._check_target()
         try:
@@ -252,10 +256,8 @@ class AudioWriter:
 
     def _check_room(self, more_samples: int) -> None:
         limit = FORMATS[self.container].max_bytes
-        if (
-            limit is not None
-            and (self.num_samples + more_samples) * self._channels * self._stored_bits // 8 > limit
-        ):
+        total = (self.num_samples + more_samples) * self._channels * self._stored_bits // 8
+        if limit is not None and total > limit:
             raise AudioWriteError(
                 f"{self.path}: {self.container} files end at 4 GiB; write RF64 or FLAC instead"
             )

@@ -1,0 +1,163 @@
+"""What WAV and AIFF files hold beside samples and tags: broadcast data, markers, loops, speaker positions.
+
+References: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001), EBU Tech 3285 (``bext``) and 3306
+(RF64), AIFF 1.3 (Apple 1989).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from musicdenoise.errors import AudioWriteError
+
+__all__ = ["Chunks", "read_chunks"]
+
+# Those that count in samples hold for whole songs only.
+_ABOUT_ALL = frozenset({b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"})
+_IN_SAMPLES = frozenset({b"cue ", b"adtl", b"smpl", b"inst", b"plst", b"MARK"})
+_MOST_BYTES = 1 << 24
+_EXTENSIBLE = 0xFFFE
+_MASK_OFFSET = 20  # of the speaker positions, in the chunk ``fmt ``
+_ELSEWHERE = 0xFFFFFFFF  # as a size: it is in the chunk ``ds64``
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    name: bytes
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Chunks of a WAV or AIFF file, made by `read_chunks`.
+
+    Parameters
+    ----------
+    form
+        ``RIFF`` or ``FORM``.
+    chunks
+        Names and contents.
+    speakers
+        Bit mask of the speaker positions of the channels; None where it is not said.
+    """
+
+    form: bytes
+    chunks: tuple[tuple[bytes, bytes], ...]
+    speakers: int | None
+
+    def write(self, target: Path, *, is_cut: bool) -> None:
+        """Append them to a file of the same form; do nothing with another.
+
+        Parameters
+        ----------
+        target
+            The file, complete but for its tags; changed in place.
+        is_cut
+            Whether it holds a stretch of the song, where positions in samples would be wrong.
+
+        Raises
+        ------
+        AudioWriteError
+            If it cannot be written.
+        """
+        try:
+            with target.open("r+b") as file:
+                if _form(file) == self.form:
+                    self._append(file, is_cut=is_cut)
+        except OSError as error:
+            raise AudioWriteError(f"{target}: cannot be written: {error.strerror}") from error
+
+    def _append(self, file: BinaryIO, *, is_cut: bool) -> None:
+        for chunk in _walk(file):
+            if chunk.name == b"fmt " and self.speakers is not None and _speakers(file, chunk) is not None:
+                file.seek(chunk.offset + _MASK_OFFSET)
+                file.write(struct.pack("<I", self.speakers))
+        order = _order(self.form)
+        kept = [(n, c) for n, c in self.chunks if not (is_cut and _kind(n, c) in _IN_SAMPLES)]
+        data = b"".join(n + struct.pack(f"{order}I", len(c)) + c + bytes(len(c) % 2) for n, c in kept)
+        end = file.seek(0, os.SEEK_END)
+        data = bytes(end % 2) + data
+        size = end + len(data) - 8
+        file.seek(0)
+        is_long = file.read(4) == b"RF64"
+        if size >= _ELSEWHERE and not is_long:
+            return  # there is no room for them
+        file.seek(end)
+        file.write(data)
+        if is_long:
+            file.seek(20)  # the chunk ``ds64`` comes first and begins with the size
+            file.write(struct.pack("<Q", size))
+        else:
+            file.seek(4)
+            file.write(struct.pack(f"{order}I", size))
+
+
+def read_chunks(source: Path) -> Chunks | None:
+    """What of this a file holds; None if nothing, or if it is of another format."""
+    try:
+        with source.open("rb") as file:
+            form = _form(file)
+            if form is None:
+                return None
+            found, speakers = [], None
+            for chunk in _walk(file):
+                if chunk.name == b"fmt ":
+                    speakers = _speakers(file, chunk)
+                elif chunk.size <= _MOST_BYTES and chunk.name in _ABOUT_ALL | _IN_SAMPLES | {b"LIST"}:
+                    file.seek(chunk.offset)
+                    content = file.read(chunk.size)
+                    if _kind(chunk.name, content) in _ABOUT_ALL | _IN_SAMPLES:
+                        found.append((chunk.name, content))
+    except OSError:
+        return None
+    return Chunks(form, tuple(found), speakers) if found or speakers is not None else None
+
+
+def _form(file: BinaryIO) -> bytes | None:
+    """``RIFF`` for WAV and RF64, ``FORM`` for AIFF, None for others."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
+        return b"RIFF"
+    return b"FORM" if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC") else None
+
+
+def _order(form: bytes) -> str:
+    return "<" if form == b"RIFF" else ">"
+
+
+def _walk(file: BinaryIO) -> Iterator[_Chunk]:
+    """The chunks of a file, as far as they are whole; the position may be changed in between."""
+    layout = f"{_order(_form(file) or b'RIFF')}4sI"
+    end = file.seek(0, os.SEEK_END)
+    offset, data_size = 12, 0
+    while offset + 8 <= end:
+        file.seek(offset)
+        name, size = struct.unpack(layout, file.read(8))
+        if name == b"ds64":
+            data_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
+        if size == _ELSEWHERE:
+            size = data_size
+        if offset + 8 + size > end:
+            return
+        yield _Chunk(name, offset + 8, size)
+        offset += 8 + size + size % 2
+
+
+def _kind(name: bytes, content: bytes) -> bytes:
+    return content[:4] if name == b"LIST" else name
+
+
+def _speakers(file: BinaryIO, chunk: _Chunk) -> int | None:
+    file.seek(chunk.offset)
+    content = file.read(min(chunk.size, _MASK_OFFSET + 4))
+    if len(content) < _MASK_OFFSET + 4 or struct.unpack_from("<H", content)[0] != _EXTENSIBLE:
+        return None
+    speakers: int = struct.unpack_from("<I", content, _MASK_OFFSET)[0]
+    return speakers
