@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from musicdenoise.audio import open_writer, probe, read_audio, source_bitrate
 from musicdenoise.cli.app import app
+from musicdenoise.core.resample import resample
 
 
 def invoke(*arguments: object):
@@ -47,13 +48,36 @@ def test_format(
         assert (info.container, info.subtype, info.num_samples) == (container, subtype, 66_150)
 
 
-def test_opus_takes_48_khz(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
-    song = write_wav("song.wav", noisy_tune[:, :66_150], 48_000)
-    assert invoke(song, "--weights", mini_weights, "--format", "opus", "--bitrate", "96k").exit_code == 0
-    assert probe(tmp_path / "song_denoised.opus").subtype == "OPUS"
-    result = invoke(write_wav("cd.wav", noisy_tune), "--weights", mini_weights, "--format", "opus")
-    assert result.exit_code == 1
-    assert "OPUS cannot hold 44100 Hz" in result.stderr
+def test_a_format_without_the_rate_of_the_song_gets_the_next(
+    tmp_path: Path, mini_weights: Path, write_wav, noisy_tune
+) -> None:
+    samples = noisy_tune[:, :66_151]
+    song = write_wav("song.wav", samples)
+    options = (
+        "--weights",
+        mini_weights,
+        "--strength",
+        0,
+        "--format",
+        "opus",
+        "--json",
+        "--verbose",
+        "--residual",
+    )
+    result = invoke(song, *options)
+    assert result.exit_code == 0, result.output
+    assert "at 48000 Hz (the format has no 44100 Hz), 1.5 s" in result.stderr
+    report = json.loads(result.stdout)
+    assert (report["sample_rate"], report["song_rate"], report["num_samples"]) == (48_000, 44_100, 72_002)
+    for role in ("target", "residual"):
+        info = probe(Path(report[role]))
+        assert (info.subtype, info.sample_rate, info.num_samples) == ("OPUS", 48_000, 72_002)
+    back = resample(torch.from_numpy(read_audio(Path(report["target"])).samples), 48_000, 44_100)
+    error = back[:, 2_000:60_000] - samples[:, 2_000:60_000]
+    assert error.square().mean() < 0.04 * samples.square().mean()
+    high = write_wav("high.wav", noisy_tune, 96_000)
+    assert invoke(high, "--weights", mini_weights, "--format", "mp3", "--bitrate", "192").exit_code == 0
+    assert probe(tmp_path / "high_denoised.mp3").sample_rate == 48_000
 
 
 @pytest.mark.parametrize(("depth", "subtype"), [("16", "PCM_16"), ("24", "PCM_24"), ("32f", "FLOAT")])

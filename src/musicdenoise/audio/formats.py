@@ -20,6 +20,7 @@ __all__ = [
     "ContainerFormat",
     "check_writable",
     "container_for_suffix",
+    "nearest_rate",
     "subtype_for",
     "suffix_for_container",
     "writable_container",
@@ -210,6 +211,12 @@ def subtype_for(container: str, source_subtype: str, *, suffix: str | None = Non
         if candidate in allowed:
             return candidate
     return allowed[0]
+
+
+def nearest_rate(subtype: str, sample_rate: int) -> int:
+    """The rate in Hz if a subtype has it, otherwise the next higher that it has, or its highest."""
+    rates = _RATES.get(subtype, (sample_rate,))
+    return min((rate for rate in rates if rate >= sample_rate), default=max(rates))
 
 
 def check_writable(*, container: str, subtype: str, sample_rate: int, channels: int) -> None:

@@ -44,6 +44,8 @@ class WavPipeWriter:
 
     Attributes
     ----------
+    sample_rate : int
+        Rate in Hz.
     num_samples : int
         Samples per channel written so far.
     clipped_samples : int
@@ -54,7 +56,7 @@ class WavPipeWriter:
         self, file: BinaryIO, *, sample_rate: int, channels: int, subtype: str, dither: bool = False
     ) -> None:
         self._file = file
-        self._sample_rate, self._channels = sample_rate, channels
+        self.sample_rate, self._channels = sample_rate, channels
         self._subtype = subtype if subtype in _WIDTHS else "FLOAT"
         is_short = PCM_BITS.get(self._subtype, 32) <= 16
         self._dither = Dither(PCM_BITS[self._subtype]) if dither and is_short else None
@@ -109,7 +111,7 @@ class WavPipeWriter:
         width = _WIDTHS[self._subtype]
         code = 3 if self._subtype == "FLOAT" else 1
         block = width * self._channels
-        fields = (self._channels, self._sample_rate, self._sample_rate * block, block, 8 * width)
+        fields = (self._channels, self.sample_rate, self.sample_rate * block, block, 8 * width)
         if self._channels <= 2:
             fmt = struct.pack("<HHIIHH", code, *fields)
         else:

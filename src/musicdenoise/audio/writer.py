@@ -49,8 +49,8 @@ class AudioWriter:
         because the subtype holds integers or is AAC. The other subtypes hold them as they are.
     is_copy : bool
         Whether the file became a copy of another; see `become_copy_of`.
-    container, subtype : str
-        As in `musicdenoise.audio.FORMATS`.
+    sample_rate, container, subtype
+        As given to `open_writer`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class AudioWriter:
         self.num_samples = 0
         self.clipped_samples = 0
         self.is_copy = False
-        self._sample_rate, self._channels = sample_rate, channels
+        self.sample_rate, self._channels = sample_rate, channels
         self.container, self.subtype, self._tags = container, subtype, dict(tags)
         self._overwrite, self._streams_from = overwrite, streams_from
         self._tags_from, self._chapters = tags_from, chapters
@@ -193,7 +193,7 @@ class AudioWriter:
         from musicdenoise.audio.remux import add_other_streams
 
         try:
-            add_other_streams(source, self._temporary, sample_rate=self._sample_rate)
+            add_other_streams(source, self._temporary, sample_rate=self.sample_rate)
         except AudioWriteError as error:
             raise self._explain(error) from error
 
@@ -225,7 +225,7 @@ class AudioWriter:
                 return PyAvEncoder(
                     sink,
                     subtype=self.subtype,
-                    sample_rate=self._sample_rate,
+                    sample_rate=self.sample_rate,
                     channels=self._channels,
                     tags=self._tags,
                     bitrate=self._bitrate,
@@ -234,7 +234,7 @@ class AudioWriter:
                 sink,
                 container=self.container,
                 subtype=self.subtype,
-                sample_rate=self._sample_rate,
+                sample_rate=self.sample_rate,
                 channels=self._channels,
                 tags={} if self.container == "MP3" else self._tags,
                 bitrate=self._bitrate,

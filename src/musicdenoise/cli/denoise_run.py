@@ -166,7 +166,10 @@ def _summary(report: DenoiseReport, strength: float) -> str:
 
 
 def _details(report: DenoiseReport) -> Iterator[str]:
-    yield f"  {report.channels} channel(s) at {report.sample_rate} Hz, {report.audio_seconds:.1f} s"
+    rate = f"{report.sample_rate} Hz"
+    if report.song_rate != report.sample_rate:
+        rate += f" (the format has no {report.song_rate} Hz)"
+    yield f"  {report.channels} channel(s) at {rate}, {report.audio_seconds:.1f} s"
     yield f"  noise: {report.noise_db:.1f} dB re full scale"
     for band in report.bands:
         removed = "nothing" if band.removed_db is None else f"{band.removed_db:.1f} dB relative to the song"

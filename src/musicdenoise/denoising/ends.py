@@ -25,6 +25,7 @@ from musicdenoise.audio import (
     container_for_suffix,
     has_other_streams,
     nearest_bitrate,
+    nearest_rate,
     open_reader,
     open_writer,
     source_bitrate,
@@ -168,6 +169,8 @@ def open_sink(
 ) -> AudioWriter | WavPipeWriter:
     """Open a writer of the target's format, with the song's rate, channels, subtype and tags.
 
+    A format that has not that rate gets the next that it has: Opus 48 kHz for the 44.1 kHz of a CD.
+
     From MP4 to MP4 video, subtitles and chapters are copied, too, unless the song is cut or goes from a
     film into a file for sound (``.m4a``).
 
@@ -213,7 +216,7 @@ def open_sink(
         streams_from = song.path
     writer = open_writer(
         target,
-        sample_rate=song.sample_rate,
+        sample_rate=nearest_rate(subtype, song.sample_rate),
         channels=song.channels,
         container=container,
         subtype=subtype,

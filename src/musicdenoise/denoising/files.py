@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicdenoise.audio import AudioWriter, WavPipeWriter
+from musicdenoise.core.resample import StreamResampler, resample_ratio
 from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
@@ -48,6 +49,8 @@ class DenoiseReport:
         Name of the network.
     sample_rate, channels, num_samples
         Of the result.
+    song_rate
+        Sample rate of the song, which a format of the result may not have.
     removed_db
         Power of what was removed, relative to the song as it came, in dB.
     noise_db
@@ -77,6 +80,7 @@ class DenoiseReport:
     picture_error: str | None
     weights: str
     sample_rate: int
+    song_rate: int
     channels: int
     num_samples: int
     removed_db: float
@@ -153,12 +157,14 @@ def denoise_file(
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
         stream = _GatedStream(denoiser, song, gate)
         blocks = _denoised_blocks(stream, song, meter, denoiser.stft.n_fft / denoiser.stft.sample_rate)
+        blocks = _at_rates(blocks, song, (writer.sample_rate, (residual or writer).sample_rate))
         for _ in stack.enter_context(closing(_written(blocks, writer, residual))):
             if on_progress:
                 on_progress(writer.num_samples, song.length)
-        if writer.num_samples != meter.num_samples:
+        expected = math.ceil(meter.num_samples * resample_ratio(song.sample_rate, writer.sample_rate))
+        if writer.num_samples != expected:
             raise AudioError(
-                f"{song.name}: {writer.num_samples} samples came out of {meter.num_samples}; "
+                f"{song.name}: {writer.num_samples} samples came out instead of {expected}; "
                 "this should not happen, please report it with the file"
             )
         if not math.isfinite(meter.removed_db):
@@ -171,7 +177,8 @@ def denoise_file(
         picture=picture,
         picture_error=picture_error,
         weights=denoiser.weights_name,
-        sample_rate=song.sample_rate,
+        sample_rate=writer.sample_rate,
+        song_rate=song.sample_rate,
         channels=song.channels,
         num_samples=writer.num_samples,
         removed_db=meter.removed_db,
@@ -222,6 +229,16 @@ def _denoised_blocks(
     _check_length(song, meter.num_samples, fewest_seconds)
     clean = stream.flush()
     yield clean, meter.take_output(clean)
+
+
+def _at_rates(
+    blocks: Iterator[tuple[Samples, Samples]], song: Song, rates: tuple[int, int]
+) -> Iterator[tuple[Samples, Samples]]:
+    """Results and residuals at the rates of their files."""
+    first, second = (StreamResampler(song.sample_rate, rate, song.channels) for rate in rates)
+    for clean, removed in blocks:
+        yield first.push(torch.from_numpy(clean)).numpy(), second.push(torch.from_numpy(removed)).numpy()
+    yield first.flush().numpy(), second.flush().numpy()
 
 
 def _written(
