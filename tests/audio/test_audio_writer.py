@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from musicdenoise.audio import open_writer, read_audio
+from musicdenoise.audio.part_file import FileState
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
 
 KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("MP4", "AAC")]
@@ -163,11 +164,14 @@ def test_what_a_format_cannot_hold(container, subtype, rate, channels, message, 
 def test_a_copy_of_another_file(tmp_path, make_music, monkeypatch):
     original = tmp_path / "original.wav"
     original.write_bytes(b"every byte of it")
+    state = FileState.of(original.stat())
     for name, source in (("copy", original), ("written", tmp_path / "gone.wav")):
         with _open(tmp_path / f"{name}.wav") as writer:
-            writer.write(make_music(10, 2))
-            writer.become_copy_of(source)
+            writer.write(100.0 * make_music(10, 2))
+            assert writer.clipped_samples > 0
+            writer.become_copy_of(source, state)
         assert writer.is_copy == (name == "copy")
+        assert (writer.clipped_samples == 0) == (name == "copy")
     assert (tmp_path / "copy.wav").read_bytes() == b"every byte of it"
     assert read_audio(tmp_path / "written.wav").samples.shape == (2, 10)
 
@@ -180,5 +184,19 @@ def test_a_copy_of_another_file(tmp_path, make_music, monkeypatch):
         _open(tmp_path / "full.wav") as writer,
     ):
         writer.write(make_music(10, 2))
-        writer.become_copy_of(original)
+        writer.become_copy_of(original, state)
     assert {path.name for path in tmp_path.iterdir()} == {"original.wav", "copy.wav", "written.wav"}
+
+
+def test_what_has_another_content_meanwhile_is_not_copied(tmp_path, make_music):
+    original, other = tmp_path / "original.wav", tmp_path / "other.wav"
+    original.write_bytes(b"every byte of it")
+    other.write_bytes(b"nothing of it at all")
+    state = FileState.of(original.stat())
+    with _open(tmp_path / "written.wav") as writer:
+        writer.write(make_music(10, 2))
+        writer.become_copy_of(original, state)
+        other.replace(original)
+    assert not writer.is_copy
+    assert read_audio(tmp_path / "written.wav").samples.shape == (2, 10)
+    assert FileState.of(tmp_path.stat()) is None

@@ -152,7 +152,7 @@ def test_nothing_removed_is_nothing_changed(
         writer.write(noisy_tune[:, :66_150].numpy())
     result = invoke(song, "--weights", mini_weights, "--strength", 0, "--json", "--verbose", "--residual")
     assert result.exit_code == 0, result.output
-    assert "left as it came, byte for byte: that is what strength 0 asks for" in result.stderr
+    assert "left as it came, byte for byte: at this strength nothing is removed" in result.stderr
     report = json.loads(result.stdout)
     assert (report["is_copy"], report["removed_db"]) == (True, None)
     assert Path(report["target"]).read_bytes() == song.read_bytes()
@@ -179,6 +179,22 @@ def test_what_is_asked_for_is_done_where_nothing_is_removed(
     assert after.num_samples == report["num_samples"]
     if "--bitrate" in options:
         assert source_bitrate(Path(report["target"]), "MPEG_LAYER_III") == 160_000
+
+
+def test_a_file_that_says_less_than_it_holds_is_written_anew(
+    tmp_path: Path, mini_weights: Path, noisy_tune
+) -> None:
+    part, song = tmp_path / "part.mp3", tmp_path / "joined.mp3"
+    with open_writer(
+        part, sample_rate=44_100, channels=2, container="MP3", subtype="MPEG_LAYER_III"
+    ) as writer:
+        writer.write(noisy_tune[:, :66_150].numpy())
+    song.write_bytes(2 * part.read_bytes())
+    result = invoke(song, "--weights", mini_weights, "--atten-limit", 0, "--json", "--verbose")
+    assert ": left as it came: at this strength nothing is removed" in result.stderr
+    report = json.loads(result.stdout)
+    assert not report["is_copy"]
+    assert report["num_samples"] > 2 * 66_150
 
 
 def test_report_and_verbose(tmp_path: Path, mini_weights: Path, song: Path) -> None:

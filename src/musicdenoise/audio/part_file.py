@@ -10,12 +10,14 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import sys
 import time
+from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 
-__all__ = ["copy_if_there", "open_part_file", "part_path"]
+__all__ = ["FileState", "copy_if_same", "open_part_file", "part_path"]
 
 _PATTERN = ".musicdenoise-*.part*"
 _ABANDONED_SECONDS = 3600.0
@@ -52,8 +54,25 @@ def open_part_file(path: Path) -> BufferedRandom:
     return os.fdopen(descriptor, "w+b")
 
 
-def copy_if_there(source: Path, path: Path) -> bool:
-    """Copy a file over a part file; False, and nothing done, if it cannot be opened any more.
+@dataclass(frozen=True)
+class FileState:
+    """What tells whether a name still stands for the same file with the same content."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileState | None:
+        """The state; None for what is no regular file."""
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def copy_if_same(source: Path, state: FileState, path: Path) -> bool:
+    """Copy a file over a part file; False, and nothing done, if it is not there any more as it was.
 
     Raises
     ------
@@ -61,11 +80,16 @@ def copy_if_there(source: Path, path: Path) -> bool:
         If it cannot be copied to its end.
     """
     try:
+        if FileState.of(source.stat()) != state:
+            return False
         original = source.open("rb")
     except OSError:
         return False
-    with original, path.open("wb") as copy:
-        shutil.copyfileobj(original, copy)
+    with original:
+        if FileState.of(os.fstat(original.fileno())) != state:
+            return False
+        with path.open("wb") as copy:
+            shutil.copyfileobj(original, copy)
     return True
 
 

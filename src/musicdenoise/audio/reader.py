@@ -210,7 +210,10 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     content = identify(path)
     if content.container == "MP3" and (gaps := find_gaps(path)):
         return _open_repaired(path, gaps)
-    return AudioReader(_open_decoder(path, content, stream))
+    decoder = _open_decoder(path, content, stream)
+    if content.container == "WAV" and content.backend == "pyav":  # its header does not say how long it is
+        decoder.info = replace(decoder.info, is_repaired=True)
+    return AudioReader(decoder)
 
 
 def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
@@ -252,6 +255,7 @@ def _open_repaired(path: Path, gaps: tuple[Gap, ...]) -> AudioReader:
         decoder.info = replace(
             decoder.info,
             path=path,
+            is_repaired=True,
             gaps_seconds=tuple(
                 (gap.first_frame * seconds, gap.num_frames * seconds) for gap in gaps if gap.num_frames
             ),

@@ -11,6 +11,8 @@ comment), MP4 (covr).
 from __future__ import annotations
 
 import base64
+import io
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,7 @@ from mutagen.flac import FLAC, Picture
 from mutagen.flac import error as FlacError
 from mutagen.id3 import (
     APIC,
-    COMM,
     ID3,
-    TALB,
-    TCON,
-    TCOP,
-    TDRC,
-    TIT2,
-    TPE1,
-    TRCK,
     PictureType,
 )
 from mutagen.mp3 import MP3
@@ -38,25 +32,17 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from musicdenoise.audio.text_tags import read_text_tags, write_text_tags
+from musicdenoise.audio.text_tags import read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
 
 __all__ = ["Tags", "read_tags", "write_id3_tags"]
 
 _UTF_8 = 3
-_ID3_FRAMES = {
-    "title": TIT2,
-    "artist": TPE1,
-    "album": TALB,
-    "date": TDRC,
-    "comment": COMM,
-    "genre": TCON,
-    "tracknumber": TRCK,
-    "copyright": TCOP,
-}
 _OGG_PICTURE = "metadata_block_picture"
 # What describes the encoding, not the music, and would be wrong in the new file.
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
+# What mutagen raises for odd tags, beside its own errors.
+_NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
 _MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
 
 
@@ -97,14 +83,13 @@ class Tags:
             return
         if new is None:
             return
-        are_kin = _family(self._file) == _family(new)
-        if are_kin:
+        if _family(self._file) == _family(new):
             _copy_all(self._file, new, chapters=chapters)
+        else:
+            set_text_tags(new, self.text)
         _set_pictures(new, _pictures(self._file))
         try:
             new.save()
-            if not are_kin:
-                write_text_tags(target, new, self.text)
         except (mutagen.MutagenError, OSError) as error:
             raise AudioWriteError(f"{target}: its tags cannot be written: {error}") from error
 
@@ -113,9 +98,9 @@ def read_tags(source: Path) -> Tags | None:
     """Tags and pictures of an audio file; None if it has none, damaged ones, or is of a kind without."""
     try:
         file = mutagen.File(source)
-    except mutagen.MutagenError:
+        return Tags(file) if file is not None and (file.tags or _pictures(file)) else None
+    except (mutagen.MutagenError, *_NOT_FORESEEN):
         return None
-    return Tags(file) if file is not None and (file.tags or _pictures(file)) else None
 
 
 def write_id3_tags(path: Path, tags: Mapping[str, str]) -> None:
@@ -128,12 +113,10 @@ def write_id3_tags(path: Path, tags: Mapping[str, str]) -> None:
     AudioWriteError
         If the file cannot be written.
     """
-    frames = ID3()
-    for name, frame in _ID3_FRAMES.items():
-        if tags.get(name):
-            frames.add(frame(encoding=_UTF_8, text=[tags[name]]))
     try:
-        frames.save(path)
+        file = MP3(path)
+        set_text_tags(file, {name: [text] for name, text in tags.items() if text})
+        file.save()
     except (mutagen.MutagenError, OSError) as error:
         raise AudioWriteError(f"{path}: its tags cannot be written: {error}") from error
 
@@ -158,7 +141,7 @@ def _copy_all(old: Any, new: Any, *, chapters: bool) -> None:
         return key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE and (chapters or not is_chapter)
 
     if isinstance(new.tags, ID3):
-        frames = [frame for frame in old.tags.values() if is_kept(frame.FrameID)]
+        frames = [frame for frame in old.tags.values() if is_kept(frame.FrameID) and _is_writable(frame)]
         for frame in frames:  # comments have a language, so that another would stand beside the one written
             new.tags.delall(frame.FrameID)
         for frame in frames:
@@ -167,6 +150,17 @@ def _copy_all(old: Any, new: Any, *, chapters: bool) -> None:
     for key, value in dict(old.tags).items():
         if is_kept(key):
             new.tags[key] = value
+
+
+def _is_writable(frame: Any) -> bool:
+    """Whether mutagen can write what it has read, which it cannot with all that is out of range."""
+    tag = ID3()
+    tag.add(frame)
+    try:
+        tag.save(io.BytesIO())
+    except (mutagen.MutagenError, *_NOT_FORESEEN):
+        return False
+    return True
 
 
 def _pictures(file: Any) -> list[Picture]:

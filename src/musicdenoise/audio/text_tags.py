@@ -1,91 +1,169 @@
-"""Text tags by names that all tag formats share: composer, album artist, disc number and so on.
+"""Text tags by names that all tag formats share: title, composer, disc number and so on.
 
-The names are those of Vorbis comments in lower case, as mutagen's "easy" interface gives them to ID3 frames
-and MP4 atoms. Those of `musicdenoise.audio.TAG_NAMES` are not among them: encoders write these themselves.
+The names are those of Vorbis comments, in lower case. ID3 frames and MP4 atoms for them are those of
+MusicBrainz Picard (https://picard-docs.musicbrainz.org/en/appendices/tag_mapping.html). What a format cannot
+hold is left out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mutagen.easyid3 import EasyID3
-from mutagen.easymp4 import EasyMP4, EasyMP4Tags
-from mutagen.id3 import ID3
+from mutagen.id3 import COMM, ID3, TXXX, USLT, Frames
 from mutagen.mp4 import MP4
 
-from musicdenoise.audio.formats import TAG_NAMES
+__all__ = ["TextTags", "read_text_tags", "set_text_tags"]
 
-__all__ = ["read_text_tags", "write_text_tags"]
+TextTags = Mapping[str, list[str]]
 
-_ABOUT_THE_FILE = {"length", "encodedby"}
-_MORE_MP4_NAMES = ("arranger", "barcode", "catalognumber", "conductor", "isrc", "lyricist", "mood")
-
-# mutagen has no easy names for these.
-EasyMP4Tags.RegisterTextKey("composer", "\xa9wrt")
-for _name in _MORE_MP4_NAMES:
-    EasyMP4Tags.RegisterFreeformKey(_name, _name.upper())
+_UTF_8 = 3
+# name: ID3 frame (or description of a TXXX frame), MP4 atom (or name of a freeform atom).
+_NAMES = {
+    "title": ("TIT2", "\xa9nam"),
+    "artist": ("TPE1", "\xa9ART"),
+    "album": ("TALB", "\xa9alb"),
+    "albumartist": ("TPE2", "aART"),
+    "date": ("TDRC", "\xa9day"),
+    "originaldate": ("TDOR", "ORIGINALDATE"),
+    "genre": ("TCON", "\xa9gen"),
+    "comment": ("COMM", "\xa9cmt"),
+    "lyrics": ("USLT", "\xa9lyr"),
+    "tracknumber": ("TRCK", "trkn"),
+    "discnumber": ("TPOS", "disk"),
+    "compilation": ("TCMP", "cpil"),
+    "bpm": ("TBPM", "tmpo"),
+    "composer": ("TCOM", "\xa9wrt"),
+    "conductor": ("TPE3", "CONDUCTOR"),
+    "lyricist": ("TEXT", "LYRICIST"),
+    "remixer": ("TPE4", "REMIXER"),
+    "label": ("TPUB", "LABEL"),
+    "copyright": ("TCOP", "cprt"),
+    "grouping": ("TIT1", "\xa9grp"),
+    "subtitle": ("TIT3", "SUBTITLE"),
+    "discsubtitle": ("TSST", "DISCSUBTITLE"),
+    "mood": ("TMOO", "MOOD"),
+    "language": ("TLAN", "LANGUAGE"),
+    "media": ("TMED", "MEDIA"),
+    "license": ("LICENSE", "LICENSE"),
+    "isrc": ("TSRC", "ISRC"),
+    "barcode": ("BARCODE", "BARCODE"),
+    "catalognumber": ("CATALOGNUMBER", "CATALOGNUMBER"),
+    "titlesort": ("TSOT", "sonm"),
+    "artistsort": ("TSOP", "soar"),
+    "albumsort": ("TSOA", "soal"),
+    "albumartistsort": ("TSO2", "soaa"),
+    "composersort": ("TSOC", "soco"),
+    "musicbrainz_albumid": ("MusicBrainz Album Id", "MusicBrainz Album Id"),
+    "musicbrainz_artistid": ("MusicBrainz Artist Id", "MusicBrainz Artist Id"),
+    "musicbrainz_albumartistid": ("MusicBrainz Album Artist Id", "MusicBrainz Album Artist Id"),
+    "musicbrainz_releasegroupid": ("MusicBrainz Release Group Id", "MusicBrainz Release Group Id"),
+}
+_TOTALS = {"tracknumber": ("tracktotal", "totaltracks"), "discnumber": ("disctotal", "totaldiscs")}
+_DATES = frozenset({"date", "originaldate"})
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
+_PAIR = re.compile(r"(\d{1,4})(?:/(\d{1,4}))?")
+_ATOM_BYTES = 4
+_FREEFORM = "----:com.apple.iTunes:"
+_HIGHEST_TEMPO = 65_535
 
 
 def read_text_tags(file: Any) -> dict[str, list[str]]:
     """Text tags of a file that mutagen has opened."""
     if not file.tags:
         return {}
-    found: Any
     if isinstance(file.tags, ID3):
-        found = EasyID3(_id3_bytes(file.tags.values()))
+        found = {name: _of_id3(file.tags, frame) for name, (frame, _) in _NAMES.items()}
     elif isinstance(file, MP4):
-        found = EasyMP4(file.filename)
+        found = {name: _of_mp4(file.tags.get(_mp4_key(atom), [])) for name, (_, atom) in _NAMES.items()}
     else:
-        found = {name.lower(): values for name, values in dict(file.tags).items()}
-    names = set(found) & set(EasyID3.Set) - _ABOUT_THE_FILE - set(TAG_NAMES)
-    return {name: list(found[name]) for name in sorted(names)}
+        found = _of_vorbis({name.lower(): values for name, values in dict(file.tags).items()})
+    return {name: values for name, texts in found.items() if (values := [text for text in texts if text])}
 
 
-def write_text_tags(target: Path, file: Any, tags: Mapping[str, list[str]]) -> None:
-    """Write text tags into a file that mutagen has opened; what its format has no name for is left out.
-
-    Raises
-    ------
-    mutagen.MutagenError, OSError
-        If the file cannot be written.
-    """
-    if not tags:
-        return
-    if isinstance(file, MP4):
-        file = EasyMP4(target)
-        _set_all(file, tags)
-        file.save()
-        return
+def set_text_tags(file: Any, tags: TextTags) -> None:
+    """Set text tags of a file that mutagen has opened, and that can have tags; it is not saved."""
     if file.tags is None:
         file.add_tags()
-    if isinstance(file.tags, ID3):
-        easy = EasyID3()
-        _set_all(easy, tags)
-        data = io.BytesIO()
-        easy.save(data)
-        data.seek(0)
-        for frame in ID3(data).values():
-            file.tags.add(frame)
+    for name, texts in tags.items():
+        frame, atom = _NAMES[name]
+        values = [text.encode("utf-8", "replace").decode() for text in texts]
+        if isinstance(file.tags, ID3):
+            _set_id3(file.tags, name, frame, values)
+        elif isinstance(file, MP4):
+            _set_mp4(file.tags, name, _mp4_key(atom), values)
+        else:
+            _set_vorbis(file.tags, name, values)
+
+
+def _of_id3(tags: Any, frame: str) -> list[str]:
+    if frame == "USLT":
+        return [str(lyrics.text) for lyrics in tags.getall(frame)]
+    if frame == "TCON":  # numbers of the old list of genres among them
+        return [str(text) for genre in tags.getall(frame) for text in genre.genres]
+    found = tags.getall(frame if frame in Frames else f"TXXX:{frame}")
+    return [str(text) for one in found if frame != "COMM" or not one.desc for text in one.text]
+
+
+def _set_id3(tags: Any, name: str, frame: str, values: list[str]) -> None:
+    if name in _DATES:
+        values = [value for value in values if _DATE.match(value)]
+    if not values:
+        return
+    if frame == "COMM":
+        tags.setall(frame, [COMM(encoding=_UTF_8, lang="eng", desc="", text=values)])
+    elif frame == "USLT":
+        tags.setall(frame, [USLT(encoding=_UTF_8, lang="eng", desc="", text="\n\n".join(values))])
+    elif frame in Frames:
+        tags.setall(frame, [Frames[frame](encoding=_UTF_8, text=values)])
     else:
-        _set_all(file.tags, tags)
-    file.save()
+        tags.add(TXXX(encoding=_UTF_8, desc=frame, text=values))
 
 
-def _set_all(file: Any, tags: Mapping[str, list[str]]) -> None:
-    for name, values in tags.items():
-        with contextlib.suppress(KeyError, ValueError):  # no such name, or not a number where one is needed
-            file[name] = values
+def _mp4_key(atom: str) -> str:
+    return atom if len(atom) == _ATOM_BYTES and not atom.isupper() else f"{_FREEFORM}{atom}"
 
 
-def _id3_bytes(frames: Any) -> io.BytesIO:
-    """A tag of its own, wherever the frames are from: those of WAV and AIFF are inside of a chunk."""
-    tag, data = ID3(), io.BytesIO()
-    for frame in frames:
-        tag.add(frame)
-    tag.save(data)
-    data.seek(0)
-    return data
+def _of_mp4(values: Any) -> list[str]:
+    if isinstance(values, bool):  # a compilation
+        return ["1"] if values else []
+    return [_mp4_text(value) for value in values]
+
+
+def _mp4_text(value: Any) -> str:
+    if isinstance(value, tuple):  # a number, and of how many
+        number, total = value
+        return f"{number}/{total}" if total else str(number or "")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _set_mp4(tags: Any, name: str, key: str, values: list[str]) -> None:
+    if name in _TOTALS:
+        if pair := _PAIR.fullmatch(values[0].strip()):
+            tags[key] = [(int(pair[1]), int(pair[2] or 0))]
+    elif name == "compilation":
+        tags[key] = values[0].strip().lower() in ("1", "true", "yes")
+    elif name == "bpm":
+        if re.fullmatch(r"\d+(\.\d*)?", values[0].strip()) and float(values[0]) <= _HIGHEST_TEMPO:
+            tags[key] = [round(float(values[0]))]
+    else:
+        tags[key] = [value.encode() for value in values] if key.startswith(_FREEFORM) else values
+
+
+def _of_vorbis(tags: TextTags) -> dict[str, list[str]]:
+    found = {name: list(tags.get(name, [])) for name in _NAMES}
+    for name, totals in _TOTALS.items():
+        total = next((tags[key][0] for key in totals if tags.get(key)), "")
+        if total and found[name] and "/" not in found[name][0]:
+            found[name] = [f"{found[name][0]}/{total}"]
+    return found
+
+
+def _set_vorbis(tags: Any, name: str, values: Iterable[str]) -> None:
+    values = list(values)
+    if name in _TOTALS and "/" in values[0]:
+        number, total = values[0].split("/", 1)
+        tags[_TOTALS[name][0]] = [total]
+        values = [number]
+    tags[name] = values

@@ -45,6 +45,8 @@ class AudioInfo:
         Beginning and length of stretches that are damaged in the file and silent in its samples.
     num_tracks
         Audio tracks of the file, of which this is one.
+    is_repaired
+        Whether the file is damaged, or says less than it holds, so that not all programs read it to its end.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class AudioInfo:
     tags: Mapping[str, str] = field(default_factory=dict)
     gaps_seconds: tuple[tuple[float, float], ...] = ()
     num_tracks: int = 1
+    is_repaired: bool = False
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.channels <= 0 or self.num_samples < 0:

@@ -19,7 +19,7 @@ from musicdenoise.audio.chunks import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
-from musicdenoise.audio.part_file import copy_if_there, open_part_file, part_path
+from musicdenoise.audio.part_file import FileState, copy_if_same, open_part_file, part_path
 from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
@@ -85,7 +85,7 @@ class AudioWriter:
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
-        self._copied: Path | None = None
+        self._copied: tuple[Path, FileState] | None = None
 
     def __enter__(self) -> AudioWriter:
         self._check_target()
@@ -151,9 +151,9 @@ class AudioWriter:
         self._check_sink()
         self.num_samples += samples.shape[1]
 
-    def become_copy_of(self, source: Path) -> None:
-        """Let the file be, byte for byte, another, which holds what was written; if that is still there."""
-        self._copied = source
+    def become_copy_of(self, source: Path, state: FileState) -> None:
+        """Let the file be, byte for byte, another that holds what was written; if that is still as it was."""
+        self._copied = (source, state)
 
     def _finish(self) -> None:
         """Complete the file and put it in its place."""
@@ -174,10 +174,12 @@ class AudioWriter:
         self._check_sink()
         if self._copied is not None:
             try:
-                self.is_copy = copy_if_there(self._copied, self._temporary)
+                self.is_copy = copy_if_same(*self._copied, self._temporary)
             except OSError as error:
                 raise AudioWriteError(f"{self.path}: cannot be written: {error.strerror}") from error
-        if not self.is_copy:
+        if self.is_copy:
+            self.clipped_samples = 0
+        else:
             if self._streams_from is not None:
                 self._finish_streams(self._streams_from)
             if self._chunks is not None:

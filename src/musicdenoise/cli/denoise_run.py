@@ -126,7 +126,7 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
         print_data(json.dumps(_document(report), ensure_ascii=False))
     name = "standard input" if report.source == PIPE else report.target
-    summary = _summary(report, settings.config.strength)
+    summary = _summary(report, settings.config.removed_share)
     note(
         f"{name}: {summary} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
         quiet=settings.quiet,
@@ -144,12 +144,12 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
 
 
-def _summary(report: DenoiseReport, strength: float) -> str:
+def _summary(report: DenoiseReport, removed_share: float) -> str:
     bass = "mostly bass, which may be music (--noise KIND says what noise it is, --always removes it)"
     if not math.isfinite(report.removed_db):
         left = f"left as it came{', byte for byte' if report.is_copy else ''}"
-        if strength == 0.0:
-            return f"{left}: that is what strength 0 asks for"
+        if removed_share == 0.0:
+            return f"{left}: at this strength nothing is removed"
         network = f"the network {report.weights!r}"
         if report.bass_seconds > 0.0:
             return f"{left}: what {network} would remove is {bass}"

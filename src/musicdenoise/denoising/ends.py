@@ -31,6 +31,7 @@ from musicdenoise.audio import (
     source_bitrate,
     subtype_for,
 )
+from musicdenoise.audio.part_file import FileState
 from musicdenoise.core.resample import check_rate
 from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
 from musicdenoise.errors import (
@@ -83,6 +84,10 @@ class Song:
         Beginning and length of stretches that are damaged in the file, and silent here.
     num_tracks
         Audio tracks of its file, of which this is the first.
+    is_repaired
+        Whether its file is damaged or says less than it holds.
+    state
+        What its file was before it was opened; None for what is no file.
     """
 
     name: str
@@ -97,6 +102,8 @@ class Song:
     blocks: Iterator[Samples]
     gaps_seconds: tuple[tuple[float, float], ...] = ()
     num_tracks: int = 1
+    is_repaired: bool = False
+    state: FileState | None = None
 
 
 def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
@@ -138,6 +145,7 @@ def _open_pipe(options: FileOptions) -> Song:
 
 
 def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
+    state = _state(source)
     reader = stack.enter_context(open_reader(source))
     info = reader.info
     start, length = options.stretch(info)
@@ -155,7 +163,16 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         blocks=_read_blocks(reader, length),
         gaps_seconds=info.gaps_seconds,
         num_tracks=info.num_tracks,
+        is_repaired=info.is_repaired,
+        state=state,
     )
+
+
+def _state(source: Path) -> FileState | None:
+    try:
+        return FileState.of(source.stat())
+    except OSError:
+        return None  # opening it says why
 
 
 def _read_blocks(reader: AudioReader, length: int) -> Iterator[Samples]:
@@ -236,12 +253,12 @@ def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: Fil
 
     So that a lossy song does not lose more, and one finer than 32-bit floating point nothing.
     """
-    if song.path is None or not isinstance(writer, AudioWriter):
+    if song.path is None or song.state is None or not isinstance(writer, AudioWriter):
         return
-    is_whole = not options.is_cut and not song.gaps_seconds and song.num_tracks == 1
+    is_whole = not options.is_cut and not song.is_repaired and song.num_tracks == 1
     is_same = (writer.container, writer.subtype) == (song.container, song.subtype)
     if is_whole and is_same and writer.path.suffix.lower() == song.suffix and options.bitrate is None:
-        writer.become_copy_of(song.path)
+        writer.become_copy_of(song.path, song.state)
 
 
 def _container(song: Song, target: Path, options: FileOptions) -> str:

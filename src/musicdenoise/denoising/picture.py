@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicdenoise.audio.part_file import part_path
+from musicdenoise.audio.part_file import open_part_file, part_path
 from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
@@ -67,7 +67,8 @@ def write_picture(path: Path, spectra: Spectra, title: str) -> None:
     picture = draw_spectra(spectra, title)
     temporary = part_path(path.parent)
     try:
-        temporary.write_bytes(picture)
+        with open_part_file(temporary) as file:
+            file.write(picture)
         temporary.replace(path)
     except OSError as error:
         raise AudioWriteError(
