@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioWriter", "open_writer"]
 
-
 _DITHERED = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ALAC_16"})
 # Bits of one stored sample; the codecs that compress are not listed.
 _STORED_BITS = PCM_BITS | {"ALAC_16": 0, "ALAC_24": 0, "ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}
@@ -265,10 +264,9 @@ class AudioWriter:
             )
 
     def _check_sink(self) -> None:
-        if self._sink is not None and self._sink.error is not None:
-            raise AudioWriteError(
-                f"{self.path}: cannot be written: {self._sink.error.strerror}"
-            ) from self._sink.error
+        error = self._sink.error if self._sink is not None else None
+        if error is not None:
+            raise AudioWriteError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def _explain(self, error: AudioWriteError) -> AudioWriteError:
         """Name the file, and the failed write where there was one behind the encoder's complaint."""
