@@ -179,7 +179,7 @@ def test_folders_that_cannot_be_read_are_named(folder: Path, monkeypatch: pytest
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    for given in (folder, folder.parent / "i*"):
+    for given in (folder, folder.parent / "i*", folder / "**" / "*.[wm]*"):
         jobs, failures = plan_jobs([given], None)
         assert [job.source.name for job in jobs] == ["a.wav", "c.mp3"]
         ((path, error),) = failures

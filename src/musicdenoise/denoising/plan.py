@@ -227,16 +227,19 @@ def _find_in_folder(folder: Path) -> tuple[list[_Found], list[Failure]]:
         except OSError as error:  # its names may be read, but nothing about the files
             error.filename = place
             errors.append(error)
-    failures = [
+    found = [_Found(song, song.parent.relative_to(folder)) for song in sorted(songs) if not _is_result(song)]
+    return found, _left_out(errors)
+
+
+def _left_out(errors: list[OSError]) -> list[Failure]:
+    """Folders that cannot be read."""
+    return [
         (
             Path(error.filename),
             AudioReadError(f"{error.filename}: cannot be read: {error.strerror}; its songs are left out"),
         )
         for error in errors
     ]
-    return [
-        _Found(song, song.parent.relative_to(folder)) for song in sorted(songs) if not _is_result(song)
-    ], failures
 
 
 def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
@@ -244,7 +247,7 @@ def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
     fixed = next(i for i, part in enumerate(pattern.parts) if _WILDCARDS.search(part))
     base = Path(*pattern.parts[:fixed])
     try:
-        matches = sorted(base.glob(str(Path(*pattern.parts[fixed:]))))
+        matches = sorted(base.glob(str(Path(*pattern.parts[fixed:]))))  # passes over folders it cannot read
     except ValueError as error:
         raise UsageError(
             f"the pattern {pattern} makes no sense: {error}; ** stands alone between slashes"
@@ -253,6 +256,11 @@ def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
     is_hidden_wanted = _is_hidden(Path(*pattern.parts[fixed:]))
     songs: dict[Path, _Found] = {}
     failures: dict[Path, AudioReadError] = {}
+    if "**" in pattern.parts:
+        errors: list[OSError] = []
+        for _ in os.walk(base, onerror=errors.append):
+            pass
+        failures = dict(_left_out(errors))
     for match in matches:
         inner = match.relative_to(base)
         if _is_hidden(inner) and not is_hidden_wanted:
