@@ -2,7 +2,8 @@
 
 The network for any noise denoises the first seconds; what it removes tells what the noise is like. White
 noise is steady in time and flat over frequency, which nothing else is that the network removes: then the
-network for white noise, which is better at it, takes over. Everything else stays with the first one.
+network for white noise takes over, where the noise is loud. There it is better; quieter white noise, and
+everything else, stays with the first one, which looks farther around.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ HEAD_SECONDS = 6.0
 _STEADY = "white"
 _LEAST_STEADINESS_DB = -6.0
 _LEAST_FLATNESS_DB = -2.0
+_LEAST_LEVEL_DB = -10.0  # relative to the song with its noise
 
 
 def is_white(noise: NDArray[np.float32], sample_rate: int) -> bool:
@@ -73,7 +75,10 @@ class AutoDenoiser:
         if self._general.weights_name == _STEADY or head.shape[1] == 0:
             return self._general
         removed = head - self._general.denoise(head, sample_rate)
-        if not is_white(removed, sample_rate):
+        level = np.square(removed, dtype=np.float64).sum() / max(
+            np.square(head, dtype=np.float64).sum(), 1e-20
+        )
+        if level < 10.0 ** (_LEAST_LEVEL_DB / 10.0) or not is_white(removed, sample_rate):
             return self._general
         self._steady = self._steady or self._load(_STEADY)
         return self._steady
