@@ -63,7 +63,9 @@ class Fake:
         return synthesise_tune(6.0).numpy()[:, : samples.shape[1]]
 
 
-@pytest.mark.parametrize(("noise", "name"), [(white(), "white"), (bursts(), "general"), (0.1 * white(), "general")])
+@pytest.mark.parametrize(
+    ("noise", "name"), [(white(), "white"), (bursts(), "general"), (0.1 * white(), "general")]
+)
 def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: str) -> None:
     monkeypatch.setattr(auto, "Denoiser", Fake)
     monkeypatch.setattr(auto, "default_weights", lambda: "general")
