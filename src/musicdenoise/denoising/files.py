@@ -161,12 +161,7 @@ def denoise_file(
         for _ in stack.enter_context(closing(_written(blocks, writer, residual))):
             if on_progress:
                 on_progress(writer.num_samples, song.length)
-        expected = math.ceil(meter.num_samples * resample_ratio(song.sample_rate, writer.sample_rate))
-        if writer.num_samples != expected:
-            raise AudioError(
-                f"{song.name}: {writer.num_samples} samples came out instead of {expected}; "
-                "this should not happen, please report it with the file"
-            )
+        _check_count(song, writer, meter.num_samples)
         if not math.isfinite(meter.removed_db):
             copy_untouched(song, writer, options)
     picture, picture_error = _draw(options.picture, meter, song)
@@ -192,6 +187,16 @@ def denoise_file(
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
+
+
+def _check_count(song: Song, writer: AudioWriter | WavPipeWriter, num_samples: int) -> None:
+    """Whether as many samples were written as the song has, at the rate of the result."""
+    expected = math.ceil(num_samples * resample_ratio(song.sample_rate, writer.sample_rate))
+    if writer.num_samples != expected:
+        raise AudioError(
+            f"{song.name}: {writer.num_samples} samples came out instead of {expected}; "
+            "this should not happen, please report it with the file"
+        )
 
 
 def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | None, str | None]:
