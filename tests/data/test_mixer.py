@@ -11,7 +11,7 @@ from musicdenoise.data.augment import chain_response, through_chain
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, find_songs, noise_source
 from musicdenoise.data.kinds import NOISE_CLASSES, parse_kind
-from musicdenoise.data.mixer import MixConfig, PairMixer, fixed_mixes
+from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, fixed_mixes
 from musicdenoise.data.noise import MixedNoise, RecordedNoise, WhiteNoise
 from musicdenoise.errors import ConfigurationError, DataError, UsageError
 
@@ -96,6 +96,21 @@ def test_plain_mixes_are_what_their_names_say(songs: AudioBank) -> None:
         spectrum = torch.fft.rfft(removed[0]).abs().square()
         low, high = spectrum.chunk(2)
         assert float(low.mean() / high.mean()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_two_mixers_take_turns_by_their_shares(songs: AudioBank) -> None:
+    config = MixConfig.plain(num_samples=20_000)
+    mixers = [PairMixer(songs, WhiteNoise(), config, seed=seed) for seed in (0, 1)]
+    both = AlternatingPairs(*mixers, share=0.25, seed=5)
+    assert both.epoch_size == mixers[0].epoch_size
+    firsts = 0
+    for index in range(60):
+        noisy = both.pair(index)[0]
+        is_first, is_second = (torch.equal(noisy, mixer.pair(index)[0]) for mixer in mixers)
+        assert is_first != is_second
+        firsts += is_first
+        assert torch.equal(noisy, both.pair(index)[0])
+    assert 5 < firsts < 26
 
 
 def test_recordings_are_read_as_they_are_where_asked_for(noises: Path, tmp_path: Path) -> None:

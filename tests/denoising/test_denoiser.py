@@ -106,9 +106,10 @@ def test_what_lies_above_the_network_band_is_untouched() -> None:
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("size", [1, 7, 512, 44_100, 1_000_003])
-def test_blocks_equal_the_whole(noisy_tune, rate: int, size: int) -> None:
+@pytest.mark.parametrize("channels", ["linked", "mid-side"])
+def test_blocks_equal_the_whole(noisy_tune, rate: int, size: int, channels: str) -> None:
     torch.manual_seed(0)
-    config = DenoiseConfig(segment_seconds=0.5, context_seconds=0.2)
+    config = DenoiseConfig(segment_seconds=0.5, context_seconds=0.2, channels=channels)
     denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig(), config=config)
     x = noisy_tune[:, :15_000] if size == 1 else noisy_tune[:, :150_000]
     expected = denoiser.denoise(x, rate)
@@ -152,6 +153,32 @@ def with_profile() -> DCUNet:
     return network.eval()
 
 
+def test_white_noise_is_removed_from_middle_and_side(denoiser: Denoiser, tune, noisy_tune) -> None:
+    x = noisy_tune[:, :90_000].numpy()
+    gains, results = {}, {}
+    for mode in ("auto", "linked", "mid-side"):
+        results[mode] = Denoiser("white", config=DenoiseConfig(channels=mode)).denoise(x, 44_100)
+        gains[mode] = snr(tune[:, :90_000], torch.from_numpy(results[mode]))
+    np.testing.assert_array_equal(results["auto"], results["mid-side"])
+    assert gains["mid-side"] > gains["linked"] + 0.2
+    np.testing.assert_array_equal(denoiser.denoise(x[0], 44_100), denoiser.denoise(x[:1], 44_100)[0])
+
+
+def test_other_networks_and_other_songs_stay_as_they_are(noisy_tune) -> None:
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.mini())
+    x = noisy_tune[:, :50_000].numpy()
+    three = np.concatenate([x, x[:1]])
+    for samples, mode in ((x, "auto"), (three, "mid-side")):
+        results = [
+            Denoiser.from_network(network, StftConfig(), config=DenoiseConfig(channels=name))
+            for name in ("linked", mode)
+        ]
+        np.testing.assert_array_equal(*[result.denoise(samples, 44_100) for result in results])
+    with pytest.raises(ConfigurationError, match="must be one of auto, linked, independent, mid-side"):
+        DenoiseConfig(channels="left")
+
+
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("size", [9_999, 1_000_003])
 def test_blocks_equal_the_whole_with_a_profile(noisy_tune, rate: int, size: int) -> None:
@@ -184,13 +211,13 @@ def test_silence_with_a_profile_stays_silent() -> None:
     assert not denoiser.denoise(np.zeros((1, 700_000), np.float32), 44_100).any()
 
 
-@pytest.mark.parametrize("linked", [True, False])
-def test_batches_of_segments_change_nothing(noisy_tune, linked: bool) -> None:
+@pytest.mark.parametrize("channels", ["linked", "independent", "mid-side"])
+def test_batches_of_segments_change_nothing(noisy_tune, channels: str) -> None:
     torch.manual_seed(0)
     network = DCUNet(DCUNetConfig.mini())
     results = []
     for batch_size in (1, 2, 5):
-        config = DenoiseConfig(segment_seconds=0.5, batch_size=batch_size, linked=linked)
+        config = DenoiseConfig(segment_seconds=0.5, batch_size=batch_size, channels=channels)
         denoiser = Denoiser.from_network(network, StftConfig(), config=config)
         results.append(denoiser.denoise(noisy_tune[:, :200_000], 44_100))
     for result in results[1:]:

@@ -36,7 +36,7 @@ def denoise(
     bitrate: options.Bitrate = None,
     start: options.Start = 0.0,
     duration: options.Duration = None,
-    channels: options.Channels = options.ChannelMode.LINKED,
+    channels: options.Channels = options.ChannelMode.AUTO,
     segment_seconds: options.SegmentSeconds = 6.0,
     batch_size: options.BatchSize = "auto",
     precision: options.PrecisionOption = options.Precision.AUTO,
@@ -123,7 +123,7 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
             compile=parameters["compile"],
             strength=parameters["strength"],
             atten_limit_db=parameters["atten_limit"],
-            linked=parameters["channels"] is options.ChannelMode.LINKED,
+            channels=parameters["channels"].value,
         ),
         store=WeightsStore.of_user(mirror=parameters["weights_url"], offline=parameters["offline"]),
         options=FileOptions(

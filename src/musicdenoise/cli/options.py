@@ -48,10 +48,12 @@ __all__ = [
 
 
 class ChannelMode(str, Enum):
-    """How channels are brought to the level of the network."""
+    """How the channels of a song are denoised; see `DenoiseConfig`."""
 
+    AUTO = "auto"
     LINKED = "linked"
     INDEPENDENT = "independent"
+    MID_SIDE = "mid-side"
 
 
 class OutputFormat(str, Enum):
@@ -150,7 +152,11 @@ Duration = Annotated[
 ]
 Channels = Annotated[
     ChannelMode,
-    typer.Option("--channels", help="Bring the channels to the network's level together, or each alone."),
+    typer.Option(
+        "--channels",
+        help="All at one level, each at its own, or stereo as middle and side. Default: mid-side with the "
+        "network for white noise, else linked.",
+    ),
 ]
 SegmentSeconds = Annotated[
     float,

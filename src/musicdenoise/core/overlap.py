@@ -25,7 +25,7 @@ from musicdenoise.core.profile_stream import ProfileStream
 from musicdenoise.core.stft import StftConfig, hann_window, stft
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mirror"]
+__all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mid_side", "mirror"]
 
 # Maps a spectrogram (batch, channels, freqs, frames) and its level gains (batch, frames) to an estimate.
 Estimator = Callable[[Tensor, Tensor], Tensor]
@@ -90,6 +90,17 @@ def mirror(waveform: Tensor, left: int, right: int) -> Tensor:
     return waveform[..., torch.where(index < length, index, period - index)]
 
 
+def mid_side(stereo: Tensor) -> Tensor:
+    """Middle and side ``(2, samples)`` of left and right, or the other way round.
+
+    The sum and the difference are divided by the square root of two, so that power stays what it is. Most
+    music is in the middle, and noise that differs between the channels is as loud in both: there the
+    network finds the music 3 dB further above it.
+    """
+    left, right = stereo
+    return torch.stack([left + right, left - right]) * 0.5**0.5
+
+
 class SpectralStream:
     """Denoise a signal block by block at the network's sample rate.
 
@@ -108,6 +119,8 @@ class SpectralStream:
     linked
         Whether all channels are brought to the network's level by one common gain, which keeps their
         balance, or each by its own.
+    as_mid_side
+        Whether two channels are denoised as middle and side, which are better not linked; see `mid_side`.
     batch_size
         Segments that are computed at once, when there are so many.
     profile_filter
@@ -124,13 +137,17 @@ class SpectralStream:
         device: torch.device,
         *,
         linked: bool = True,
+        as_mid_side: bool = False,
         batch_size: int = 1,
         profile_filter: ProfileFilter | None = None,
     ) -> None:
+        if as_mid_side and channels != 2:
+            raise ConfigurationError(f"{channels} channel(s) have no middle and side; two have")
         if batch_size < 1:
             raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1")
         self.batch_size = batch_size
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
+        self._turned: Callable[[Tensor], Tensor] = mid_side if as_mid_side else lambda waveform: waveform
         self._batch_dim = 0 if linked else 1  # channels of one item, or items of one channel
         self._adder = _OverlapAdd(config, channels)
         self._profile: ProfileStream | None = None
@@ -146,13 +163,13 @@ class SpectralStream:
     def push(self, block: Tensor) -> Tensor:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
         self._received += block.shape[-1]
-        self._arrived.append(block)
+        self._arrived.append(self._turned(block))
         done = [self._buffer[:, :0]]
         frames = self.plan.segment_frames
         while self._received >= self._last_sample_needed(self.batch_size * frames):
             self._gather()
             done.append(self._run_segments([frames] * self.batch_size))
-        return torch.cat(done, dim=-1)
+        return self._turned(torch.cat(done, dim=-1))
 
     def flush(self) -> Tensor:
         """End of the signal: return the rest, so that as many samples come out as went in."""
@@ -170,7 +187,7 @@ class SpectralStream:
             done.append(self._run_segments([frames]))
         if self._profile is not None:
             done.append(self._adder.push(self._profile.flush().cpu()))
-        rest = torch.cat(done, dim=-1)
+        rest = self._turned(torch.cat(done, dim=-1))
         surplus = self._adder.returned - self._received
         return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
 

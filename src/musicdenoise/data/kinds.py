@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from musicdenoise.errors import UsageError
 
-__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "parse_kind"]
+__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "WHITE_NOISE", "parse_kind"]
 
 NOISE_CLASSES = (
     "air_conditioner",
@@ -22,9 +22,10 @@ NOISE_CLASSES = (
     "street_music",
 )
 
+WHITE_NOISE = "white"
 ANY_NOISE = "mixed"
 """The kind of which a noise is that may be any."""
-NOISE_KINDS = ("white", ANY_NOISE, *NOISE_CLASSES)
+NOISE_KINDS = (WHITE_NOISE, ANY_NOISE, *NOISE_CLASSES)
 
 
 def parse_kind(text: str) -> str:

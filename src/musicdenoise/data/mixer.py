@@ -22,7 +22,7 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import NoiseSource
 from musicdenoise.errors import ConfigurationError, DataError
 
-__all__ = ["MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
+__all__ = ["AlternatingPairs", "MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
 
 _ATTEMPTS = 20
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
@@ -192,6 +192,34 @@ class PairMixer:
             other = self.noise.draw(clean.shape[-1], rng)
             noise = noise + other * (rms(noise) / rms(other) * _random_gain(_SECOND_NOISE_DB, rng))
         return clean + noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
+
+
+class AlternatingPairs:
+    """Endless training pairs, each from one of two mixers of the same songs.
+
+    Parameters
+    ----------
+    first, second
+        The mixers.
+    share
+        Probability of the first, 0 to 1.
+    seed
+        Seed of the choice, which depends on it and on the number of the example alone.
+    """
+
+    def __init__(self, first: PairMixer, second: PairMixer, share: float, seed: int) -> None:
+        self.first, self.second, self.share, self.seed = first, second, share, seed
+
+    @property
+    def epoch_size(self) -> int:
+        """Examples whose length is that of all songs together."""
+        return self.first.epoch_size
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
+        # The third number keeps this stream apart from those of the examples.
+        is_first = np.random.default_rng((self.seed, index, 1)).random() < self.share
+        return (self.first if is_first else self.second).pair(index)
 
 
 def _one_channel(samples: Tensor, rng: np.random.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from musicdenoise.data.kinds import WHITE_NOISE
 from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.weights.index import default_weights
@@ -26,7 +27,7 @@ AUTO = "auto"
 HEAD_SECONDS = 6.0
 """Beginning of a song that is listened to."""
 
-_STEADY = "white"
+_STEADY = WHITE_NOISE
 _LEAST_STEADINESS_DB = -6.0
 _LEAST_FLATNESS_DB = -2.0
 _LEAST_LEVEL_DB = -10.0  # relative to the song with its noise

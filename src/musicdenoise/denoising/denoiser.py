@@ -18,7 +18,7 @@ from musicdenoise.core.device import resolve_device
 from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS
+from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
 from musicdenoise.denoising.stream import SongStream
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
 from musicdenoise.weights.index import default_weights, load_aliases
@@ -28,6 +28,7 @@ from musicdenoise.weights.store import WeightsStore, resolve_weights
 __all__ = ["DenoiseConfig", "Denoiser"]
 
 MAX_CHANNELS = 8
+CHANNEL_MODES = ("auto", "linked", "independent", "mid-side")
 _DEVICE_BATCH = 8
 
 
@@ -50,8 +51,11 @@ class DenoiseConfig:
     atten_limit_db
         Noise is lowered by at most this much, in dB; None for no limit. Some noise that is left masks
         what the network does to the music.
-    linked
-        Whether all channels are brought to the network's level together, or each on its own.
+    channels
+        ``"linked"`` brings all channels to the network's level together, ``"independent"`` each on its own.
+        ``"mid-side"`` denoises stereo as middle and side, each at its own level, which is better where the
+        noise differs between left and right; other numbers of channels are linked. ``"auto"`` is mid-side
+        for networks that know white noise alone and any level, and linked for others.
     batch_size
         Stretches that are computed at once; None for 1 on processors, which are busy with one, and 8 on
         other devices. Output lags by so many.
@@ -68,7 +72,7 @@ class DenoiseConfig:
     context_seconds: float | None = None
     strength: float = 1.0
     atten_limit_db: float | None = None
-    linked: bool = True
+    channels: str = "auto"
     batch_size: int | None = None
     precision: str = "auto"
     compile: bool = False
@@ -84,10 +88,10 @@ class DenoiseConfig:
             raise ConfigurationError(f"atten_limit_db is {self.atten_limit_db}; it must be 0 dB or more")
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigurationError(f"batch_size is {self.batch_size}; it must be at least 1")
-        if self.precision not in PRECISIONS:
-            raise ConfigurationError(
-                f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
-            )
+        for name, allowed in (("channels", CHANNEL_MODES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
 
     @property
     def removed_share(self) -> float:
@@ -158,6 +162,8 @@ class Denoiser:
         self.kind_is_known = trained_on_one or str(weights) in load_aliases()
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
+        if self.config.channels == "auto":
+            self._is_mid_side = metadata.noise_kind == WHITE_NOISE and network.config.level_reach > 0
 
     @classmethod
     def from_network(
@@ -179,6 +185,7 @@ class Denoiser:
         self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
     ) -> None:
         self.device, self.stft, self.config = device, stft, config
+        self._is_mid_side = config.channels == "mid-side"
         self._plan = config.plan(stft, network.config.level_reach)
         self.network = FusedDCUNet(
             network.eval(),
@@ -200,6 +207,7 @@ class Denoiser:
                 f"the audio has {channels} channels, 1 to {MAX_CHANNELS} are supported: "
                 "the shape must be (channels, samples); are the axes swapped?"
             )
+        as_mid_side = channels == 2 and self._is_mid_side
         return SongStream(
             self.network,
             self.stft,
@@ -208,7 +216,8 @@ class Denoiser:
             channels=channels,
             device=self.device,
             strength=self.config.removed_share,
-            linked=self.config.linked,
+            linked=self.config.channels != "independent" and not as_mid_side,
+            as_mid_side=as_mid_side,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
             profile_filter=self._profile_filter,
         )

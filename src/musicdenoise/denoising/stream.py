@@ -40,8 +40,9 @@ class SongStream:
         Where the network computes; samples come and go on the CPU.
     strength
         Share of the estimated noise that is taken away, 0 to 1.
-    linked, batch_size
-        Whether all channels share one level, and segments computed at once; see `SpectralStream`.
+    linked, as_mid_side, batch_size
+        Whether all channels share one level, whether two are denoised as middle and side, and segments
+        computed at once; see `SpectralStream`.
     profile_filter
         What refines the estimates by averages over a long time; None for nothing.
     """
@@ -57,6 +58,7 @@ class SongStream:
         device: torch.device,
         strength: float = 1.0,
         linked: bool = True,
+        as_mid_side: bool = False,
         batch_size: int = 1,
         profile_filter: ProfileFilter | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class SongStream:
             channels,
             device,
             linked=linked,
+            as_mid_side=as_mid_side,
             batch_size=batch_size,
             profile_filter=profile_filter,
         )

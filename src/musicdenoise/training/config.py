@@ -50,8 +50,9 @@ class TrainConfig:
         SNRs in dB of inputs and of noisy targets.
     target_snr_range_db
         SNRs of noisy targets where they are to differ, or None.
-    plain_mixes
-        Whether songs and noises are mixed as they are, in place of all that `MixConfig` does to them.
+    plain_share
+        Share of examples in which songs and noises are mixed as they are, in place of all that `MixConfig`
+        does to them: 0 to 1.
     segment_frames
         STFT frames of an example; ``16 k + 3`` wastes nothing.
     batch_size
@@ -91,7 +92,7 @@ class TrainConfig:
     targets: str = "noisy"
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     target_snr_range_db: tuple[float, float] | None = None
-    plain_mixes: bool = False
+    plain_share: float = 0.0
     segment_frames: int = 131
     batch_size: int = 6
     accumulation: int = 1
@@ -154,6 +155,8 @@ class TrainConfig:
         for name in ("warmup_steps", "weight_decay", "validate_every_seconds", "checkpoint_every_seconds"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if not 0.0 <= self.plain_share <= 1.0:
+            raise ConfigurationError(f"plain_share is {self.plain_share}; it must be from 0 to 1")
         if self.segment_frames < 2:
             raise ConfigurationError(f"segment_frames is {self.segment_frames}; it must be at least 2")
         if not 0.0 <= self.ema_decay < 1.0:

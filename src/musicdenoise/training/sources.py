@@ -13,8 +13,7 @@ from musicdenoise.data.catalogue import find_songs, noise_source
 from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import PairRow, rows_to_text
-from musicdenoise.data.mixer import MixConfig, PairMixer, ValidationItem, fixed_mixes
-from musicdenoise.data.noise import FASTEST
+from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, ValidationItem, fixed_mixes
 from musicdenoise.errors import DataError
 from musicdenoise.training.config import TrainConfig
 
@@ -101,15 +100,16 @@ def mixed_on_the_fly(
     train_songs, held_out = split_songs(found) if valid_songs is None else (found, find_songs(valid_songs))
     rate, kind = config.stft.sample_rate, config.noise_kind
     music = AudioBank(train_songs, cache, rate, on_progress)
-    source = noise_source(kind, noises, cache, rate, fastest=1.0 if config.plain_mixes else FASTEST)
-    make = MixConfig.plain if config.plain_mixes else MixConfig
-    mix = make(
-        num_samples=config.segment_samples,
-        snr_range_db=config.snr_range_db,
-        target_snr_range_db=config.target_snr_range_db,
-        targets=config.targets,
-    )
-    mixer = PairMixer(music, source, mix, config.seed)
+    settings: dict[str, Any] = {
+        "num_samples": config.segment_samples,
+        "snr_range_db": config.snr_range_db,
+        "target_snr_range_db": config.target_snr_range_db,
+        "targets": config.targets,
+    }
+    altered = PairMixer(music, noise_source(kind, noises, cache, rate), MixConfig(**settings), config.seed)
+    as_they_are = noise_source(kind, noises, cache, rate, fastest=1.0)
+    plain = PairMixer(music, as_they_are, MixConfig.plain(**settings), config.seed)
+    mixer = AlternatingPairs(plain, altered, config.plain_share, config.seed)
     items, valid_count = _mixes(config, held_out, valid_noises or noises, cache)
     description = {
         "songs": len(music),
