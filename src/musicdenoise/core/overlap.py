@@ -97,8 +97,8 @@ def mid_side(stereo: Tensor) -> Tensor:
     music is in the middle, and noise that differs between the channels is as loud in both: there the
     network finds the music 3 dB further above it.
     """
-    left, right = stereo
-    return torch.stack([left + right, left - right]) * 0.5**0.5
+    left, right = stereo.unbind()
+    return torch.stack([left + right, left - right]).mul(0.5**0.5)
 
 
 class SpectralStream:
