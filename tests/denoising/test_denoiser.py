@@ -164,6 +164,23 @@ def test_white_noise_is_removed_from_middle_and_side(denoiser: Denoiser, tune, n
     np.testing.assert_array_equal(denoiser.denoise(x[0], 44_100), denoiser.denoise(x[:1], 44_100)[0])
 
 
+def test_white_noise_is_removed_up_to_24_khz(tune) -> None:
+    rate = 48_000
+    clean = resample(tune[:1, :132_300], 44_100, rate)
+    noise = 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    white = Denoiser("white", device="cpu")
+    result = white.denoise(clean + noise, rate)
+    assert relative_db(result - white.denoise(clean + noise, 44_100), result) < -50  # averages over seconds
+    assert above_22_khz(result) < 0.1 * above_22_khz((clean + noise).numpy())
+    mixed = Denoiser("mixed", device="cpu").denoise(clean + noise, rate)  # leaves what it cannot know
+    assert above_22_khz(mixed) == pytest.approx(above_22_khz((clean + noise).numpy()), rel=0.2)
+
+
+def above_22_khz(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples[0])) ** 2
+    return float(spectrum[np.fft.rfftfreq(samples.shape[1], 1 / 48_000) > 22_300].sum())
+
+
 def test_other_networks_and_other_songs_stay_as_they_are(noisy_tune) -> None:
     torch.manual_seed(0)
     network = DCUNet(DCUNetConfig.mini())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = ["DenoiseConfig", "Denoiser"]
 MAX_CHANNELS = 8
 CHANNEL_MODES = ("auto", "linked", "independent", "mid-side")
 _DEVICE_BATCH = 8
+_NEAR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +163,8 @@ class Denoiser:
         self.kind_is_known = trained_on_one or str(weights) in load_aliases()
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
-        if self.config.channels == "auto":
-            self._is_mid_side = metadata.noise_kind == WHITE_NOISE and network.config.level_reach > 0
+        # NoiseRemover's network for white noise runs as its authors run it.
+        self._is_for_white = metadata.noise_kind == WHITE_NOISE and network.config.level_reach > 0
 
     @classmethod
     def from_network(
@@ -185,7 +186,7 @@ class Denoiser:
         self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
     ) -> None:
         self.device, self.stft, self.config = device, stft, config
-        self._is_mid_side = config.channels == "mid-side"
+        self._is_for_white = False
         self._plan = config.plan(stft, network.config.level_reach)
         self.network = FusedDCUNet(
             network.eval(),
@@ -207,20 +208,31 @@ class Denoiser:
                 f"the audio has {channels} channels, 1 to {MAX_CHANNELS} are supported: "
                 "the shape must be (channels, samples); are the axes swapped?"
             )
-        as_mid_side = channels == 2 and self._is_mid_side
+        mode = self.config.channels
+        is_mid_side = mode == "mid-side" or (mode == "auto" and self._is_for_white)
+        as_mid_side = is_mid_side and channels == 2
         return SongStream(
             self.network,
-            self.stft,
+            self._stft_at(sample_rate),
             self._plan,
             sample_rate=sample_rate,
             channels=channels,
             device=self.device,
             strength=self.config.removed_share,
-            linked=self.config.channels != "independent" and not as_mid_side,
+            linked=mode != "independent" and not as_mid_side,
             as_mid_side=as_mid_side,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
             profile_filter=self._profile_filter,
         )
+
+    def _stft_at(self, sample_rate: int) -> StftConfig:
+        """STFT with the rate to which a song is converted for the network.
+
+        White noise is white at any rate, and music a tenth faster or slower is music: a song near the
+        network's rate stays as it is, and loses the noise above the network's band, too.
+        """
+        is_near = abs(sample_rate / self.stft.sample_rate - 1.0) <= _NEAR
+        return replace(self.stft, sample_rate=sample_rate) if self._is_for_white and is_near else self.stft
 
     def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:
         """Denoise a whole song.
