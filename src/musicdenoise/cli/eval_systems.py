@@ -13,7 +13,6 @@ from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.evaluation.items import LoadedItem
 from musicdenoise.evaluation.systems import System, baseline, installed_baselines, network_system
 from musicdenoise.weights.index import default_weights, find_entry, network_names
-from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights
 
@@ -63,13 +62,13 @@ def _network(name: str, device: str) -> System:
         path = Path(name.removeprefix(_REFERENCE))
         network, metadata = load_reference(path)
         label = f"{_REFERENCE}{path.stem}"
+        denoiser = Denoiser.from_network(network, metadata.stft, device=device)
     else:
         resolved = resolve_weights(name)
         path, label = resolved.path, resolved.name
         if label == path.name:  # a file; runs all call theirs best.safetensors
             label = f"{path.resolve().parent.name}/{path.stem}"
-        network, metadata = load_network(path)
-    denoiser = Denoiser.from_network(network, metadata.stft, device=device)
+        denoiser = Denoiser(name, device=device)
 
     def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
         return torch.from_numpy(denoiser.denoise(noisy, sample_rate))
