@@ -109,6 +109,7 @@ def random_weights(path: Path, complexity: int) -> Path:
 def fused_difference_db(network: DCUNet, denoiser: Denoiser, noisy: torch.Tensor) -> float:
     """Power of the difference between both networks' songs, relative to the song, in dB."""
     results = []
+    network.profile = None  # stands behind the fused network, not in it
     for estimator in (network, denoiser.network):
         reach = network.config.level_reach
         stream = SongStream(
