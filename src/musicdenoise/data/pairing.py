@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from musicdenoise.data.catalogue import NoiseFile
+from musicdenoise.data.kinds import ANY_NOISE, WHITE_NOISE
 from musicdenoise.data.layouts import Song, recording_id
 from musicdenoise.data.manifest import SPLITS
 from musicdenoise.errors import DataError
 
 __all__ = [
-    "WHITE",
     "BuildPlan",
     "NoisePick",
     "PairPlan",
@@ -31,9 +31,6 @@ __all__ = [
     "limit_to_class",
     "plan_pairs",
 ]
-
-WHITE = "white"
-"""Name and class of generated noise."""
 
 _WHITE_PROBABILITY = 0.5  # of each noise in the kind "mixed"
 
@@ -169,8 +166,8 @@ def plan_pairs(
 def _plan_pair(
     number: int, split: str, kind: str, deck: _NoiseDeck, rng: np.random.Generator, *, same_class: bool
 ) -> PairPlan:
-    share = {"white": 1.0, "mixed": _WHITE_PROBABILITY}.get(kind, 0.0)
-    white = NoisePick(name=WHITE, label=WHITE)
+    share = {WHITE_NOISE: 1.0, ANY_NOISE: _WHITE_PROBABILITY}.get(kind, 0.0)
+    white = NoisePick(name=WHITE_NOISE, label=WHITE_NOISE)
     first = white if rng.random() < share else deck.draw()
     if split == "test":
         return PairPlan(number=number, input_noise=first, target_noise=None)

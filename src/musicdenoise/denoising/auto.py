@@ -2,8 +2,8 @@
 
 The network for any noise denoises the first seconds; what it removes tells what the noise is like. White
 noise is steady in time and flat over frequency, which nothing else is that the network removes: then the
-network for white noise takes over, where the noise is loud. There it is better; quieter white noise, and
-everything else, stays with the first one, which looks farther around.
+network for white noise takes over, where the noise is loud, so that the choice is sure. Quieter white noise,
+and everything else, stays with the first one.
 """
 
 from __future__ import annotations
