@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musicdenoise.core.resample import resample
+from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import auto
 from musicdenoise.denoising.auto import AutoDenoiser, is_white
@@ -56,15 +58,18 @@ def test_bands_have_the_power_of_their_frequencies() -> None:
 class Fake:
     """A network that removes all but the tune."""
 
+    stft = StftConfig()
+
     def __init__(self, name: str, **_: object) -> None:
         self.weights_name = name
 
-    def denoise(self, samples: np.ndarray, _rate: int) -> np.ndarray:
+    def denoise(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        assert rate == RATE  # not converted, whatever its rate
         return synthesise_tune(6.0).numpy()[:, : samples.shape[1]]
 
 
 @pytest.mark.parametrize(
-    ("noise", "name"), [(white(), "white"), (bursts(), "general"), (0.1 * white(), "general")]
+    ("noise", "name"), [(white(), "white"), (bursts(), "general"), (0.1 * white(), "white")]
 )
 def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: str) -> None:
     monkeypatch.setattr(auto, "Denoiser", Fake)
@@ -72,7 +77,15 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: st
     chooser = AutoDenoiser()
     noisy = synthesise_tune(6.0).numpy() + 0.1 * noise
     assert chooser.choose(noisy, RATE).weights_name == name
+    assert chooser.choose(noisy, 16_000).weights_name == name
     assert chooser.choose(noisy[:, :0], RATE).weights_name == "general"
+
+
+def test_white_noise_is_known_at_low_rates() -> None:
+    rate = 16_000
+    tune = resample(synthesise_tune(6.0), RATE, rate).numpy()
+    noisy = tune + 0.05 * white(6.0)[:, : tune.shape[1]]
+    assert AutoDenoiser(device="cpu").choose(noisy, rate).weights_name == "white"
 
 
 @pytest.mark.parametrize("seconds", [0.5, 8.0])

@@ -78,7 +78,9 @@ def test_mono_equals_either_channel_of_its_doubling(denoiser: Denoiser, noisy_tu
 
 
 @pytest.mark.parametrize("rate", [22_050, 48_000, 96_000])
-def test_other_rates(denoiser: Denoiser, tune, noisy_tune, rate: int) -> None:
+@pytest.mark.parametrize("name", ["white", "mixed"])
+def test_other_rates(tune, noisy_tune, name: str, rate: int) -> None:
+    denoiser = Denoiser(name, device="cpu")
     clean = resample(tune[:1, :132_300], 44_100, rate)
     noisy = resample(noisy_tune[:1, :132_300], 44_100, rate)
     estimate = torch.from_numpy(denoiser.denoise(noisy, rate))
@@ -164,21 +166,33 @@ def test_white_noise_is_removed_from_middle_and_side(denoiser: Denoiser, tune, n
     np.testing.assert_array_equal(denoiser.denoise(x[0], 44_100), denoiser.denoise(x[:1], 44_100)[0])
 
 
-def test_white_noise_is_removed_up_to_24_khz(tune) -> None:
-    rate = 48_000
+@pytest.mark.parametrize("rate", [48_000, 96_000])
+def test_white_noise_is_removed_above_22_khz(tune, rate: int) -> None:
     clean = resample(tune[:1, :132_300], 44_100, rate)
     noise = 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
     white = Denoiser("white", device="cpu")
     result = white.denoise(clean + noise, rate)
     assert relative_db(result - white.denoise(clean + noise, 44_100), result) < -50  # averages over seconds
-    assert above_22_khz(result) < 0.1 * above_22_khz((clean + noise).numpy())
+    assert above_22_khz(result, rate) < 0.1 * above_22_khz((clean + noise).numpy(), rate)
     mixed = Denoiser("mixed", device="cpu").denoise(clean + noise, rate)  # leaves what it cannot know
-    assert above_22_khz(mixed) == pytest.approx(above_22_khz((clean + noise).numpy()), rel=0.2)
+    assert above_22_khz(mixed, rate) == pytest.approx(above_22_khz((clean + noise).numpy(), rate), rel=0.2)
 
 
-def above_22_khz(samples: np.ndarray) -> float:
+@pytest.mark.parametrize("rate", [8_000, 22_050])
+def test_songs_of_low_rates_are_not_converted_for_white_noise(tune, rate: int) -> None:
+    clean = resample(tune[:1], 44_100, rate)
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    white = Denoiser("white", device="cpu")
+    result = torch.from_numpy(white.denoise(noisy, rate))
+    converted = resample(noisy, rate, 44_100)
+    noise = resample(converted - torch.from_numpy(white.denoise(converted, 44_100)), 44_100, rate)
+    assert snr(clean, result) > snr(clean, noisy - noise[:, : noisy.shape[1]]) + 0.5
+    assert snr(clean, result) > snr(clean, noisy) + 5.0
+
+
+def above_22_khz(samples: np.ndarray, rate: int) -> float:
     spectrum = np.abs(np.fft.rfft(samples[0])) ** 2
-    return float(spectrum[np.fft.rfftfreq(samples.shape[1], 1 / 48_000) > 22_300].sum())
+    return float(spectrum[np.fft.rfftfreq(samples.shape[1], 1 / rate) > 22_300].sum())
 
 
 def test_other_networks_and_other_songs_stay_as_they_are(noisy_tune) -> None:

@@ -2,8 +2,8 @@
 
 The network for any noise denoises the first seconds; what it removes tells what the noise is like. White
 noise is steady in time and flat over frequency, which nothing else is that the network removes: then the
-network for white noise takes over, where the noise is loud, so that the choice is sure. Quieter white noise,
-and everything else, stays with the first one.
+network for white noise takes over. Everything else stays with the first one. To listen, songs of all rates
+are taken as they are: converted from a lower one, white noise ends where the song does, and is not known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ HEAD_SECONDS = 6.0
 _STEADY = WHITE_NOISE
 _LEAST_STEADINESS_DB = -6.0
 _LEAST_FLATNESS_DB = -2.0
-_LEAST_LEVEL_DB = -10.0  # relative to the song with its noise
 
 
 def is_white(noise: NDArray[np.float32], sample_rate: int) -> bool:
@@ -75,11 +74,8 @@ class AutoDenoiser:
         """
         if self._general.weights_name == _STEADY or head.shape[1] == 0:
             return self._general
-        removed = head - self._general.denoise(head, sample_rate)
-        level = np.square(removed, dtype=np.float64).sum() / max(
-            np.square(head, dtype=np.float64).sum(), 1e-20
-        )
-        if level < 10.0 ** (_LEAST_LEVEL_DB / 10.0) or not is_white(removed, sample_rate):
+        removed = head - self._general.denoise(head, self._general.stft.sample_rate)
+        if not is_white(removed, sample_rate):
             return self._general
         self._steady = self._steady or self._load(_STEADY)
         return self._steady

@@ -30,7 +30,6 @@ __all__ = ["DenoiseConfig", "Denoiser"]
 MAX_CHANNELS = 8
 CHANNEL_MODES = ("auto", "linked", "independent", "mid-side")
 _DEVICE_BATCH = 8
-_NEAR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,8 @@ class DenoiseConfig:
     ----------
     segment_seconds
         Length of the stretches that the network sees at once, context not counted. Longer ones
-        recompute less and take more memory.
+        recompute less and take more memory. It counts at the network's rate: of a song at half of it
+        that is not converted (see `Denoiser.stream`) a stretch is twice as long.
     context_seconds
         What the network sees beside each stretch; None for all that matters, 96 STFT frames, which are 1.1 s
         with the pretrained networks. With less the results depend on the segments, by -34 dB with 0.75 s.
@@ -198,6 +198,9 @@ class Denoiser:
     def stream(self, sample_rate: int, channels: int) -> SongStream:
         """Denoise a song block by block: ``push(block)`` for each, ``flush()`` at the end.
 
+        Songs are converted to the network's rate, and the noise found there back; but networks for white
+        noise take songs of any rate as they are.
+
         Raises
         ------
         UnsupportedAudioError
@@ -228,11 +231,12 @@ class Denoiser:
     def _stft_at(self, sample_rate: int) -> StftConfig:
         """STFT with the rate to which a song is converted for the network.
 
-        White noise is white at any rate, and music a tenth faster or slower is music: a song near the
-        network's rate stays as it is, and loses the noise above the network's band, too.
+        White noise is white at any rate, and to the network for it a song of another rate is music that is
+        played faster or slower: the song stays as it is. Converted from a lower rate it would have no noise
+        in the highs, which is like nothing that the network has learnt; converted from a higher one it
+        would keep the noise above the network's band.
         """
-        is_near = abs(sample_rate / self.stft.sample_rate - 1.0) <= _NEAR
-        return replace(self.stft, sample_rate=sample_rate) if self._is_for_white and is_near else self.stft
+        return replace(self.stft, sample_rate=sample_rate) if self._is_for_white else self.stft
 
     def denoise(self, samples: ArrayLike, sample_rate: int) -> NDArray[np.float32]:
         """Denoise a whole song.
