@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
@@ -64,7 +65,7 @@ class Fake:
         self.weights_name = name
 
     def denoise(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        assert rate == RATE  # not converted, whatever its rate
+        assert rate == RATE  # of the network, whatever that of the song
         return synthesise_tune(6.0).numpy()[:, : samples.shape[1]]
 
 
@@ -75,16 +76,18 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: st
     monkeypatch.setattr(auto, "Denoiser", Fake)
     monkeypatch.setattr(auto, "default_weights", lambda: "general")
     chooser = AutoDenoiser()
-    noisy = synthesise_tune(6.0).numpy() + 0.1 * noise
+    noisy = (synthesise_tune(6.0).numpy() + 0.1 * noise).astype(np.float32)
     assert chooser.choose(noisy, RATE).weights_name == name
-    assert chooser.choose(noisy, 16_000).weights_name == name
+    assert chooser.choose(noisy, 16_000).weights_name == name  # heard as it is
+    high = resample(torch.from_numpy(noisy), RATE, 192_000).numpy()
+    assert chooser.choose(high, 192_000).weights_name == name  # heard at the network's rate
     assert chooser.choose(noisy[:, :0], RATE).weights_name == "general"
 
 
-def test_white_noise_is_known_at_low_rates() -> None:
-    rate = 16_000
+@pytest.mark.parametrize("rate", [16_000, 96_000, 192_000])
+def test_white_noise_is_known_at_other_rates(rate: int) -> None:
     tune = resample(synthesise_tune(6.0), RATE, rate).numpy()
-    noisy = tune + 0.05 * white(6.0)[:, : tune.shape[1]]
+    noisy = tune + 0.05 * white(tune.shape[1] / RATE)
     assert AutoDenoiser(device="cpu").choose(noisy, rate).weights_name == "white"
 
 

@@ -2,8 +2,9 @@
 
 The network for any noise denoises the first seconds; what it removes tells what the noise is like. White
 noise is steady in time and flat over frequency, which nothing else is that the network removes: then the
-network for white noise takes over. Everything else stays with the first one. To listen, songs of all rates
-are taken as they are: converted from a lower one, white noise ends where the song does, and is not known.
+network for white noise takes over. Everything else stays with the first one. To listen, songs of higher rates
+are converted to the network's, and those of lower ones taken as they are: there converted white noise would
+end where the song does, and not be known.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from musicdenoise.core.resample import resample
 from musicdenoise.data.kinds import WHITE_NOISE
 from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
@@ -74,8 +77,10 @@ class AutoDenoiser:
         """
         if self._general.weights_name == _STEADY or head.shape[1] == 0:
             return self._general
-        removed = head - self._general.denoise(head, self._general.stft.sample_rate)
-        if not is_white(removed, sample_rate):
+        rate = min(sample_rate, self._general.stft.sample_rate)
+        heard = resample(torch.from_numpy(head), sample_rate, rate).numpy()
+        removed = heard - self._general.denoise(heard, self._general.stft.sample_rate)
+        if not is_white(removed, rate):
             return self._general
         self._steady = self._steady or self._load(_STEADY)
         return self._steady
