@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicdenoise.audio import open_writer, read_audio
-from musicdenoise.audio.part_file import FileState
+from musicdenoise.audio import open_writer, read_audio, writer
+from musicdenoise.audio.part_file import FileState, open_part_file
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
 
 KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("MP4", "AAC")]
@@ -33,6 +33,17 @@ def test_an_interruption_leaves_no_trace(container, subtype, problem, written, t
             raise problem
     assert [path.name for path in tmp_path.iterdir()] == ["old.bin"]
     assert old.read_bytes() == b"as it was"
+
+
+def test_an_interruption_as_the_file_is_made_leaves_no_trace(tmp_path, monkeypatch):
+    def make_and_be_interrupted(path):
+        open_part_file(path).close()
+        raise SystemExit(143)
+
+    monkeypatch.setattr(writer, "open_part_file", make_and_be_interrupted)
+    with pytest.raises(SystemExit), _open(tmp_path / "song.wav"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_seen_before_the_end(tmp_path, make_music):

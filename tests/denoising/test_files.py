@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from musicdenoise.audio.writer import AudioWriter
 from musicdenoise.core.mixing import rms
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
@@ -38,3 +39,19 @@ def test_the_noise_in_a_song_does_not_depend_on_how_much_of_it_is_removed(
 def test_the_speed_is_that_of_the_song(of_strength) -> None:
     report = of_strength(0.0)
     assert report.speed == pytest.approx(3.0 / report.seconds)
+
+
+def test_an_interruption_once_the_result_is_open_leaves_no_trace(
+    write_wav, tmp_path: Path, mini_weights: Path, noisy_tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = AudioWriter.__enter__
+
+    def enter_and_be_interrupted(writer: AudioWriter) -> None:
+        enter(writer)
+        raise KeyboardInterrupt
+
+    song = write_wav("song.wav", noisy_tune)
+    monkeypatch.setattr(AudioWriter, "__enter__", enter_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        denoise_file(Denoiser(mini_weights, device="cpu"), song, tmp_path / "out.wav")
+    assert list(tmp_path.iterdir()) == [song]

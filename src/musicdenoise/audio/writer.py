@@ -7,6 +7,7 @@ is written. Whatever interrupts that leaves the target as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -69,8 +70,7 @@ class AudioWriter:
         dither: bool = False,
     ) -> None:
         self.path = path
-        self.num_samples = 0
-        self.clipped_samples = 0
+        self.num_samples = self.clipped_samples = 0
         self.is_copy = False
         self.sample_rate, self._channels = sample_rate, channels
         self.container, self.subtype, self._tags = container, subtype, dict(tags)
@@ -93,14 +93,14 @@ class AudioWriter:
 
             self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
         try:
-            self._sink = ByteSink(open_part_file(self._temporary))
-        except OSError as error:
-            raise AudioWriteError(
-                f"{self.path}: cannot be written: {error.strerror}; choose another folder"
-            ) from error
-        try:
+            try:
+                self._sink = ByteSink(open_part_file(self._temporary))
+            except OSError as error:
+                raise AudioWriteError(
+                    f"{self.path}: cannot be written: {error.strerror}; choose another folder"
+                ) from error
             self._encoder = self._open_encoder(self._sink)
-        finally:
+        finally:  # an interrupt may come at any moment once the file is there
             if self._encoder is None:
                 self._discard()
         return self
@@ -212,13 +212,13 @@ class AudioWriter:
         encoder, self._encoder = self._encoder, None
         try:
             if encoder is not None:
-                encoder.close()
-        except AudioWriteError:
-            pass  # the file is thrown away, and the reason is already on its way as an exception
+                with suppress(AudioWriteError):  # the reason is already on its way
+                    encoder.close()
         finally:
             if self._sink is not None:
                 self._sink.close_file()
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._temporary.unlink()
 
     def _open_encoder(self, sink: ByteSink) -> Encoder:
         try:

@@ -245,7 +245,8 @@ def open_sink(
         bitrate=_bitrate(subtype, song, options),
         dither=True,
     )
-    return stack.enter_context(writer)
+    stack.push(writer)  # before it is entered: an interrupt between the two would leave its file
+    return writer.__enter__()
 
 
 def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: FileOptions) -> None:
