@@ -118,3 +118,86 @@ def test_further_audio_tracks_are_left_out_with_a_warning(
     assert "has 2 audio tracks; the first was denoised" in result.stderr
     assert json.loads(result.stdout)["num_tracks"] == 2
     assert probe(tmp_path / "two_denoised.m4a").num_tracks == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "sample_format", "comes_out"),
+    [
+        ("pcm_s16le", "s16", "ALAC_16"),
+        ("pcm_s24le", "s32", "ALAC_24"),
+        ("pcm_s16be", "s16", "ALAC_16"),
+        ("pcm_f32le", "flt", "ALAC_24"),
+    ],
+)
+def test_lossless_sound_of_a_film_stays_lossless(
+    tmp_path: Path, mini_weights: Path, noisy_tune, codec: str, sample_format: str, comes_out: str
+) -> None:
+    song = tmp_path / "a.mov"
+    samples = noisy_tune[:, :50_000].numpy()
+    with av.open(str(song), "w") as out:
+        stream = out.add_stream(codec, rate=44_100, layout="stereo")
+        stream.codec_context.format = sample_format
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate = 44_100
+        for converted in av.AudioResampler(format=sample_format).resample(frame):
+            out.mux(stream.encode(converted))
+        out.mux(stream.encode(None))
+    assert invoke(song, "--weights", mini_weights).exit_code == 0
+    after = probe(tmp_path / "a_denoised.mov")
+    assert (after.container, after.subtype, after.num_samples) == ("MP4", comes_out, 50_000)
+    assert invoke(song, "--weights", mini_weights, "--strength", 0, "-o", tmp_path / "b.mov").exit_code == 0
+    assert (tmp_path / "b.mov").read_bytes() == song.read_bytes()
+
+
+@pytest.mark.parametrize("depth", ["16", "24"])
+def test_mp4_with_a_bit_depth_is_alac(tmp_path: Path, mini_weights: Path, noisy_tune, depth: str) -> None:
+    song = save(tmp_path / "a.wav", noisy_tune, "WAV", "PCM_24")
+    assert invoke(song, "--weights", mini_weights, "--format", "m4a", "--bit-depth", depth).exit_code == 0
+    assert probe(tmp_path / "a_denoised.m4a").subtype == f"ALAC_{depth}"
+    result = invoke(song, "--weights", mini_weights, "-o", tmp_path / "b.m4a", "--bit-depth", "32f")
+    assert "MP4 has no bit depth 32f; use 16 or 24" in result.stderr
+
+
+def test_languages_and_flags_of_a_film_are_kept(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    plain = film(tmp_path / "plain.mp4", noisy_tune)
+    song = tmp_path / "a.mp4"
+    with av.open(str(plain)) as old, av.open(str(song), "w") as out:
+        copies = {stream: out.add_stream_from_template(stream) for stream in old.streams}
+        for copy, language in zip(copies.values(), ("ita", "ger"), strict=True):
+            copy.metadata["language"] = language
+        copies[old.streams.video[0]].disposition = av.stream.Disposition.forced
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    before = described(song)
+    assert before["video"][0] != before["audio"][0]
+    assert invoke(song, "--weights", mini_weights).exit_code == 0
+    assert described(tmp_path / "a_denoised.mp4") == before
+
+
+def described(path: Path) -> dict[str, tuple[str, int]]:
+    with av.open(str(path)) as container:
+        return {
+            stream.type: (stream.metadata["language"], int(stream.disposition))
+            for stream in container.streams
+        }
+
+
+def test_a_stream_on_standard_output_has_no_bit_rate(song_file: Path) -> None:
+    result = invoke(song_file, "-o", "-", "--bitrate", "64")
+    assert result.exit_code == 2
+    assert "has no bit rate" in result.stderr
+
+
+@pytest.fixture
+def song_file(tmp_path: Path, noisy_tune) -> Path:
+    return save(tmp_path / "song.wav", noisy_tune, "WAV", "PCM_16")
+
+
+def test_damaged_tags_of_an_mp3_stop_nothing(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    song = save(tmp_path / "a.mp3", noisy_tune, "MP3", "MPEG_LAYER_III")
+    frame = b"RVA2" + (4).to_bytes(4, "big") + bytes(2) + b"a\x00\x01b"  # half of a number
+    song.write_bytes(b"ID3\x04\x00\x00" + bytes([0, 0, 0, len(frame)]) + frame + song.read_bytes())
+    result = invoke(song, "--weights", mini_weights)
+    assert result.exit_code == 0, result.stderr

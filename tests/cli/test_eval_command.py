@@ -62,6 +62,16 @@ def test_an_evaluation_and_its_folder(tmp_path: Path, folders: list[Path], mini_
     assert "--force" in result.stderr
 
 
+def test_a_folder_that_cannot_be_is_told_before_all_is_measured(
+    tmp_path: Path, folders: list[Path], mini_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicdenoise.cli.evaluate._measure", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "taken").write_text("")
+    result = invoke(*folders, "--weights", mini_weights, "--metrics", "snr", "--out", tmp_path / "taken")
+    assert result.exit_code == 1
+    assert "taken: cannot be made" in result.stderr
+
+
 def test_the_automatic_choice_is_measured_like_a_network(folders: list[Path]) -> None:
     result = invoke(*folders, "--weights", "auto", "--baselines", "none", "--metrics", "snr", "--json")
     assert result.exit_code == 0, result.output

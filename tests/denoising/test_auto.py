@@ -42,6 +42,7 @@ def test_white_noise_is_steady_and_flat(noise: np.ndarray, expected: bool) -> No
 def test_music_and_nothing_are_not_white() -> None:
     assert not is_white(synthesise_tune(6.0).numpy(), RATE)
     assert not is_white(np.zeros((2, 100), dtype=np.float32), RATE)
+    assert not is_white(np.zeros((2, RATE), dtype=np.float32), RATE)
     ideal = band_powers(white(), RATE)
     assert -2.0 < steadiness_db(ideal) < 0.0
     assert -0.5 < flatness_db(ideal) < 0.0
@@ -98,3 +99,17 @@ def test_the_song_is_whole_after_the_choice(tmp_path: Path, write_wav, seconds: 
     report = denoise_file(AutoDenoiser(device="cpu"), song, tmp_path / "out.wav")
     assert report.num_samples == samples.shape[1]
     assert report.weights == "white"
+
+
+@pytest.mark.parametrize(
+    ("silence", "noise", "weights"),
+    [(7.3, white(), "white"), (7.3, bursts(), "mixed"), (31.0, white(), "mixed")],
+)
+def test_silence_in_front_is_not_listened_to(
+    tmp_path: Path, write_wav, silence: float, noise: np.ndarray, weights: str
+) -> None:
+    sound = synthesise_tune(6.0).numpy() + 0.05 * noise
+    song = write_wav("song.wav", np.concatenate([np.zeros((2, round(silence * RATE))), sound], axis=1))
+    report = denoise_file(AutoDenoiser(device="cpu"), song, tmp_path / "out.wav")
+    assert report.num_samples == round(silence * RATE) + 6 * RATE
+    assert report.weights == weights

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from musicdenoise.audio.tags import NOT_FORESEEN
 from musicdenoise.errors import UnsupportedAudioError
 
 __all__ = ["LOSSY_SUBTYPES", "check_bitrate", "encoder_quality", "nearest_bitrate", "source_bitrate"]
@@ -52,7 +53,7 @@ def source_bitrate(path: Path, subtype: str) -> int | None:
 
     try:
         file = mutagen.File(path)
-    except mutagen.MutagenError:
+    except (mutagen.MutagenError, *NOT_FORESEEN):
         return None
     if file is None or not getattr(file.info, "length", 0.0):
         return None

@@ -17,7 +17,7 @@ import numpy as np
 
 from musicdenoise.audio import mpeg
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
-from musicdenoise.audio.types import AudioInfo, Samples
+from musicdenoise.audio.types import AudioInfo, Samples, ffmpeg_url
 from musicdenoise.errors import AudioReadError
 
 __all__ = ["PyAvDecoder"]
@@ -138,7 +138,7 @@ class PyAvDecoder:
 
     def _open(self) -> tuple[av.container.InputContainer, av.AudioStream]:
         try:
-            container = av.open(str(self._path), metadata_errors="replace")
+            container = av.open(ffmpeg_url(self._path), metadata_errors="replace")
         except av.FFmpegError as error:
             raise AudioReadError(
                 f"{self._path}: cannot be decoded: the file is damaged or cut off ({error.strerror})"
@@ -211,6 +211,8 @@ def _subtype(codec: str, sample_format: str) -> str:
         return f"{_LOSSLESS[codec]}_{16 if sample_format.startswith('s16') else 24}"
     if codec in _LAYER_2:
         return "MPEG_LAYER_II"
+    if codec.endswith("be"):  # samples are the same in either order of their bytes
+        codec = f"{codec.removesuffix('be')}le"
     return (_SUBTYPES | FFMPEG_WAV_CODECS).get(codec, codec.upper())
 
 

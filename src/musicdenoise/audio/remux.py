@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from musicdenoise.audio.types import ffmpeg_url
 from musicdenoise.errors import AudioWriteError
 
 __all__ = ["add_other_streams", "has_other_streams"]
@@ -23,7 +24,7 @@ def has_other_streams(source: Path) -> bool:
     import av  # takes a while to load, and most files do not need it
 
     try:
-        with av.open(str(source), metadata_errors="replace") as container:
+        with av.open(ffmpeg_url(source), metadata_errors="replace") as container:
             return bool(_others(container) or container.chapters())
     except (av.FFmpegError, OSError):
         return False
@@ -51,11 +52,12 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
 
     layout = "mov" if source.suffix.lower() == ".mov" else "mp4"
     whole = audio.with_name(f"{audio.name}.whole")
+    options = {"movie_timescale": str(sample_rate)}
     try:
         with (
-            av.open(str(source), metadata_errors="replace") as old,
-            av.open(str(audio)) as new,
-            av.open(str(whole), "w", format=layout, options={"movie_timescale": str(sample_rate)}) as out,
+            av.open(ffmpeg_url(source), metadata_errors="replace") as old,
+            av.open(ffmpeg_url(audio)) as new,
+            av.open(ffmpeg_url(whole), "w", format=layout, options=options) as out,
         ):
             _mux(old, new, out, sample_rate)
         whole.replace(audio)
@@ -68,9 +70,9 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
 
 
 def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
-    streams = {stream: out.add_stream_from_template(stream) for stream in _others(old)}
+    streams = {stream: _copy_stream(stream, stream, out) for stream in _others(old)}
     sound = new.streams.audio[0]
-    out_sound = out.add_stream_from_template(sound)
+    out_sound = _copy_stream(sound, next(iter(old.streams.audio), sound), out)
     out_sound.time_base = Fraction(1, sample_rate)
     out.metadata.update(new.metadata)
     out.set_chapters(old.chapters())
@@ -82,6 +84,14 @@ def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
     )
     for _, packet in packets:
         out.mux(packet)
+
+
+def _copy_stream(stream: Any, described: Any, out: Any) -> Any:
+    """A stream like one, with the language, title and flags (default, forced) of the other."""
+    copy = out.add_stream_from_template(stream)
+    copy.metadata.update(described.metadata)
+    copy.disposition = described.disposition
+    return copy
 
 
 def _others(container: Any) -> list[Any]:

@@ -35,14 +35,15 @@ from mutagen.wave import WAVE
 from musicdenoise.audio.text_tags import read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Tags", "read_tags", "write_id3_tags"]
+__all__ = ["NOT_FORESEEN", "Tags", "read_tags", "write_id3_tags"]
 
 _UTF_8 = 3
 _OGG_PICTURE = "metadata_block_picture"
 # What describes the encoding, not the music, and would be wrong in the new file.
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
-# What mutagen raises for odd tags, beside its own errors.
-_NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
+NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
+"""What mutagen raises for odd tags, beside its own errors."""
+
 _MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
 
 
@@ -99,7 +100,7 @@ def read_tags(source: Path) -> Tags | None:
     try:
         file = mutagen.File(source)
         return Tags(file) if file is not None and (file.tags or _pictures(file)) else None
-    except (mutagen.MutagenError, *_NOT_FORESEEN):
+    except (mutagen.MutagenError, *NOT_FORESEEN):
         return None
 
 
@@ -158,7 +159,7 @@ def _is_writable(frame: Any) -> bool:
     tag.add(frame)
     try:
         tag.save(io.BytesIO())
-    except (mutagen.MutagenError, *_NOT_FORESEEN):
+    except (mutagen.MutagenError, *NOT_FORESEEN):
         return False
     return True
 

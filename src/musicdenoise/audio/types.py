@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "Samples"]
+__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "Samples", "ffmpeg_url"]
 
 Samples = npt.NDArray[np.float32]
 
@@ -96,3 +96,8 @@ class Audio:
             )
         if self.sample_rate <= 0:
             raise ValueError(f"sample_rate must be positive; got {self.sample_rate}")
+
+
+def ffmpeg_url(path: Path) -> str:
+    """A path as FFmpeg takes it, which takes the colon in ``Re:Stacks.m4a`` for the end of a protocol."""
+    return f"file:{path}"

@@ -9,6 +9,7 @@ and errors are always printed.
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import sys
@@ -64,6 +65,12 @@ def print_data(line: str) -> None:
         raise AudioWriteError(f"standard output: cannot be written: {error.strerror}") from error
 
 
+def _let_names_out() -> None:
+    """Escape what standard output cannot encode of a file's name, as Python does on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
     """Print why a song failed, and as a JSON object on stdout if ``as_json`` is true."""
     print_error(error)
@@ -93,6 +100,7 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
 
     @functools.wraps(command)
     def wrapper(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        _let_names_out()
         try:
             with unwinding():
                 command(*args, **kwargs)

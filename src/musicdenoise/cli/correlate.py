@@ -67,6 +67,7 @@ def correlate(
 
 def _show(report: CorrelationReport) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from musicdenoise.evaluation.correlation_report import statistics_lines
@@ -77,7 +78,7 @@ def _show(report: CorrelationReport) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for pair in report.pairs:
         table.add_row(
-            pair.key,
+            escape(pair.key),
             _number(pair.pearson, "+.4f"),
             _number(pair.covariance, "+.2e"),
             _number(pair.p_value, ".2g"),

@@ -173,6 +173,7 @@ def _show_plan(planned: Build) -> None:
 
 def _show_summary(summary: BuildSummary, planned: Build) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -200,5 +201,5 @@ def _show_summary(summary: BuildSummary, planned: Build) -> None:
     classes.add_column("class")
     classes.add_column("count", justify="right")
     for label, count in summary.classes.items():
-        classes.add_row(label, str(count))
+        classes.add_row(escape(label), str(count))
     console.print(classes)

@@ -99,6 +99,8 @@ def _check_usage(parameters: Mapping[str, Any]) -> None:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
     if parameters["output"] == Path("-") and (parameters["as_json"] or parameters["residual"]):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
+    if parameters["output"] == Path("-") and given("bitrate") is not None:
+        raise UsageError("standard output is a WAV stream, which has no bit rate: leave --bitrate out")
 
 
 def _settings(parameters: Mapping[str, Any]) -> Run:

@@ -46,6 +46,7 @@ def evaluate(
     and report.html, a page to look and listen.
     """
     from musicdenoise.cli.eval_systems import choose_systems
+    from musicdenoise.data.files import make_folder
     from musicdenoise.evaluation.folder import write_evaluation
     from musicdenoise.evaluation.items import data_digest
     from musicdenoise.evaluation.metric_files import Provenance
@@ -55,6 +56,8 @@ def evaluate(
             f"{out} already holds an evaluation: replace it with --force, or choose another --out"
         )
     chosen = choose_device(device, cuda=cuda)
+    if out is not None:
+        make_folder(out)
     items = _find_items(data, clean, split, limit)
     systems = choose_systems(weights or [], baselines, chosen)
     report = _measure(items, systems, metrics, workers, quiet=quiet)
@@ -65,10 +68,10 @@ def evaluate(
         systems=systems,
         device=chosen,
     )
+    _print(report, provenance, as_json=as_json, quiet=quiet)
     if out is not None:
         write_evaluation(out, report, provenance, items, num_samples=samples, sample_seconds=sample_seconds)
         note(f"Report: {out / 'report.html'}", quiet=quiet)
-    _print(report, provenance, as_json=as_json, quiet=quiet)
     for failure in report.failures:
         print_error(f"{failure.item}: {failure.reason}")
     if report.failures:

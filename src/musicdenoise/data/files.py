@@ -21,7 +21,7 @@ _READ_BYTES = 1 << 20
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) atomically.
+    """Write a text file (UTF-8) atomically; what is no text in a file's name becomes an escape, as in JSON.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def write_text(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         temporary.replace(path)
     except OSError as error:
         raise DataError(

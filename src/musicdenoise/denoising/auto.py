@@ -36,7 +36,9 @@ _LEAST_FLATNESS_DB = -2.0
 
 
 def is_white(noise: NDArray[np.float32], sample_rate: int) -> bool:
-    """Whether a noise ``(channels, samples)`` is as steady and as flat as white noise is."""
+    """Whether a noise ``(channels, samples)`` is as steady and as flat as white noise is; silence is not."""
+    if not noise.any():
+        return False
     bands = band_powers(noise, sample_rate)
     return steadiness_db(bands) > _LEAST_STEADINESS_DB and flatness_db(bands) > _LEAST_FLATNESS_DB
 

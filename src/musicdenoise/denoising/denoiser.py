@@ -156,7 +156,7 @@ class Denoiser:
         store: WeightsStore | None = None,
         on_fetch: Callable[[int, int | None], None] | None = None,
     ) -> None:
-        resolved = resolve_weights(weights or default_weights(), store, on_fetch)
+        resolved = resolve_weights(default_weights() if weights is None else weights, store, on_fetch)
         network, metadata = load_network(resolved.path)
         self.weights_name = resolved.name
         trained_on_one = metadata.noise_kind in NOISE_KINDS and metadata.noise_kind != ANY_NOISE

@@ -58,6 +58,11 @@ _BLOCK_SECONDS = 2.0
 _RIFF = frozenset({"WAV", "WAVEX", "RF64"})
 _VIDEO_SUFFIXES = frozenset({".mp4", ".mov"})
 _SOUND_SUFFIXES = frozenset({".m4a", ".m4b"})
+# What MP4 and QuickTime files hold without losses is written as ALAC there.
+_MP4_LOSSLESS = {
+    **dict.fromkeys(("PCM_U8", "PCM_S8", "PCM_16", "ULAW", "ALAW"), "ALAC_16"),
+    **dict.fromkeys(("PCM_24", "PCM_32", "FLOAT", "DOUBLE"), "ALAC_24"),
+}
 
 Samples = NDArray[np.float32]
 
@@ -257,7 +262,9 @@ def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: Fil
     if song.path is None or song.state is None or not isinstance(writer, AudioWriter):
         return
     is_whole = not options.is_cut and not song.is_repaired and song.num_tracks == 1
-    is_same = (writer.container, writer.subtype) == (song.container, song.subtype)
+    # ALAC in place of PCM is not what anybody asked for: MP4 files with PCM are only read.
+    kept = _MP4_LOSSLESS.get(song.subtype) if song.container == "MP4" and options.bit_depth is None else None
+    is_same = writer.container == song.container and writer.subtype in (song.subtype, kept)
     if is_whole and is_same and writer.path.suffix.lower() == song.suffix and options.bitrate is None:
         writer.become_copy_of(song.path, song.state)
 
@@ -282,15 +289,17 @@ def _keeps_streams(song: Song, target: Path, options: FileOptions) -> bool:
 
 
 def _subtype(container: str, song: Song, target: Path, options: FileOptions) -> str:
+    held = FORMATS[container].subtypes
     if options.bit_depth is None:
+        if container == song.container == "MP4" and song.subtype in _MP4_LOSSLESS:
+            return _MP4_LOSSLESS[song.subtype]
         is_kept = options.keep_format and target.suffix.lower() == song.suffix
         return subtype_for(container, song.subtype, suffix=None if is_kept else target.suffix)
-    subtype = BIT_DEPTHS[options.bit_depth]
-    allowed = [depth for depth, name in BIT_DEPTHS.items() if name in FORMATS[container].subtypes]
+    allowed = {depth: name for depth, names in BIT_DEPTHS.items() for name in names if name in held}
     if options.bit_depth not in allowed:
         hint = f"use {' or '.join(allowed)}" if allowed else "it is lossy: leave the bit depth out"
         raise UnsupportedAudioError(f"{target}: {container} has no bit depth {options.bit_depth}; {hint}")
-    return subtype
+    return allowed[options.bit_depth]
 
 
 def _bitrate(subtype: str, song: Song, options: FileOptions) -> int | None:

@@ -11,7 +11,7 @@ from musicdenoise.errors import AudioError, ConfigurationError
 
 __all__ = ["BIT_DEPTHS", "FileOptions"]
 
-BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}
+BIT_DEPTHS = {"16": ("PCM_16", "ALAC_16"), "24": ("PCM_24", "ALAC_24"), "32f": ("FLOAT",)}
 """Bit depths that can be chosen, and their subtypes; 32f is floating point."""
 
 

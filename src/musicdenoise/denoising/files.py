@@ -34,6 +34,8 @@ __all__ = ["DenoiseReport", "denoise_file"]
 
 Samples = NDArray[np.float32]
 
+_MOST_SILENCE = 30.0  # seconds without a sound that are kept in memory to choose a network
+
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseReport:
@@ -210,14 +212,19 @@ def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | No
 
 
 def _choose(chooser: AutoDenoiser, song: Song) -> tuple[Denoiser, Song]:
-    """The network by the first seconds of a song, and the song from its beginning."""
+    """The network by the first seconds of a song that are not silent, and the song from its beginning."""
     head: list[Samples] = []
-    while sum(block.shape[1] for block in head) < HEAD_SECONDS * song.sample_rate:
+    silent = length = 0
+    while length - silent < HEAD_SECONDS * song.sample_rate and silent < _MOST_SILENCE * song.sample_rate:
         block = next(song.blocks, None)
         if block is None:
             break
         head.append(block)
-    start = np.concatenate([np.zeros((song.channels, 0), dtype=np.float32), *head], axis=1)
+        if silent == length:
+            sounding = block.any(axis=0)
+            silent += int(sounding.argmax()) if sounding.any() else block.shape[1]
+        length += block.shape[1]
+    start = np.concatenate([np.zeros((song.channels, 0), dtype=np.float32), *head], axis=1)[:, silent:]
     denoiser = chooser.choose(start, song.sample_rate)
     return denoiser, replace(song, blocks=itertools.chain(head, song.blocks))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from pathlib import Path
 
 import numpy as np
 
 from musicdenoise.audio.part_file import open_part_file, part_path
+from musicdenoise.data.figures import NO_FORMULAS, drawable, figure_to_png
 from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
@@ -25,12 +25,10 @@ def draw_spectra(spectra: Spectra, title: str) -> bytes:
 
     The scale ends at the loudest bin and reaches 90 dB down.
     """
-    # matplotlib takes half a second to load; figures are made without its global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.0, 8.0), layout="constrained", dpi=100)
-    figure.suptitle(title)
+    figure.suptitle(drawable(title), **NO_FORMULAS)
     top = 10.0 * np.log10(max(float(spectra.before.max(initial=0.0)), 1e-12))
     seconds = spectra.frame_seconds * spectra.before.shape[0]
     unit, scale = ("min", 60.0) if seconds > _SECONDS_TO_MINUTES else ("s", 1.0)
@@ -50,9 +48,7 @@ def draw_spectra(spectra: Spectra, title: str) -> bytes:
         axis.set_ylabel("kHz")
     axes[-1].set_xlabel(unit)
     figure.colorbar(image, ax=axes, label="dB")
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)  # type: ignore[no-untyped-call]
-    return stream.getvalue()
+    return figure_to_png(figure)
 
 
 def write_picture(path: Path, spectra: Spectra, title: str) -> None:

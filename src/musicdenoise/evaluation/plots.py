@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicdenoise.core.stft import StftConfig, stft
+from musicdenoise.data.figures import NO_FORMULAS, drawable, figure_to_png
 from musicdenoise.evaluation.samples import Sample, Version
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["draw_histograms", "draw_sample", "draw_spectrogram"]
 
@@ -51,10 +51,10 @@ def draw_histograms(values: Mapping[str, Sequence[float]], label: str) -> bytes:
         mean = float(np.mean(numbers))
         axis.hist(numbers, bins=edges)
         axis.axvline(mean, color="tab:red", linestyle="--")
-        axis.set_title(f"{name}: mean {mean:.2f}", fontsize=9, loc="left")
+        axis.set_title(drawable(f"{name}: mean {mean:.2f}"), fontsize=9, loc="left", **NO_FORMULAS)
         axis.set_ylabel("items")
     rows[-1].set_xlabel(label)
-    return _to_png(figure)
+    return figure_to_png(figure)
 
 
 def draw_sample(sample: Sample, system: str) -> bytes:
@@ -63,7 +63,8 @@ def draw_sample(sample: Sample, system: str) -> bytes:
 
     shown = [version for version in sample.versions if version.name in ("clean", "noisy", system)]
     figure = Figure(figsize=(11.0, 2.3 * len(shown) + 0.5), layout="constrained", dpi=_DPI)
-    figure.suptitle(f"{sample.item.id} ({sample.item.noise_kind})")
+    title = f"{sample.item.id} ({sample.item.noise_kind})"
+    figure.suptitle(drawable(title), **NO_FORMULAS)
     axes = figure.subplots(len(shown), 2, squeeze=False)
     peak = max(float(version.samples.abs().max()) for version in shown)
     for (left, right), version in zip(axes, shown, strict=True):
@@ -80,10 +81,10 @@ def draw_sample(sample: Sample, system: str) -> bytes:
         )
         right.set_ylabel("kHz")
         for axis in (left, right):
-            axis.set_title(title_of(version), fontsize=9)
+            axis.set_title(drawable(title_of(version)), fontsize=9, **NO_FORMULAS)
     for axis in axes[-1]:
         axis.set_xlabel("s")
-    return _to_png(figure)
+    return figure_to_png(figure)
 
 
 def title_of(version: Version) -> str:
@@ -126,11 +127,3 @@ def _levels(samples: Tensor) -> NDArray[np.float32]:
     powers = stft(mono, config).abs().square() / config.n_fft
     levels: NDArray[np.float32] = (10.0 * powers.clamp_min(1e-20).log10()).numpy()
     return levels
-
-
-def _to_png(figure: Figure) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)  # type: ignore[no-untyped-call]
-    return stream.getvalue()

@@ -6,12 +6,9 @@ to load and is imported by the functions that draw.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from musicdenoise.data.figures import figure_to_png
 
 __all__ = ["draw_curves", "draw_histogram"]
 
@@ -42,7 +39,7 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> bytes:
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
-    return _to_png(figure)
+    return figure_to_png(figure)
 
 
 def draw_histogram(gains_db: Sequence[float], step: int) -> bytes:
@@ -59,12 +56,4 @@ def draw_histogram(gains_db: Sequence[float], step: int) -> bytes:
     axis.set_xlabel("SNR improvement [dB]")
     axis.set_ylabel("mixes")
     axis.legend()
-    return _to_png(figure)
-
-
-def _to_png(figure: Figure) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)  # type: ignore[no-untyped-call]
-    return stream.getvalue()
+    return figure_to_png(figure)
