@@ -145,7 +145,7 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
 
 
 def _summary(report: DenoiseReport, removed_share: float) -> str:
-    bass = "mostly bass, which may be music (--noise KIND says what noise it is, --always removes it)"
+    bass = "mostly bass, which may be music (--always removes it, or --noise KIND of a low noise)"
     if not math.isfinite(report.removed_db):
         left = f"left as it came{', byte for byte' if report.is_copy else ''}"
         if removed_share == 0.0:

@@ -132,8 +132,8 @@ class Denoiser:
 
     Attributes
     ----------
-    kind_is_known : bool
-        Whether the weights were named for one kind of noise.
+    known_kind : str or None
+        The one kind of noise that the weights were named for, if it is one.
 
     Raises
     ------
@@ -159,8 +159,8 @@ class Denoiser:
         resolved = resolve_weights(default_weights() if weights is None else weights, store, on_fetch)
         network, metadata = load_network(resolved.path)
         self.weights_name = resolved.name
-        trained_on_one = metadata.noise_kind in NOISE_KINDS and metadata.noise_kind != ANY_NOISE
-        self.kind_is_known = trained_on_one or str(weights) in load_aliases()
+        kind = str(weights) if str(weights) in load_aliases() else metadata.noise_kind
+        self.known_kind = kind if kind in NOISE_KINDS and kind != ANY_NOISE else None
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
         # NoiseRemover's network for white noise runs as its authors run it.
@@ -178,7 +178,7 @@ class Denoiser:
         """Denoiser around a network in memory."""
         denoiser = cls.__new__(cls)
         denoiser.weights_name = "in memory"
-        denoiser.kind_is_known = False
+        denoiser.known_kind = None
         denoiser._prepare(network, stft, resolve_device(device), config or DenoiseConfig())
         return denoiser
 

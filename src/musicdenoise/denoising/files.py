@@ -153,7 +153,7 @@ def denoise_file(
         meter = SongMeter(song.sample_rate, song.channels)
         gate = None
         if not options.always:
-            limits = GateConfig.usual(denoiser.config.removed_share, kind_is_known=denoiser.kind_is_known)
+            limits = GateConfig.usual(denoiser.config.removed_share, known_kind=denoiser.known_kind)
             gate = Gate(song.sample_rate, song.channels, limits)
         if song.path is not None:  # pipes have programs at their other ends that work at the same time
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))

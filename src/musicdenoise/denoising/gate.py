@@ -5,8 +5,9 @@ hundred and fiftieth of the power in 17 of 20 clean stretches, and mostly bass i
 white noise at 20 dB SNR nearly twice as much.) So what is removed is measured over half a minute around every
 second of the song, and where it is less than a limit, the second is left alone. What is mostly bass has a
 much higher limit: engines and wind sound like the drones of a song, and low noise is heard least. Where the
-kind of the noise is known there is no such limit, and a lower one for what is as steady as noise. The window
-is long so that noise does not come and go with the music over it; changes are cross-faded.
+kind of the noise is known there is no such limit, unless it is hardly bass, and a lower one for what is as
+steady as noise. The window is long so that noise does not come and go with the music over it; changes are
+cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -26,6 +27,8 @@ __all__ = ["Gate", "GateConfig"]
 Samples = NDArray[np.float32]
 
 _KNOWN_STEADY_LIMIT_DB = -26.0
+# What their networks take from the bass is mostly music: the limit costs sirens 0.1 dB, the others nothing.
+_HARDLY_BASS = frozenset({"car_horn", "dog_bark", "drilling", "gun_shot", "siren"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +61,23 @@ class GateConfig:
     future_seconds: int = 4
 
     @classmethod
-    def usual(cls, share: float = 1.0, *, kind_is_known: bool = False) -> GateConfig:
+    def usual(cls, share: float = 1.0, *, known_kind: str | None = None) -> GateConfig:
         """The usual limits.
 
         Parameters
         ----------
         share
             Share of the estimated noise that is removed, 0 to 1.
-        kind_is_known
-            Whether it was said what the noise is: then there is no limit for bass, and one for what is
-            steady.
+        known_kind
+            What the noise was said to be, if it was: then there is a limit for what is steady, and none for
+            bass, but for kinds that are hardly bass (horns, barking, drills, shots, sirens).
         """
+        allows_bass = known_kind is not None and known_kind not in _HARDLY_BASS
         less_db = 20.0 * math.log10(max(share, 1e-6))
         return cls(
             limit_db=cls.limit_db + less_db,
-            steady_limit_db=_KNOWN_STEADY_LIMIT_DB + less_db if kind_is_known else math.inf,
-            bass_limit_db=-math.inf if kind_is_known else cls.bass_limit_db + less_db,
+            steady_limit_db=math.inf if known_kind is None else _KNOWN_STEADY_LIMIT_DB + less_db,
+            bass_limit_db=-math.inf if allows_bass else cls.bass_limit_db + less_db,
         )
 
 
