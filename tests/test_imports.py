@@ -19,7 +19,7 @@ LAYERS = [
     {"data", "weights"},
     {"audio"},
     {"core"},
-    {"errors"},
+    {"errors", "interrupts"},
 ]
 ONLY_IN = {"typer": {"cli"}, "rich": {"cli"}, "soundfile": {"audio"}, "av": {"audio"}}
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -24,6 +24,15 @@ def test_all_directions_become_equally_long(rows: int, columns: int) -> None:
     assert values.max() < 1.3
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(12, 60), (60, 12)])
+def test_steps_on_the_gram_matrix_are_those_on_the_matrix(rows: int, columns: int) -> None:
+    uneven = matrix(rows, columns) * torch.logspace(0, -4, rows)[:, None]
+    x = uneven.to(torch.complex128) / torch.linalg.matrix_norm(uneven)
+    for _ in range(5):
+        x = 3.4445 * x - 4.7750 * x @ x.mH @ x + 2.0315 * x @ x.mH @ x @ x.mH @ x
+    torch.testing.assert_close(orthogonalise(uneven), x.to(torch.complex64), rtol=0.0, atol=1e-3)
+
+
 def test_turning_the_phase_turns_the_result() -> None:
     turn = torch.polar(torch.tensor(1.0), torch.tensor(0.7))
     x = matrix(6, 20)

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+from musicdenoise.interrupts import raise_when_possible
+
 __all__ = ["INTERRUPTED", "leave_when_interrupted", "unwinding"]
 
 INTERRUPTED = 130
@@ -36,7 +38,7 @@ def unwinding() -> Iterator[None]:
     An interrupt is a `KeyboardInterrupt`, other signals are a `SystemExit` with 128 and their number.
     Signals that are ignored, as by ``nohup``, stay so.
     """
-    wanted = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(_ENDS, _terminate)}
+    wanted = {signal.SIGINT: _interrupt, **dict.fromkeys(_ENDS, _terminate)}
     previous = {}
     try:
         for number, handler in wanted.items():
@@ -54,5 +56,9 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise_when_possible(KeyboardInterrupt(), number, frame)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise_when_possible(SystemExit(128 + number), number, frame)

@@ -22,6 +22,7 @@ import torch
 
 from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.errors import DataError, UsageError
+from musicdenoise.interrupts import raise_when_possible
 
 __all__ = ["default_jobs", "map_jobs"]
 
@@ -124,9 +125,9 @@ def _start_worker(threads: int) -> None:
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
+def _terminate(number: int, frame: FrameType | None) -> None:
     # Unwinds, so that temporary files are removed.
-    raise SystemExit(1)
+    raise_when_possible(SystemExit(1), number, frame)
 
 
 def _follow_parent() -> None:

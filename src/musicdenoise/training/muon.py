@@ -90,12 +90,22 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     -------
     Tensor
         Same shape, with singular values between 0.7 and 1.2 (but for those that vanish).
+
+    Notes
+    -----
+    Every step of the iteration multiplies the matrix by a polynomial of its Gram matrix, and so the Gram
+    matrix by that polynomial twice. So the steps are done with the small Gram matrix alone, and their product
+    is applied to the wide matrix once.
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.mH if is_tall else matrix
     x = x / (torch.linalg.matrix_norm(x) + _TINY)
     a, b, c = _COEFFICIENTS
+    gram = x @ x.mH
+    total = identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     for _ in range(_ITERATIONS):
-        gram = x @ x.mH
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = a * identity + b * gram + c * gram @ gram
+        total = factor @ total
+        gram = factor @ gram @ factor
+    x = total @ x
     return x.mH if is_tall else x

@@ -1,0 +1,46 @@
+"""Exceptions that the handler of a signal raises, where they would be lost.
+
+libsndfile writes to and reads from Python objects through callbacks, and native code cannot pass an
+exception on: what is raised there is printed and forgotten, and the program would go on as if nobody had
+interrupted it.
+
+Only the standard library is imported, for handlers are in place before everything else.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+__all__ = ["raise_when_possible"]
+
+_CALLBACKS = "vio_"  # soundfile names all of them so
+_CALLBACKS_FILE = "soundfile.py"
+_RETRY_SECONDS = 0.05
+
+
+def raise_when_possible(error: BaseException, number: int, frame: FrameType | None) -> None:
+    """Raise from a signal's handler; within a callback of soundfile send the signal again a moment later.
+
+    Parameters
+    ----------
+    error
+        What to raise.
+    number, frame
+        As the handler has them: the signal, and what it interrupts.
+    """
+    if not _is_in_callback(frame):
+        raise error
+    timer = threading.Timer(_RETRY_SECONDS, signal.raise_signal, (number,))
+    timer.daemon = True
+    timer.start()
+
+
+def _is_in_callback(frame: FrameType | None) -> bool:
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name.startswith(_CALLBACKS) and code.co_filename.endswith(_CALLBACKS_FILE):
+            return True
+        frame = frame.f_back
+    return False
