@@ -20,6 +20,7 @@ from musicdenoise.data.noise import WhiteNoise
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.config import TrainConfig, changed_settings, frames_for_seconds
 from musicdenoise.training.loop import train
+from musicdenoise.training.records import only_writer
 from musicdenoise.training.schedule import schedule
 from musicdenoise.training.state import averaged_network, load_checkpoint, new_state, save_checkpoint
 from musicdenoise.training.step import estimate, resolve_precision, train_step
@@ -84,6 +85,17 @@ def test_a_run_is_not_overwritten(tmp_path: Path, data) -> None:
         run(tmp_path / "run", data)
     with pytest.raises(TrainingError, match="no checkpoint"):
         run(tmp_path / "other", data, resume=True)
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data) -> None:
+    folder = tmp_path / "run"
+    with only_writer(folder):
+        (folder / ".best.safetensors.1.tmp").touch()  # the other's, half written
+        with pytest.raises(TrainingError, match="another process is training there"):
+            run(folder, data)
+        assert (folder / ".best.safetensors.1.tmp").exists()
+    run(folder, data)
+    assert not (folder / ".best.safetensors.1.tmp").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_and_changes_nothing() -> None:

@@ -8,6 +8,7 @@ tensorboard is installed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ from musicdenoise.training.records import (
     CURVES,
     HISTOGRAM,
     EventLog,
+    only_writer,
     write_bytes,
     write_history,
     write_text,
@@ -143,8 +145,8 @@ def train(
     Raises
     ------
     TrainingError
-        If the folder holds a run and ``resume`` is false, the loss is not finite, or a file cannot be
-        written.
+        If the folder holds a run and ``resume`` is false, another process trains there, the loss is not
+        finite, or a file cannot be written.
     """
     if not resume and (run / CHECKPOINT).exists():
         raise TrainingError(
@@ -156,17 +158,14 @@ def train(
         state = new_state(config, device, initial, topology)
         if resume:
             load_checkpoint(run / CHECKPOINT, state)
-        if topology.is_first:
-            _prepare_folder(run, config)
-            write_history(run, state.history)
-        return _Run(state, validation, run, device, data, licence).go(source, workers, on_progress)
+        with only_writer(run) if topology.is_first else contextlib.nullcontext():
+            if topology.is_first:
+                _prepare_folder(run, config)
+                write_history(run, state.history)
+            return _Run(state, validation, run, device, data, licence).go(source, workers, on_progress)
 
 
 def _prepare_folder(run: Path, config: TrainConfig) -> None:
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{run}: cannot be made: {error.strerror}; choose another --out") from error
     for left_behind in run.glob(".*.tmp"):  # of a run that was killed while writing
         left_behind.unlink(missing_ok=True)
     write_text(run / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")

@@ -9,21 +9,58 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from musicdenoise.errors import TrainingError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-__all__ = ["CONFIG", "CURVES", "HISTOGRAM", "HISTORY", "EventLog", "write_history", "write_text"]
+__all__ = [
+    "CONFIG",
+    "CURVES",
+    "HISTOGRAM",
+    "HISTORY",
+    "EventLog",
+    "only_writer",
+    "write_history",
+    "write_text",
+]
 
 CONFIG = "config.json"
 HISTORY = "history.jsonl"
 CURVES = "curves.png"
 HISTOGRAM = "improvements.png"
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a run folder, which is made if missing.
+
+    Raises
+    ------
+    TrainingError
+        If another process trains there, or the folder cannot be made.
+    """
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise TrainingError(
+            f"{folder}: another process is training there; wait for it, or choose another --out"
+        ) from error
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:
