@@ -26,6 +26,15 @@ def listed() -> dict[str, dict[str, object]]:
     return {entry["name"]: entry for entry in map(json.loads, result.stdout.splitlines())}
 
 
+def test_the_table_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = invoke("weights", "list").stdout.splitlines()
+    for entry in load_index():
+        line = next(line for line in lines if line.startswith(f"{entry.name} "))
+        assert entry.noise_kind in line
+        assert entry.licence in line
+
+
 def test_fetch_list_verify_remove(cache: Path) -> None:
     name = default_weights()
     assert set(listed()) == {entry.name for entry in load_index()}

@@ -98,6 +98,15 @@ def test_publishing_enters_the_index(tmp_path: Path, network: DCUNet) -> None:
     assert (folder / entry.file).stat().st_size < source.stat().st_size
 
 
+def test_the_index_is_in_the_order_of_the_kinds(tmp_path: Path, network: DCUNet) -> None:
+    source = tmp_path / "best.safetensors"
+    for kind in ("siren", "white", "car_horn", "mixed"):
+        save_weights(source, network.state_dict(), replace(METADATA, noise_kind=kind))
+        publish(source, kind, tmp_path)
+    names = [entry.name for entry in read_index((tmp_path / "index.json").read_text())]
+    assert names == ["mixed", "white", "car_horn", "siren"]
+
+
 def test_a_damaged_index_is_refused() -> None:
     for text in ("", "[]", '{"networks": [{}]}'):
         with pytest.raises(WeightsError, match="index of pretrained weights is damaged"):

@@ -42,11 +42,12 @@ def list_weights(as_json: options.Json = False) -> None:
             fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
             typer.echo(json.dumps(fields, ensure_ascii=False))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for header in ("name", "noise", "MB", "SNR gain (dB)", "licence", "cached"):
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in ("name", "noise", "MB", "gain", "licence", "cached"):
         table.add_column(header, no_wrap=header == "name")
     for entry in load_index():
         gain = entry.metrics.get("snr_improvement_db")
@@ -54,7 +55,7 @@ def list_weights(as_json: options.Json = False) -> None:
             entry.name,
             entry.noise_kind if _class_of(entry) is None else f"{_class_of(entry)} {entry.noise_kind}",
             "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
-            "" if gain is None else f"{gain:+.2f}",
+            "" if gain is None else f"{gain:+.2f} dB",
             entry.licence,
             "yes" if store.is_cached(entry) else "no",
         )

@@ -18,6 +18,7 @@ from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_aliases, rea
 __all__ = ["publish", "publish_aliases"]
 
 _KERNEL_DIMENSIONS = 4
+_FIRST_KINDS = ("mixed", "white")
 
 
 def publish(weights: Path, name: str, folder: Path, *, metrics: dict[str, float] | None = None) -> IndexEntry:
@@ -86,8 +87,13 @@ def publish_aliases(aliases: Mapping[str, str], folder: Path) -> None:
     write_index(index, entries, aliases)
 
 
-def _rank(entry: IndexEntry) -> int:
-    """The network for any noise comes first, which makes it the default; NoiseRemover's come last."""
+def _rank(entry: IndexEntry) -> tuple[int, str]:
+    """The network for any noise comes first, which makes it the default, and that for white noise second.
+
+    The classes follow by name, as they are numbered, and NoiseRemover's networks as they are.
+    """
     if entry.git_blob is not None:
-        return 2
-    return 0 if entry.noise_kind == "mixed" else 1
+        return len(_FIRST_KINDS) + 1, ""
+    if entry.noise_kind in _FIRST_KINDS:
+        return _FIRST_KINDS.index(entry.noise_kind), entry.name
+    return len(_FIRST_KINDS), entry.noise_kind
