@@ -167,6 +167,18 @@ class DCUNetConfig:
         )
 
     @classmethod
+    def deep(cls, **changes: Any) -> DCUNetConfig:
+        """The tapered table with twice the channels below 124 frequencies, where they cost least.
+
+        Three and a half times the parameters, for three tenths more arithmetic.
+        """
+        return cls(
+            encoder_channels=(8, 8, 16, 24, 48, 96, 128, 128, 192, 192),
+            decoder_channels=(192, 128, 128, 96, 48, 24, 16, 8, 8, 1),
+            **changes,
+        )
+
+    @classmethod
     def mini(cls, **changes: Any) -> DCUNetConfig:
         """The same twenty layers with one or two channels each, for tests."""
         return replace(cls.of_complexity(1), **changes)

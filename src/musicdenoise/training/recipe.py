@@ -1,7 +1,7 @@
 """Recipes: settings of a training run in a small TOML file, by name or by path.
 
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
-``[network]`` (``channels = "tapered"``, ``complexity = C``, or ``encoder_channels`` and ``decoder_channels``;
+``[network]`` (``channels = "tapered"`` or ``"deep"``, ``complexity = C``, or ``encoder_channels`` and ``decoder_channels``;
 ``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. What is not in it keeps its
 default. The recipes in the package are those of the published weights, and the reference's.
 """
@@ -30,6 +30,7 @@ __all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
 _FOLDER = files("musicdenoise") / "training" / "recipes"
 _TABLES = ("network", "stft")
 _CHANNELS = ("encoder_channels", "decoder_channels")
+_NAMED = {"tapered": DCUNetConfig.tapered, "deep": DCUNetConfig.deep}
 _OTHERS = ("mask", "level_reach", "profile_width", "compressions")
 _SECONDS = "segment_seconds"
 
@@ -83,8 +84,8 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     Parameters
     ----------
     settings
-        ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels = "tapered"`` (the
-        default); ``mask``, ``level_reach``, ``profile_width``, ``compressions``.
+        ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels``, ``"tapered"`` (the
+        default) or ``"deep"``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``.
 
     Raises
     ------
@@ -94,10 +95,11 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
     changes = _changes(settings)
     unknown = settings.keys() - {"channels", "complexity", *_OTHERS, *_CHANNELS}
     table = [settings.get(name) for name in _CHANNELS]
-    if unknown or settings.get("channels", "tapered") != "tapered" or table.count(None) == 1:
+    named = _NAMED.get(str(settings.get("channels", "tapered")))
+    if unknown or named is None or table.count(None) == 1:
         raise ConfigurationError(
-            f'the network is described by {dict(settings)}: give complexity, or channels = "tapered", or '
-            f"encoder_channels and decoder_channels, and perhaps {', '.join(_OTHERS)}"
+            f'the network is described by {dict(settings)}: give complexity, or channels = "tapered" or '
+            f'"deep", or encoder_channels and decoder_channels, and perhaps {", ".join(_OTHERS)}'
         )
     complexity = settings.get("complexity")
     if complexity is not None:
@@ -105,7 +107,7 @@ def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
             raise ConfigurationError(f"complexity is {complexity!r}; it must be a whole number of at least 1")
         return DCUNetConfig.of_complexity(complexity, **changes)
     if None in table:
-        return DCUNetConfig.tapered(**changes)
+        return named(**changes)
     encoders, decoders = (_counts(name, settings[name]) for name in _CHANNELS)
     return DCUNetConfig(encoder_channels=encoders, decoder_channels=decoders, **changes)
 
