@@ -3,8 +3,9 @@
     python tests/benchmarks/make_dev_set.py --songs SONGS --noises NOISES --out FOLDER [--items 20]
 
 For white noise, noise of any kind and each of the ten classes of UrbanSound8K there are 20 mixes, mono, at
-SNRs from 0 to 20 dB in equal steps, over all songs in turn, at places that depend on the seed. Recordings
-are read out as they are. FOLDER becomes a dataset of test pairs: measure it with
+SNRs from 0 to 20 dB in equal steps, over all songs in turn, at places that depend on the seed. Of noise of
+any kind as much is white as in `musicdenoise dataset build --kind mixed`. Recordings are read out as they
+are. FOLDER becomes a dataset of test pairs: measure it with
 
     musicdenoise eval FOLDER --weights mixed --weights white --baselines identity,noisereduce,oracle
 """
@@ -19,13 +20,12 @@ from musicdenoise.audio import open_writer
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, find_songs
-from musicdenoise.data.kinds import NOISE_CLASSES
+from musicdenoise.data.kinds import NOISE_CLASSES, WHITE_SHARE
 from musicdenoise.data.manifest import PairRow, write_manifest
 from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
 
 RATE = 44_100
 SILENCE = 1e-3
-WHITE_SHARE = 0.1  # of the items of any kind
 SNRS_DB = (0.0, 20.0)
 
 

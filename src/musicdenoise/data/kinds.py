@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from musicdenoise.errors import UsageError
 
-__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "WHITE_NOISE", "parse_kind"]
+__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "WHITE_NOISE", "WHITE_SHARE", "parse_kind"]
 
 NOISE_CLASSES = (
     "air_conditioner",
@@ -25,6 +25,8 @@ NOISE_CLASSES = (
 WHITE_NOISE = "white"
 ANY_NOISE = "mixed"
 """The kind of which a noise is that may be any."""
+WHITE_SHARE = 0.5
+"""Probability that a noise of a dataset of that kind is white; the others are recordings."""
 NOISE_KINDS = (WHITE_NOISE, ANY_NOISE, *NOISE_CLASSES)
 
 

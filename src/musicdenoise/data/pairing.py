@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from musicdenoise.data.catalogue import NoiseFile
-from musicdenoise.data.kinds import ANY_NOISE, WHITE_NOISE
+from musicdenoise.data.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE
 from musicdenoise.data.layouts import Song, recording_id
 from musicdenoise.data.manifest import SPLITS
 from musicdenoise.errors import DataError
@@ -31,8 +31,6 @@ __all__ = [
     "limit_to_class",
     "plan_pairs",
 ]
-
-_WHITE_PROBABILITY = 0.5  # of each noise in the kind "mixed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +164,7 @@ def plan_pairs(
 def _plan_pair(
     number: int, split: str, kind: str, deck: _NoiseDeck, rng: np.random.Generator, *, same_class: bool
 ) -> PairPlan:
-    share = {WHITE_NOISE: 1.0, ANY_NOISE: _WHITE_PROBABILITY}.get(kind, 0.0)
+    share = {WHITE_NOISE: 1.0, ANY_NOISE: WHITE_SHARE}.get(kind, 0.0)
     white = NoisePick(name=WHITE_NOISE, label=WHITE_NOISE)
     first = white if rng.random() < share else deck.draw()
     if split == "test":
