@@ -134,6 +134,41 @@ def test_bass_needs_more(rate: int, seconds: float, level_db: float, known: str 
     assert gate.passed_seconds == gate.bass_seconds
 
 
+@pytest.mark.parametrize(
+    ("known", "comes_and_goes", "passes"),
+    [
+        ("children_playing", False, True),
+        ("children_playing", True, False),
+        ("street_music", False, True),
+        ("engine_idling", False, False),
+        (None, True, True),
+    ],
+)
+def test_steady_bass_is_neither_children_nor_music(
+    known: str | None, comes_and_goes: bool, passes: bool
+) -> None:
+    rate, seconds = 16_000, 6
+    noise = np.cumsum(np.random.default_rng(0).standard_normal((2, seconds * rate)), axis=1)
+    noise -= np.array([np.convolve(channel, np.ones(200) / 200, "same") for channel in noise])  # no drift
+    if comes_and_goes:
+        noise *= np.arange(seconds * rate) % (2 * rate) < rate // 2
+    tune = sine(900, rate, seconds)
+    noisy = tune + (0.2 / noise.std() * noise).astype(np.float32)
+    gate = Gate(rate, 2, GateConfig.usual(known_kind=known))
+    result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
+    assert np.array_equal(result, noisy if passes else tune)
+
+
+@pytest.mark.parametrize(("known", "passes"), [("drilling", True), ("siren", False), ("car_horn", True)])
+def test_half_of_it_bass_is_too_much_for_drills_and_horns(known: str, passes: bool) -> None:
+    rate, seconds = 16_000, 4
+    tune = sine(900, rate, seconds)
+    noisy = tune + 0.15 * (sine(100, rate, seconds) + sine(3_000, rate, seconds))
+    gate = Gate(rate, 2, GateConfig.usual(known_kind=known))
+    result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
+    assert np.array_equal(result, noisy if passes else tune)
+
+
 def test_what_is_bass_now_and_then_does_not_come_and_go() -> None:
     rate, config = 2_000, GateConfig(past_seconds=1, future_seconds=0)
     tune = sine(900, rate, 40)

@@ -5,9 +5,9 @@ hundred and fiftieth of the power in 17 of 20 clean stretches, and mostly bass i
 white noise at 20 dB SNR nearly twice as much.) So what is removed is measured over half a minute around every
 second of the song, and where it is less than a limit, the second is left alone. What is mostly bass has a
 much higher limit: engines and wind sound like the drones of a song, and low noise is heard least. Where the
-kind of the noise is known there is no such limit, unless it is hardly bass, and a lower one for what is as
-steady as noise. The window is long so that noise does not come and go with the music over it; changes are
-cross-faded.
+kind of the noise is known there is no such limit, unless it is hardly bass or its bass comes and goes, and a
+lower one for what is as steady as noise. The window is long so that noise does not come and go with the music
+over it; changes are cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -27,8 +27,11 @@ __all__ = ["Gate", "GateConfig"]
 Samples = NDArray[np.float32]
 
 _KNOWN_STEADY_LIMIT_DB = -26.0
-# What their networks take from the bass is mostly music: the limit costs sirens 0.1 dB, the others nothing.
-_HARDLY_BASS = frozenset({"car_horn", "dog_bark", "drilling", "gun_shot", "siren"})
+# Kinds of noise that are hardly bass, and the share of it from which on what their networks remove may be
+# music. (Sirens are recorded in traffic.) On mixes this costs sirens 0.1 dB, the next children 0.3.
+_HARDLY_BASS = {"car_horn": 0.4, "dog_bark": 0.7, "drilling": 0.4, "gun_shot": 0.7, "siren": 0.7}
+# Kinds whose bass comes and goes, and the steadiness from which on it may be music.
+_CHANGING_BASS = {"children_playing": -8.0, "street_music": -8.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,9 @@ class GateConfig:
     steady_limit_db, least_steadiness_db
         The same where what is removed has at least this steadiness; see
         `musicdenoise.denoising.character`. Infinity for no limit of its own.
-    bass_limit_db, least_bass_share
-        The same where at least this share of what is removed is bass; minus infinity for no limit of its own.
+    bass_limit_db, least_bass_share, bass_steadiness_db
+        The same where at least this share of what is removed is bass, and it has at least this steadiness; a
+        limit of minus infinity for none of its own.
     hysteresis_db, hysteresis_share
         A change of mind needs this much beyond a limit, or a share.
     past_seconds, future_seconds
@@ -55,6 +59,7 @@ class GateConfig:
     least_steadiness_db: float = -7.3
     bass_limit_db: float = -6.0
     least_bass_share: float = 0.7
+    bass_steadiness_db: float = -math.inf
     hysteresis_db: float = 1.0
     hysteresis_share: float = 0.05
     past_seconds: int = 24
@@ -70,14 +75,17 @@ class GateConfig:
             Share of the estimated noise that is removed, 0 to 1.
         known_kind
             What the noise was said to be, if it was: then there is a limit for what is steady, and none for
-            bass, but for kinds that are hardly bass (horns, barking, drills, shots, sirens).
+            bass, but for kinds that are hardly bass (horns, barking, drills, shots, sirens), and for steady
+            bass in place of children and music.
         """
-        allows_bass = known_kind is not None and known_kind not in _HARDLY_BASS
+        allows_bass = known_kind is not None and known_kind not in _HARDLY_BASS.keys() | _CHANGING_BASS.keys()
         less_db = 20.0 * math.log10(max(share, 1e-6))
         return cls(
             limit_db=cls.limit_db + less_db,
             steady_limit_db=math.inf if known_kind is None else _KNOWN_STEADY_LIMIT_DB + less_db,
             bass_limit_db=-math.inf if allows_bass else cls.bass_limit_db + less_db,
+            least_bass_share=_HARDLY_BASS.get(known_kind or "", cls.least_bass_share),
+            bass_steadiness_db=_CHANGING_BASS.get(known_kind or "", cls.bass_steadiness_db),
         )
 
 
@@ -153,13 +161,15 @@ class Gate:
         around = self._powers[:end]
         song, bass, removed = (sum(values) for values in zip(*around, strict=True))
         level = 10.0 * math.log10(removed / song) if removed > 0.0 and song > 0.0 else -math.inf
-        is_steady = steadiness_db(np.concatenate(self._bands[:end])) >= config.least_steadiness_db
+        steadiness = steadiness_db(np.concatenate(self._bands[:end]))
+        is_steady = steadiness >= config.least_steadiness_db
         limit = min(config.limit_db, config.steady_limit_db) if is_steady else config.limit_db
         before = self._removes
         if before is not None:
             level += config.hysteresis_db if before else -config.hysteresis_db
         is_noise = level >= limit
-        may_be_music = is_noise and self._mostly_bass(bass, removed) and level < config.bass_limit_db
+        is_bass = self._mostly_bass(bass, removed) and steadiness >= config.bass_steadiness_db
+        may_be_music = is_noise and is_bass and level < config.bass_limit_db
         self._removes = is_noise and not may_be_music
         second = self._seconds.pop(0)
         noisy: Samples = second[0]
