@@ -66,6 +66,17 @@ def test_a_profile_filter_is_put_behind_initial_weights() -> None:
         build_config({"network": {"profile_width": "wide"}, "steps": 1}, {}, initial)
 
 
+def test_tables_of_channels_have_names() -> None:
+    assert build_network({"channels": "tapered"}) == build_network({}) == DCUNetConfig.tapered()
+    deep = build_network({"channels": "deep", "compressions": [0.3]})
+    assert deep == DCUNetConfig.deep(compressions=(0.3,))
+    for name in ("encoder_channels", "decoder_channels"):  # so that one widens into the other
+        pairs = zip(getattr(DCUNetConfig.tapered(), name), getattr(deep, name), strict=True)
+        assert all(few <= many for few, many in pairs)
+    with pytest.raises(ConfigurationError, match=r'channels = "tapered" or "deep"'):
+        build_network({"channels": "wide"})
+
+
 def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
     tapered = DCUNetConfig.tapered()
     path = tmp_path / "wide.toml"
