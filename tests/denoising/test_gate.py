@@ -90,6 +90,7 @@ def test_what_is_steady_is_removed_even_if_it_is_little_where_its_kind_is_known(
     for removed, known, passes in (
         (noise, "white", False),
         (noise, None, True),
+        (noise, "siren", True),  # which does not last
         (2.0 * bursts, "white", True),
     ):
         gate = Gate(rate, 2, GateConfig.usual(known_kind=known))
@@ -105,6 +106,15 @@ def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
     known, known_tenth = (GateConfig.usual(share, known_kind="white") for share in (1.0, 0.1))
     assert known_tenth.steady_limit_db == pytest.approx(known.steady_limit_db - 20.0)
     assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)
+
+
+@pytest.mark.parametrize(("known", "passes"), [("car_horn", True), ("siren", False), (None, False)])
+def test_quiet_horns_may_be_chords(known: str | None, passes: bool) -> None:
+    tune, horn = sine(900, 16_000, 3.0), sine(2_000, 16_000, 3.0)
+    gate = Gate(16_000, 2, GateConfig.usual(known_kind=known))
+    noisy = tune + 10 ** (-22 / 20) * horn
+    result = np.concatenate([gate.push(noisy, tune), gate.flush()], axis=1)
+    assert np.array_equal(result, noisy if passes else tune)
 
 
 def sine(hz: float, rate: int, seconds: float) -> np.ndarray:
