@@ -27,13 +27,13 @@ __all__ = ["Gate", "GateConfig"]
 Samples = NDArray[np.float32]
 
 # What is quiet and pitched may be a chord: of 86 clean stretches 85 pass with this limit, 76 with the usual
-# one. On mixes with horns it costs 0.5 dB, all of it where they are quiet.
+# one. On mixes with horns it costs 0.5 dB, all of it where they are quiet; see docs/benchmarks.md.
 _LIMITS_DB = {"car_horn": -20.0}
 _STEADY_LIMIT_DB = -26.0
 # Kinds of noise that last; what seems steady in place of horns, barking or voices is rather a chord.
 _STEADY = frozenset({"white", "air_conditioner", "drilling", "engine_idling", "jackhammer"})
 # Kinds of noise that are hardly bass, and the share of it from which on what their networks remove may be
-# music. (Sirens are recorded in traffic.) On mixes this costs sirens 0.1 dB, the next children 0.3.
+# music. (Sirens are recorded in traffic.)
 _HARDLY_BASS = {"car_horn": 0.4, "dog_bark": 0.7, "drilling": 0.4, "gun_shot": 0.7, "siren": 0.7}
 # Kinds whose bass comes and goes, and the steadiness from which on it may be music.
 _CHANGING_BASS = {"children_playing": -8.0, "street_music": -8.0}
