@@ -38,7 +38,11 @@ def main() -> None:
         name: tensor.lerp(others[name], arguments.share) if tensor.is_floating_point() else tensor
         for name, tensor in first.state_dict().items()
     }
-    training = {"mean_of": [told.training, also_told.training], "share_of_the_second": arguments.share}
+    training = {
+        **also_told.training,
+        "averaged_with": told.training,
+        "share_of_the_second": arguments.share,
+    }
     save_weights(arguments.mean, mean, replace(told, network=first.config, training=training, metrics={}))
 
 
