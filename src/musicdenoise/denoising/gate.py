@@ -5,9 +5,9 @@ hundred and fiftieth of the power in 17 of 20 clean stretches, and mostly bass i
 white noise at 20 dB SNR nearly twice as much.) So what is removed is measured over half a minute around every
 second of the song, and where it is less than a limit, the second is left alone. What is mostly bass has a
 much higher limit: engines and wind sound like the drones of a song, and low noise is heard least. Where the
-kind of the noise is known there is no such limit, unless it is hardly bass or its bass comes and goes, and a
-lower one for what is as steady as noise, where noise of the kind lasts. The window is long so that noise does
-not come and go with the music over it; changes are cross-faded.
+kind of the noise is known there is no such limit, unless noise of the kind is hardly bass, or comes and goes
+while what is removed is steady, and a lower one for what is as steady as noise, where noise of the kind
+lasts. The window is long so that noise does not come and go with the music over it; changes are cross-faded.
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -32,11 +32,13 @@ _LIMITS_DB = {"car_horn": -20.0}
 _STEADY_LIMIT_DB = -26.0
 # Kinds of noise that last; what seems steady in place of horns, barking or voices is rather a chord.
 _STEADY = frozenset({"white", "air_conditioner", "drilling", "engine_idling", "jackhammer"})
-# Kinds of noise that are hardly bass, and the share of it from which on what their networks remove may be
-# music. (Sirens are recorded in traffic.)
-_HARDLY_BASS = {"car_horn": 0.4, "dog_bark": 0.7, "drilling": 0.4, "gun_shot": 0.7, "siren": 0.7}
-# Kinds whose bass comes and goes, and the steadiness from which on it may be music.
-_CHANGING_BASS = {"children_playing": -8.0, "street_music": -8.0}
+# Kinds of noise that are hardly bass: what their networks remove may be music where it is. With horns and
+# drills less of it says so.
+_HARDLY_BASS = frozenset({"car_horn", "dog_bark", "drilling", "gun_shot", "siren"})
+_LEAST_BASS_SHARES = {"car_horn": 0.4, "drilling": 0.4}
+# Kinds that come and go: what is mostly bass may be music where the whole is as steady as this.
+_CHANGING = frozenset({"children_playing", "street_music"})
+_CHANGING_STEADINESS_DB = -7.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +53,10 @@ class GateConfig:
         The same where what is removed has at least this steadiness; see
         `musicdenoise.denoising.character`. Infinity for no limit of its own.
     bass_limit_db, least_bass_share, bass_steadiness_db
-        The same where at least this share of what is removed is bass, and it has at least this steadiness; a
-        limit of minus infinity for none of its own.
+        The same where at least this share of what is removed is bass, and all of it has at least this
+        steadiness; a limit of minus infinity for none of its own.
     hysteresis_db, hysteresis_share
-        A change of mind needs this much beyond a limit, or a share.
+        A change of mind needs this much beyond a limit or the steadiness of bass, or beyond a share.
     past_seconds, future_seconds
         Stretch around each second that is measured. The result lags by the latter.
     """
@@ -81,16 +83,16 @@ class GateConfig:
         known_kind
             What the noise was said to be, if it was: then there is a lower limit for what is steady if such
             noise lasts, a higher one for horns, and none for bass, but for kinds that are hardly bass (horns,
-            barking, drills, shots, sirens), and for steady bass in place of children and music.
+            barking, drills, shots, sirens), and for steady noise in place of children and music.
         """
-        allows_bass = known_kind is not None and known_kind not in _HARDLY_BASS.keys() | _CHANGING_BASS.keys()
+        allows_bass = known_kind is not None and known_kind not in _HARDLY_BASS | _CHANGING
         less_db = 20.0 * math.log10(max(share, 1e-6))
         return cls(
             limit_db=_LIMITS_DB.get(known_kind or "", cls.limit_db) + less_db,
             steady_limit_db=_STEADY_LIMIT_DB + less_db if known_kind in _STEADY else math.inf,
             bass_limit_db=-math.inf if allows_bass else cls.bass_limit_db + less_db,
-            least_bass_share=_HARDLY_BASS.get(known_kind or "", cls.least_bass_share),
-            bass_steadiness_db=_CHANGING_BASS.get(known_kind or "", cls.bass_steadiness_db),
+            least_bass_share=_LEAST_BASS_SHARES.get(known_kind or "", cls.least_bass_share),
+            bass_steadiness_db=_CHANGING_STEADINESS_DB if known_kind in _CHANGING else -math.inf,
         )
 
 
@@ -173,7 +175,7 @@ class Gate:
         if before is not None:
             level += config.hysteresis_db if before else -config.hysteresis_db
         is_noise = level >= limit
-        is_bass = self._mostly_bass(bass, removed) and steadiness >= config.bass_steadiness_db
+        is_bass = self._like_bass(bass, removed, steadiness)
         may_be_music = is_noise and is_bass and level < config.bass_limit_db
         self._removes = is_noise and not may_be_music
         second = self._seconds.pop(0)
@@ -185,13 +187,15 @@ class Gate:
         self.bass_seconds += length if may_be_music else 0.0
         return result
 
-    def _mostly_bass(self, bass: float, removed: float) -> bool:
-        """Whether what is removed is mostly bass; a change of mind needs more."""
+    def _like_bass(self, bass: float, removed: float, steadiness: float) -> bool:
+        """Whether enough of what is removed is bass, and it is steady enough; a change of mind needs more."""
         config = self._config
-        least = config.least_bass_share
+        least_share, least_steadiness = config.least_bass_share, config.bass_steadiness_db
         if self._is_bass is not None:
-            least += -config.hysteresis_share if self._is_bass else config.hysteresis_share
-        self._is_bass = bass >= least * removed
+            sign = -1.0 if self._is_bass else 1.0
+            least_share += sign * config.hysteresis_share
+            least_steadiness += sign * config.hysteresis_db
+        self._is_bass = bass >= least_share * removed and steadiness >= least_steadiness
         return self._is_bass
 
     def _forget(self, first: int) -> None:
