@@ -57,6 +57,14 @@ def test_what_a_recipe_says_without_channels_changes_the_network_of_initial_weig
     assert config.network == replace(initial, compressions=(0.3,))
 
 
+def test_channels_of_the_recipes() -> None:
+    assert build_config(load_recipe("gpu"), {}).network == DCUNetConfig.deep(compressions=(0.3,))
+    assert build_config(load_recipe("mixed"), {}).network == DCUNetConfig.tapered(compressions=(0.3,))
+    for initial in (DCUNetConfig.deep(), DCUNetConfig.tapered()):  # which the run begins with
+        kept = replace(initial, profile_width=16, compressions=(0.3,))
+        assert build_config(load_recipe("together"), {}, initial).network == kept
+
+
 def test_a_profile_filter_is_put_behind_initial_weights() -> None:
     initial = DCUNetConfig.of_complexity(3, mask="component")
     config = build_config(load_recipe("profile"), {}, initial)

@@ -13,6 +13,7 @@ import torch
 
 from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
+from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
@@ -145,7 +146,8 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
 
 
 def _summary(report: DenoiseReport, removed_share: float) -> str:
-    bass = "mostly bass, which may be music (--always removes it, or --noise KIND of a low noise)"
+    other = "" if report.weights in NOISE_CLASSES else ", or --noise KIND of a low noise"
+    bass = f"largely bass, which may be music (--always removes it{other})"
     if not math.isfinite(report.removed_db):
         left = f"left as it came{', byte for byte' if report.is_copy else ''}"
         if removed_share == 0.0:

@@ -61,7 +61,7 @@ class DenoiseReport:
     bands
         What was removed from each band.
     passed_seconds, bass_seconds
-        Time that was left as it came, and that part of it where mostly bass would have been removed; see
+        Time that was left as it came, and that part of it where largely bass would have been removed; see
         `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.

@@ -3,8 +3,8 @@
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
 ``[network]`` (``channels = "tapered"`` or ``"deep"``, ``complexity = C``, or ``encoder_channels`` and
 ``decoder_channels``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. What is
-not in it keeps its default. The recipes in the package are those of the published weights, and the
-reference's.
+not in it keeps its default. The recipes in the package are those of the published weights, one for a large
+GPU, and the reference's.
 """
 
 from __future__ import annotations
