@@ -112,3 +112,8 @@ def test_aiff_of_open_length(make_music, save):
     size = data.index(b"SSND") + 4
     data[size : size + 4] = (0x7F000008).to_bytes(4, "big")
     assert through_a_pipe(bytes(data)).shape == (1, LENGTH)
+
+
+def test_nothing_came():
+    with pytest.raises(AudioReadError, match=r"standard input: is empty \(0 bytes\)"):
+        PipeReader(io.BytesIO(b""))

@@ -64,6 +64,10 @@ class PipeReader:
             self._check_source()
         except av.FFmpegError as error:
             self._check_source()
+            if self._tap.num_bytes == 0:
+                raise AudioReadError(
+                    f"{name}: is empty (0 bytes); see whether the program that should write it failed"
+                ) from None
             raise AudioReadError(
                 f"{name}: is not audio that can be read from a pipe ({error.strerror}); "
                 "send WAV, FLAC, MP3 or OGG"
