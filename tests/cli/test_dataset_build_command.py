@@ -127,6 +127,7 @@ def test_what_is_missing_is_explained(home: Path, missing: str, message: str) ->
         ("--kind white --out empty/..", 1, "is not empty; give --resume"),
         ("--kind white --input-dir a --target-dir ./a", 2, "are the same folder"),
         ("--kind white --input-dir a", 2, "give both or neither"),
+        ("--kind white --input-dir /a --target-dir /b/c", 2, "are in no folder together"),
         ("--kind white --resume --force", 2, "give one of them"),
         ("--kind white --jobs 0", 2, "--jobs is 0; it must be at least 1"),
         ("--kind white --snr-range 9 1", 2, "give the lower limit first"),
@@ -174,3 +175,19 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(home: Path) -> No
     assert not (home / "killed" / "manifest.jsonl").exists()
     assert build(*arguments, "--out", "killed", "--jobs", "1", "--resume", "-q").exit_code == 0
     assert digests(home / "killed") == expected
+
+
+def test_a_dataset_among_the_songs_is_no_song(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = home / "musdb18" / "train"
+    monkeypatch.chdir(home)
+    options = ("--kind", "white", "--songs", ".", "--jobs", "1", "--max-songs", "2", "-q")
+    assert build(*options).exit_code == 0
+    before = digests(home / "dataset_white")
+    assert build(*options, "--resume").exit_code == 0
+    assert build(*options, "--force").exit_code == 0
+    assert digests(home / "dataset_white") == before
+    clean = "dataset_white/train/clean"
+    result = build("--kind", "white", "--songs", clean, "--out", "dataset_white", "--force", "-q")
+    assert result.exit_code == 2
+    assert f"{clean}: holds songs or noises, but files of the dataset go there, too" in result.stderr
+    assert digests(home / "dataset_white") == before

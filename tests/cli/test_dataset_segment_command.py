@@ -55,6 +55,17 @@ def test_segments_of_a_built_dataset(home: Path) -> None:
     assert len(read_manifest(out)) == 4
 
 
+@pytest.mark.parametrize(("place", "given"), [("dataset_white", "."), ("dataset_white/train", "..")])
+def test_segments_lie_beside_the_dataset_they_are_called_in(
+    home: Path, monkeypatch: pytest.MonkeyPatch, place: str, given: str
+) -> None:
+    monkeypatch.chdir(home / place)
+    short = ("--length", "30000", "--skip-start", "0.5", "--skip-end", "0.1", "-j", "1", "-q")
+    result = run("segment", given, *short)
+    assert result.exit_code == 0, result.output
+    assert (home / "dataset_white_segments" / "manifest.jsonl").exists()
+
+
 def test_songs_too_short_for_the_defaults_are_explained(home: Path) -> None:
     result = run("segment", "dataset_white")
     assert result.exit_code == 1

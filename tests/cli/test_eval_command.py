@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,18 @@ def test_a_folder_that_cannot_be_is_told_before_all_is_measured(
     assert "taken: cannot be made" in result.stderr
 
 
-def test_the_automatic_choice_is_measured_like_a_network(folders: list[Path]) -> None:
-    result = invoke(*folders, "--weights", "auto", "--baselines", "none", "--metrics", "snr", "--json")
+def test_the_automatic_choice_is_measured_like_a_network(tmp_path: Path, folders: list[Path]) -> None:
+    out = tmp_path / "out"
+    for stale in ("samples/02/auto.wav", "plots/sample_02_auto.png", "samples/mine.txt"):
+        (out / stale).parent.mkdir(parents=True, exist_ok=True)
+        (out / stale).touch()
+    options = ("--weights", "auto", "--baselines", "none", "--metrics", "snr", "--json", "--out", out)
+    result = invoke(*folders, *options, "--samples", 1, "--sample-seconds", 0.3)
     assert result.exit_code == 0, result.output
+    samples = {path.relative_to(out / "samples").as_posix() for path in (out / "samples").rglob("*.*")}
+    expected = {f"01/{name}.wav" for name in ("auto", "auto_residual", "clean", "noisy")}
+    assert samples == {*expected, "mine.txt"}
+    assert not (out / "plots" / "sample_02_auto.png").exists()
     document = json.loads(result.stdout)
     assert [(system["name"], system["sha256"]) for system in document["systems"]] == [("auto", None)]
     assert len(document["rows"]) == 2
@@ -137,6 +147,47 @@ def test_a_broken_item_fails_the_command_and_nothing_else(folders: list[Path], m
     assert result.exit_code == 1
     assert "error: song1: " in result.stderr
     assert "Means over 1 items" in result.stdout
+
+
+def test_an_item_that_is_gone_fails_the_command_and_nothing_else(
+    tmp_path: Path, folders: list[Path], mini_weights: Path
+) -> None:
+    rows = [
+        PairRow(
+            id=f"test-{number}",
+            split="test",
+            input=f"noisy/song{number}.wav",
+            target=f"clean/song{number}.wav",
+            clean=f"clean/song{number}.wav",
+            sample_rate=44_100,
+            num_samples=40_000,
+        )
+        for number in range(3)
+    ]
+    write_manifest(tmp_path, rows)
+    options = ("--baselines", "identity", "--metrics", "snr", "--weights", mini_weights)
+    result = invoke(tmp_path, *options, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "error: test-2: " in result.stderr
+    assert len(json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"]) == 4
+
+
+def test_names_that_are_no_text(folders: list[Path], mini_weights: Path) -> None:
+    for folder in folders:
+        (folder / "song0.wav").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.wav"))
+    options = ("--baselines", "identity", "--metrics", "snr", "--weights", mini_weights)
+    result = invoke(*folders, *options)
+    assert result.exit_code == 0, result.output
+
+
+def test_an_item_shorter_than_the_frames_of_the_baselines(
+    folders: list[Path], mini_weights: Path, write_wav, noisy_tune, tune
+) -> None:
+    pytest.importorskip("noisereduce")
+    write_wav("noisy/short.wav", noisy_tune[:, 60_000:60_700], subtype="FLOAT")
+    write_wav("clean/short.wav", tune[:, 60_000:60_700], subtype="FLOAT")
+    result = invoke(*folders, "--baselines", "noisereduce", "--metrics", "snr", "--weights", mini_weights)
+    assert result.exit_code == 0, result.output
 
 
 def test_wrong_usage(tmp_path: Path, folders: list[Path], mini_weights: Path, write_wav, tune) -> None:

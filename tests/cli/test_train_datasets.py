@@ -1,6 +1,7 @@
 """``musicdenoise train DATA``: datasets on disk, good and bad."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_epochs_over_a_dataset_as_json(tmp_path: Path, dataset: Path) -> None:
     assert metadata.data["pairs"] == 2
     assert len(metadata.data["manifest_sha256"]) == 64
     assert events[-1]["snr_improvement_db"] == metadata.metrics["snr_improvement_db"]
+
+
+def test_names_that_are_no_text_are_trained_on(tmp_path: Path, dataset: Path) -> None:
+    for path in dataset.rglob("segment_00001.wav"):
+        try:
+            path.rename(path.with_name(os.fsdecode(b"\xe9.wav")))
+        except OSError:
+            pytest.skip("this file system has no such names")
+    out = tmp_path / "run"
+    result = invoke(dataset, "--out", out, "--steps", 1)
+    assert result.exit_code == 0, result.output
+    assert len(read_metadata(out / "best.safetensors").data["manifest_sha256"]) == 64
 
 
 def test_songs_are_held_out_where_none_are_given_to_measure_on(tmp_path: Path, write_wav, tune) -> None:
@@ -98,6 +111,9 @@ def damage(dataset: Path) -> None:
         (break_nothing, ("--init", "no.safetensors"), 1, ("there is no weights file no.safetensors",)),
         (break_nothing, ("--songs", "songs"), 2, ("either a dataset, or songs",)),
         (break_nothing, ("--epochs", "0"), 2, ("--epochs is 0",)),
+        (break_nothing, ("--epochs", "nan"), 2, ("--epochs is nan",)),
+        (break_nothing, ("--epochs", "inf"), 2, ("--epochs is inf",)),
+        (break_nothing, ("--minutes", "nan"), 1, ("minutes is nan",)),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )

@@ -1,5 +1,6 @@
 """Where songs and noises lie, and how noises are divided."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_plain_folders_are_searched_below(tmp_path: Path) -> None:
         touch(tmp_path / name)
     assert [song.name for song in find_song_splits(tmp_path, None)["train"]] == ["a", "deep/er/b"]
     assert list(find_song_splits(tmp_path, "test")) == ["test"]
+
+
+def test_songs_of_datasets_inside_the_folder_are_passed_over(tmp_path: Path) -> None:
+    for name in ("a.wav", "dataset_white/train/clean/CLEAN-S1-(s0).wav", "begun/train/input/b.wav"):
+        touch(tmp_path / name)
+    touch(tmp_path / "dataset_white" / "manifest.jsonl")
+    (tmp_path / "begun" / ".build").mkdir()
+    assert [song.name for song in find_song_splits(tmp_path, None)["train"]] == ["a"]
+    inside = find_song_splits(tmp_path / "dataset_white", None)["train"]
+    assert [song.name for song in inside] == ["train/clean/CLEAN-S1-(s0)"]
 
 
 def test_missing_songs_say_where_to_get_them(tmp_path: Path) -> None:
@@ -105,9 +116,16 @@ def test_other_names_are_recordings_of_their_own() -> None:
     assert recording_id(ROOT / "rain" / "12-3-0-1.wav", ROOT) == "UrbanSound8K 12"
 
 
+def test_names_that_are_no_text_are_divided_too() -> None:
+    names = [os.fsdecode(b"rain \xe9%d.wav" % number) for number in range(4)]
+    divided = split_noises([NoiseFile(path=ROOT / name, label="rain") for name in names], ROOT)
+    assert [len(divided[split]) for split in ("train", "test")] == [3, 1]
+
+
 def test_classes_by_number_and_name() -> None:
     noises = {"train": [clip(1, 3, label="dog_bark"), clip(2, 0, label="Heavy Rain")]}
     assert match_class("3", noises) == "dog_bark"
+    assert match_class("3", {"train": [clip(1, 3, label="Dog Bark")]}) == "Dog Bark"
     assert match_class("Dog-Bark", noises) == "dog_bark"
     assert match_class("heavy rain", noises) == "Heavy Rain"
     with pytest.raises(UsageError, match=r"no noise class 'cat'.*0 air_conditioner.*\(Heavy Rain\)"):

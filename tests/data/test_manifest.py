@@ -41,6 +41,13 @@ def test_rows_survive_writing_and_reading(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\x0c"])
+def test_names_that_hold_ends_of_lines(tmp_path: Path, end: str) -> None:
+    rows = [row(song=f"Wait{end} what")]
+    write_manifest(tmp_path, rows)
+    assert read_manifest(tmp_path) == rows
+
+
 def test_duration() -> None:
     assert row().duration_seconds == 3.0
 

@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def test_bank_decodes_once_and_again_after_a_change(tmp_path: Path, write_wav, t
 def test_bank_converts_the_rate(tmp_path: Path, write_wav, tune) -> None:
     path = write_wav("x.wav", tune, sample_rate=22_050)
     assert AudioBank([path], tmp_path / "bank", RATE).lengths.tolist() == [2 * tune.shape[1]]
+
+
+def test_bank_takes_names_that_are_no_text(tmp_path: Path, write_wav, tune) -> None:
+    try:
+        path = write_wav(os.fsdecode(b"\xe9.wav"), tune[:, :RATE])
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert AudioBank([path], tmp_path / "bank", RATE).lengths.tolist() == [RATE]
 
 
 def test_bank_refuses_what_holds_nothing(tmp_path: Path, write_wav) -> None:

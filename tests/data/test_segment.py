@@ -2,12 +2,14 @@
 
 import json
 import math
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from dataset_trees import save, tune
 
 from musicdenoise.audio import AudioReader, probe, read_audio
@@ -23,6 +25,7 @@ from musicdenoise.data.segment_score import (
     songs_of,
 )
 from musicdenoise.data.segment_statistics import describe, statistics_to_text
+from musicdenoise.data.segment_tracks import ChosenTrack, OrderedTrack, decoded_folder
 from musicdenoise.errors import DataError, UsageError
 
 RATE = 44_100
@@ -340,6 +343,38 @@ def test_short_and_broken_pairs_are_named(dataset: Path, tmp_path: Path) -> None
     assert failure.startswith("train-2: ") and "is not an audio file" in failure
     with pytest.raises(DataError, match=r"no segment is left of 3 pair\(s\): 3 too short"):
         cut(root, tmp_path / "none", num_samples=1_000_000)
+
+
+def test_files_that_are_not_as_the_manifest_says_are_named(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    rows = [add_pair(root, number) for number in range(4)]
+    write_manifest(root, rows)
+    samples = white(9, (2, 3 * RATE))
+    assert rows[3].clean is not None
+    for name in (rows[1].input, rows[2].target, rows[3].clean):
+        (root / name).unlink()
+    save(root / rows[1].input, samples[:, : 2 * RATE], subtype="FLOAT")
+    save(root / rows[2].target, samples, sample_rate=RATE // 2, subtype="FLOAT")
+    save(root / rows[3].clean, samples[:, :RATE], subtype="FLOAT")
+    result = cut(root, tmp_path / "out")
+    assert {row.source for row in result.rows} == {"train-0"}
+    assert len(result.failures) == 3
+    for failure, number, has in zip(result.failures, (1, 2, 3), (2 * RATE, 3 * RATE, RATE), strict=True):
+        assert failure.startswith(f"train-{number}: ") and f"has {has} samples at " in failure
+
+
+def test_names_that_are_no_text_are_decoded_once(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.flac")
+    try:
+        save(path, tune(1.0), container="FLAC")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with decoded_folder(tmp_path / "out") as folder:
+        with OrderedTrack(path, folder) as track:
+            first = track.segment(100, LENGTH, LENGTH)
+        path.unlink()
+        with ChosenTrack(path, folder, 100) as track:
+            assert torch.equal(track.segment(100, LENGTH), first)
 
 
 def test_output_folders(dataset: Path, tmp_path: Path) -> None:

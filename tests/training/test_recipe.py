@@ -117,3 +117,26 @@ def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
             build_config({"steps": 1, "network": network}, {})
     with pytest.raises(ConfigurationError, match="cannot be used"):
         build_config({"steps": 1}, {"stft": {"window": 3}})
+    path.write_bytes("# Hörer\nsteps = 1".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"bad\.toml is no text in UTF-8"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('network = "deep"', r"network is 'deep'; .* below a line \[network\]"),
+        ("stft = 512", r"stft is 512; it must be a table"),
+        ("network = {mask = []}", r"cannot be used: unhashable"),
+        ("snr_range_db = 5", r"snr_range_db is 5; it must be two numbers"),
+        ("snr_range_db = [5]", r"snr_range_db is \[5\]; it must be two numbers"),
+        ('target_snr_range_db = ["a", "b"]', r"target_snr_range_db is \['a', 'b'\]"),
+        ("snr_range_db = [nan, 5]", r"snr_range_db is \[nan, 5\]"),
+        ("segment_seconds = nan", r"segments of nan s"),
+    ],
+)
+def test_values_of_other_types_are_explained(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f"steps = 1\n{line}\n")
+    with pytest.raises(ConfigurationError, match=message):
+        build_config(load_recipe(str(path)), {})

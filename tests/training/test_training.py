@@ -216,6 +216,11 @@ def test_precision() -> None:
         ({"accumulation": 2}, "one value to average"),
         ({"stft": StftConfig(n_fft=1024, hop_length=256)}, "n_fft = 2048 only"),
         ({"warmup_steps": -1}, "warmup_steps"),
+        ({"minutes": math.nan}, "minutes is nan; it must be positive and finite"),
+        ({"minutes": math.inf}, "minutes is inf; it must be positive and finite"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"clip_norm": math.nan}, "clip_norm is nan"),
+        ({"weight_decay": math.nan}, "weight_decay is nan"),
         ({"frozen_layers": True}, "no profile filter"),
     ],
 )
@@ -230,6 +235,9 @@ def test_segments_have_the_nearest_number_of_frames_that_wastes_nothing() -> Non
     assert frames_for_seconds(3.74, stft) == 323
     with pytest.raises(ConfigurationError, match=r"1\.14 s"):
         frames_for_seconds(0.5, stft)
+    for seconds in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ConfigurationError, match=f"segments of {seconds:g} s cannot be cut"):
+            frames_for_seconds(seconds, stft)
 
 
 def test_changes_of_a_run_that_goes_on_are_named(tmp_path: Path) -> None:

@@ -154,6 +154,16 @@ def test_other_files_are_refused(tmp_path: Path, network: DCUNet) -> None:
         load_reference(tmp_path / "bent.pth")
 
 
+@pytest.mark.parametrize("start", [b"", b"\x80\x02"], ids=["text", "pickle"])
+def test_no_beginning_of_a_file_is_too_much(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "readme.pth"
+    for first in range(256):
+        for rest in (b"", b"eadme\n"):
+            path.write_bytes(start + bytes([first]) + rest)
+            with pytest.raises(WeightsError, match="cannot be read as a PyTorch state dict"):
+                load_reference(path)
+
+
 class Bomb:
     """Runs code when it is unpickled."""
 

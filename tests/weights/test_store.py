@@ -20,7 +20,7 @@ from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights import store as store_module
 from musicdenoise.weights.conversion import git_blob_id
-from musicdenoise.weights.download import DownloadOptions
+from musicdenoise.weights.download import DownloadOptions, download
 from musicdenoise.weights.index import BUNDLED, IndexEntry, load_index
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, matches
@@ -217,6 +217,25 @@ def test_nothing_listens(tmp_path: Path) -> None:
         WeightsStore(folder=tmp_path, mirror=url, options=QUICK).fetch(entry_for())
     with pytest.raises(WeightsError, match="no HTTP address"):
         WeightsStore(folder=tmp_path, mirror="ftp://x", options=QUICK).fetch(entry_for())
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked"),
+    [("gewichte-für-musik", "gewichte-f%C3%BCr-musik"), ("f%C3%BCr a?b=c d", "f%C3%BCr%20a?b=c%20d")],
+)
+def test_addresses_are_quoted_once(server: Server, tmp_path: Path, folder: str, asked: str) -> None:
+    server.answers = [send(CONTENT)]
+    part = tmp_path / "part"
+    download(f"{server.url}/{folder}", part, size_bytes=len(CONTENT), options=QUICK)
+    assert part.read_bytes() == CONTENT
+    assert server.requests == [(f"/weights/{asked}", None)]
+
+
+@pytest.mark.parametrize("mirror", ["http://[::1/x", "http://a..b/x", "http://音.invalid/x"])
+def test_addresses_that_are_none(tmp_path: Path, mirror: str) -> None:
+    store = WeightsStore(folder=tmp_path, mirror=mirror, options=QUICK)
+    with pytest.raises(WeightsError, match=r"/net\.safetensors could not be fetched: .*check the address"):
+        store.fetch(entry_for())
 
 
 def test_offline_fetches_nothing(tmp_path: Path, server: Server) -> None:

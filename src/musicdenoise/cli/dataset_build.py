@@ -118,9 +118,15 @@ def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, con
     if input_dir is None or target_dir is None:
         return Path(f"dataset_{config.kind}")
     try:
-        return Path(os.path.commonpath([input_dir.absolute(), target_dir.absolute()]))
+        common = Path(os.path.commonpath([input_dir.absolute(), target_dir.absolute()]))
     except ValueError:  # on different drives
         return input_dir
+    if common == common.parent:
+        raise UsageError(
+            f"--input-dir {input_dir} and --target-dir {target_dir} are in no folder together, where the "
+            "manifest would go: give --out"
+        )
+    return common
 
 
 def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: bool) -> None:

@@ -64,7 +64,7 @@ def segment(
         with_clean=with_clean,
         seed=seed,
     )
-    out = out or dataset.with_name(f"{dataset.resolve().name}_segments")
+    out = out or _beside(dataset)
     with song_progress("Scoring and writing segments", quiet=quiet) as on_progress:
         result = segment_dataset(
             dataset,
@@ -76,6 +76,12 @@ def segment(
         )
     plot_segments(out / "segments.png", result.scores)
     _tell(result, out, quiet=quiet)
+
+
+def _beside(dataset: Path) -> Path:
+    """Folder of the segments where none is given."""
+    named = dataset if dataset.name not in ("", "..") else dataset.resolve()
+    return named.with_name(f"{named.resolve().name}_segments")
 
 
 def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:

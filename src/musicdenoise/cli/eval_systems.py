@@ -99,4 +99,4 @@ def _own(device: str) -> System:
             loaded[name] = Denoiser(name, device=device)
         return torch.from_numpy(loaded[name].denoise(item.noisy, item.sample_rate))
 
-    return System(name=_OWN, process=process)
+    return System(name=_OWN, process=process, is_network=True)

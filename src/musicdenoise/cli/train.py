@@ -154,9 +154,9 @@ class _Command:
         epochs = self.parameters["epochs"]
         if epochs is None:
             return config
-        if epochs <= 0:
-            raise UsageError(f"--epochs is {epochs:g}; it must be positive")
         steps = data.source.epoch_size / config.batch_size
+        if not 0 < epochs * steps < math.inf:
+            raise UsageError(f"--epochs is {epochs:g}; it must be positive and finite")
         every = self.parameters["validate_every"] or max(1, round(steps))
         return replace(config, steps=max(1, math.ceil(epochs * steps)), validate_every_steps=every)
 

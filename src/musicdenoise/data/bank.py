@@ -103,7 +103,7 @@ def _map_all(stored: Sequence[Path]) -> list[NDArray[np.int16]]:
 def _key(path: Path, sample_rate: int) -> str:
     status = path.stat()
     identity = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{sample_rate}"
-    return hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return hashlib.sha256(os.fsencode(identity)).hexdigest()[:24]
 
 
 def _decode(path: Path, stored: Path, sample_rate: int) -> None:

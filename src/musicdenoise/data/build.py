@@ -31,7 +31,7 @@ from musicdenoise.data.pairing import BuildPlan, SongPlan, limit_to_class, plan_
 from musicdenoise.data.parallel import map_jobs
 from musicdenoise.data.render import Failure, SongResult, render_song, try_noise
 from musicdenoise.data.summary import SUMMARY_NAME, BuildSummary, summarise
-from musicdenoise.errors import DataError, MusicDenoiseError
+from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
 
 __all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
 
@@ -102,7 +102,20 @@ def plan_build(
         try_noise=partial(try_noise, sample_rate=config.sample_rate),
     )
     layout = BuildLayout(root=root, splits=tuple(songs), input_dir=input_dir, target_dir=target_dir)
+    sources = [song.path for found in songs.values() for song in found]
+    _check_apart(layout, [*sources, *(noise.path for files in noises.values() for noise in files)])
     return Build(config=config, layout=layout, plan=plan)
+
+
+def _check_apart(layout: BuildLayout, sources: list[Path]) -> None:
+    """See that no song or noise lies where files of a dataset are written, and removed."""
+    places = {folder.resolve() for folder in (*layout.cleared(), layout.work)}
+    for folder in {path.parent for path in sources}:
+        if not places.isdisjoint((resolved := folder.resolve(), *resolved.parents)):
+            raise UsageError(
+                f"{folder}: holds songs or noises, but files of the dataset go there, too; choose another "
+                "--out"
+            )
 
 
 def estimate_build(build: Build) -> Estimate:
@@ -279,8 +292,7 @@ def _ids(song: SongPlan) -> list[str]:
 
 def _remove_own(layout: BuildLayout) -> None:
     """Remove what builds write, and the folders that are empty then; leave everything else."""
-    default = [layout.root / split / role for split in SPLITS for role in ("input", "target", "clean")]
-    folders = list(dict.fromkeys([*layout.folders(), *default]))
+    folders = layout.cleared()
     for folder in folders:
         for pattern in _OWN_FILES:
             for path in folder.glob(pattern):

@@ -10,10 +10,13 @@ from musicdenoise.data.manifest import SPLITS
 from musicdenoise.data.output import FILE_FORMATS
 from musicdenoise.errors import UsageError
 
-__all__ = ["BUILD_KINDS", "BuildConfig", "BuildLayout"]
+__all__ = ["BUILD_KINDS", "WORK_NAME", "BuildConfig", "BuildLayout"]
 
 BUILD_KINDS = ("real", "class", "mixed", "white")
 """Kinds of noise: recordings of all classes, of one class, recordings and white noise, white noise."""
+
+WORK_NAME = ".build"
+"""Hidden folder of a build in progress, in the folder of its dataset."""
 
 _SNR_LIMIT_DB = 120.0
 
@@ -179,4 +182,9 @@ class BuildLayout:
     @property
     def work(self) -> Path:
         """Hidden folder of a build in progress; it is gone when the dataset is complete."""
-        return self.root / ".build"
+        return self.root / WORK_NAME
+
+    def cleared(self) -> list[Path]:
+        """Folders whose files go when a dataset is built anew, also those of a split that is left out now."""
+        usual = [self.root / split / role for split in SPLITS for role in ("input", "target", "clean")]
+        return list(dict.fromkeys([*self.folders(), *usual]))

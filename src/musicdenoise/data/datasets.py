@@ -174,13 +174,8 @@ def read_stretch(path: Path, row: PairRow, start: int, num_samples: int) -> Tens
         If it cannot be read.
     """
     info = probe(path)
-    if info.sample_rate != row.sample_rate or info.num_samples < start + num_samples:
-        raise DataError(
-            f"{path}: has {info.num_samples} samples at {info.sample_rate} Hz, but the pair {row.id} should "
-            "have "
-            f"{row.num_samples} at {row.sample_rate} Hz: both files of a pair must be of the same length; "
-            "build the dataset anew"
-        )
+    if mismatch := row.mismatch(path, info, start + num_samples):
+        raise DataError(mismatch)
     return torch.from_numpy(read_audio(path, start=start, num_samples=num_samples).samples)
 
 

@@ -14,15 +14,17 @@ References: Rafii et al., "MUSDB18 - a corpus for music separation", 2017; Salam
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.audio import find_audio
+from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.catalogue import NoiseFile, find_noises
 from musicdenoise.data.kinds import NOISE_CLASSES
-from musicdenoise.data.manifest import SPLITS
+from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS
 from musicdenoise.errors import DataError, UsageError
 
 __all__ = ["Song", "find_song_splits", "find_split_noises", "match_class", "recording_id", "split_noises"]
@@ -88,7 +90,7 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[Song]]:
 
 
 def _find_songs(folder: Path) -> list[Song]:
-    paths = find_audio(folder)
+    paths = _outside_datasets(find_audio(folder), folder)
     hq_folders = {path.parent for path in paths if path.name.lower() == _HQ_MIXTURE}
     songs = []
     for path in paths:
@@ -101,6 +103,20 @@ def _find_songs(folder: Path) -> list[Song]:
         else:
             songs.append(Song(path=path, name=relative.with_suffix("").as_posix()))
     return songs
+
+
+def _outside_datasets(paths: list[Path], folder: Path) -> list[Path]:
+    """Files that lie in no dataset that was built, or is being built, further inside the folder."""
+    inside = {folder: False}
+
+    def is_inside(place: Path) -> bool:
+        if place not in inside:
+            inside[place] = is_inside(place.parent) or any(
+                (place / name).exists() for name in (MANIFEST_NAME, WORK_NAME)
+            )
+        return inside[place]
+
+    return [path for path in paths if not is_inside(path.parent)]
 
 
 def find_split_noises(folder: Path, splits: Sequence[str]) -> dict[str, list[NoiseFile]]:
@@ -141,7 +157,7 @@ def split_noises(noises: Sequence[NoiseFile], folder: Path) -> dict[str, list[No
     for _, recordings in sorted(classes.items(), key=lambda item: (len(item[1]), item[0])):
         wanted = max(1, len(recordings) // _TEST_SHARE) if len(recordings) >= _FEWEST_TO_DIVIDE else 0
         missing = max(0, wanted - len(recordings & for_test))
-        free = sorted(recordings - settled, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        free = sorted(recordings - settled, key=lambda name: hashlib.sha256(os.fsencode(name)).hexdigest())
         for_test.update(free[:missing])
         settled |= recordings
     divided: dict[str, list[NoiseFile]] = {name: [] for name in SPLITS}
@@ -166,7 +182,7 @@ def match_class(text: str, noises: Mapping[str, Sequence[NoiseFile]]) -> str:
     """
     wanted = text.strip()
     if wanted.isdecimal() and int(wanted) < len(NOISE_CLASSES):
-        return NOISE_CLASSES[int(wanted)]
+        wanted = NOISE_CLASSES[int(wanted)]
     present = sorted({noise.label for files in noises.values() for noise in files})
     by_name = {_plain(label): label for label in (*NOISE_CLASSES, *present)}
     if _plain(wanted) in by_name:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from musicdenoise.audio import AudioInfo
 from musicdenoise.data.files import write_text
 from musicdenoise.errors import DataError
 
@@ -129,6 +130,25 @@ class PairRow:
         """Length in seconds."""
         return self.num_samples / self.sample_rate
 
+    def mismatch(self, path: Path, info: AudioInfo, num_samples: int | None = None) -> str:
+        """What is wrong with a file of the pair if it has another rate, or is too short; else nothing.
+
+        Parameters
+        ----------
+        path, info
+            The file.
+        num_samples
+            Length that is needed; None for that of the pair.
+        """
+        needed = self.num_samples if num_samples is None else num_samples
+        if info.sample_rate == self.sample_rate and info.num_samples >= needed:
+            return ""
+        return (
+            f"{path}: has {info.num_samples} samples at {info.sample_rate} Hz, but the pair {self.id} should "
+            f"have {self.num_samples} at {self.sample_rate} Hz: both files of a pair must be of the same "
+            "length; build the dataset anew"
+        )
+
     def to_json(self) -> str:
         """The row as one line of JSON, without what is None; the same row gives the same bytes."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
@@ -191,7 +211,7 @@ def read_manifest(path: Path) -> list[PairRow]:
     if path.is_dir():
         path = path / MANIFEST_NAME
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # names may hold other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: cannot be read as a manifest: {error}; give the dataset's folder"

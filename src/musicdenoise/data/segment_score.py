@@ -153,6 +153,8 @@ def score_song(
             music = None
             if clean is not None:
                 music = stack.enter_context(OrderedTrack(root / clean, keep if keep_clean else None))
+                if mismatch := rows[0].mismatch(root / clean, music.info):
+                    return tuple(PairScores(failure=mismatch) for _ in rows)
             for start in grid.starts(rows[0]):
                 heard = None
                 if music is not None:
@@ -181,6 +183,9 @@ class _PairScorer:
             ]
         except AudioError as error:
             self._failure = str(error)
+            return
+        for track, name in zip(self._tracks, (row.input, row.target), strict=True):
+            self._failure = self._failure or row.mismatch(root / name, track.info) or None
 
     def take(self, start: int, clean: Tensor | None) -> None:
         """Read and score the segment at ``start``."""

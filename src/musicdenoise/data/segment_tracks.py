@@ -10,6 +10,7 @@ Conventions: segments are mono, the mean of all channels; positions are in sampl
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicdenoise.audio import AudioReader, open_reader
+from musicdenoise.audio import AudioInfo, AudioReader, open_reader
 from musicdenoise.data.files import make_folder
 from musicdenoise.errors import DataError
 
@@ -74,6 +75,11 @@ class OrderedTrack:
         self._kept: BinaryIO | None = None
         if keep is not None and not _is_plain(self._reader):
             self._kept = _create(_kept_path(path, keep))
+
+    @property
+    def info(self) -> AudioInfo:
+        """What the file says of itself."""
+        return self._reader.info
 
     def __enter__(self) -> OrderedTrack:
         return self
@@ -189,4 +195,4 @@ def _is_plain(reader: AudioReader) -> bool:
 
 
 def _kept_path(path: Path, folder: Path) -> Path:
-    return folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.f32"
+    return folder / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.f32"

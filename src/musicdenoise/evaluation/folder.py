@@ -57,8 +57,9 @@ def write_evaluation(
     write_text(folder / "metrics.csv", report_to_csv(report))
     histograms = _write_histograms(folder / "plots", report)
     shown = [system for system in provenance.systems if system.name != "identity"]
-    networks = [system for system in provenance.systems if system.weights is not None]
+    networks = [system for system in provenance.systems if system.is_network]
     leader = (networks or provenance.systems)[0].name
+    _remove_samples(folder)
     by_id = {item.id: item for item in items}
     samples = [
         make_sample(by_id[name], shown, sample_seconds)
@@ -67,6 +68,16 @@ def write_evaluation(
     for number, sample in enumerate(samples, start=1):
         _write_sample(folder, number, sample)
     write_text(folder / "report.html", build_page(report, provenance, histograms, samples))
+
+
+def _remove_samples(folder: Path) -> None:
+    """Remove the samples of an evaluation that was here before."""
+    for pattern in ("samples/[0-9]*/*.wav", "plots/sample_[0-9]*_*.png"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    for place in folder.glob("samples/[0-9]*"):
+        if not any(place.iterdir()):
+            place.rmdir()
 
 
 def _write_histograms(folder: Path, report: MetricReport) -> dict[str, bytes]:

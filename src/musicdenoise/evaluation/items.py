@@ -156,9 +156,19 @@ def spread(items: Sequence[EvalItem], most: int | None) -> list[EvalItem]:
 
 
 def data_digest(items: Sequence[EvalItem]) -> str:
-    """SHA-256 over the ids, scales and contents of all items, in hexadecimal."""
+    """SHA-256 over the ids, scales and contents of all items, in hexadecimal.
+
+    A file that cannot be read counts as ``unreadable``.
+    """
     digest = hashlib.sha256()
     for item in items:
-        for part in (item.id, repr(item.clean_scale), file_sha256(item.noisy), file_sha256(item.clean)):
-            digest.update(part.encode() + b"\n")
+        for part in (item.id, repr(item.clean_scale), _content(item.noisy), _content(item.clean)):
+            digest.update(part.encode(errors="backslashreplace") + b"\n")
     return digest.hexdigest()
+
+
+def _content(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return "unreadable"

@@ -99,7 +99,7 @@ def make_sample(item: EvalItem, systems: Sequence[System], seconds: float) -> Sa
         after = _snr(clean, estimate)
         gain = None if before is None or after is None else after - before
         versions.append(Version(name=system.name, samples=estimate, snr_db=after, gain_db=gain))
-        if system.weights is not None:
+        if system.is_network:
             versions.append(Version(name=system.name + RESIDUAL, samples=noisy - estimate))
     return Sample(
         item=item,

@@ -35,6 +35,7 @@ Denoise = Callable[[Tensor, int], Tensor]
 BASELINES = ("identity", "noisereduce", "afftdn", "oracle")
 
 _TINY_POWER = 1e-20
+_NOISEREDUCE_FRAME = 1024  # by default; it fails on what is shorter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +48,17 @@ class System:
         Unique name.
     process
         Maps an item to an estimate ``(channels, samples)`` of its clean music.
+    is_network
+        Whether it is a network, or chooses one for each item.
     weights
-        File of the weights, if it is a network.
+        File of the weights, if it is a single network.
     sha256
         Digest of that file.
     """
 
     name: str
     process: Callable[[LoadedItem], Tensor]
+    is_network: bool = False
     weights: Path | None = None
     sha256: str | None = None
 
@@ -66,6 +70,7 @@ def network_system(
     return System(
         name=name,
         process=lambda item: denoise(item.noisy, item.sample_rate),
+        is_network=True,
         weights=weights,
         sha256=sha256,
     )
@@ -115,8 +120,10 @@ def _oracle(item: LoadedItem) -> Tensor:
 def _noisereduce(item: LoadedItem) -> Tensor:
     import noisereduce
 
-    cleaned = noisereduce.reduce_noise(y=item.noisy.numpy(), sr=item.sample_rate, stationary=True)
-    return torch.from_numpy(np.asarray(cleaned, dtype=np.float32)).reshape(item.noisy.shape)
+    num_samples = item.noisy.shape[-1]
+    noisy = F.pad(item.noisy, (0, max(0, _NOISEREDUCE_FRAME - num_samples)))
+    cleaned = noisereduce.reduce_noise(y=noisy.numpy(), sr=item.sample_rate, stationary=True)
+    return torch.from_numpy(np.asarray(cleaned, dtype=np.float32)).reshape(noisy.shape)[:, :num_samples]
 
 
 def _afftdn(item: LoadedItem) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -147,13 +148,15 @@ class TrainConfig:
             )
 
     def _check_numbers(self) -> None:
-        positive = ("minutes", "steps", "batch_size", "accumulation", "segment_frames", "learning_rate")
-        for name in (*positive, "clip_norm", "validate_every_steps"):
+        for name in ("minutes", "steps", "batch_size", "accumulation", "segment_frames", "learning_rate"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigurationError(f"{name} is {value}; it must be positive")
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigurationError(f"{name} is {value}; it must be positive and finite")
+        for name in ("clip_norm", "validate_every_steps"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be positive")
         for name in ("warmup_steps", "weight_decay", "validate_every_seconds", "checkpoint_every_seconds"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if not 0.0 <= self.plain_share <= 1.0:
             raise ConfigurationError(f"plain_share is {self.plain_share}; it must be from 0 to 1")
@@ -200,9 +203,11 @@ def frames_for_seconds(seconds: float, stft: StftConfig) -> int:
     Raises
     ------
     ConfigurationError
-        If that is shorter than the 99 frames which the network needs.
+        If that is shorter than the 99 frames which the network needs, or not finite.
     """
     wanted = seconds * stft.sample_rate / stft.hop_length + 1
+    if not math.isfinite(wanted):
+        raise ConfigurationError(f"segments of {seconds:g} s cannot be cut: give a number such as 1.5")
     frames = round((wanted - 3) / TIME_STRIDE) * TIME_STRIDE + 3
     if frames < FEWEST_FRAMES:
         shortest = stft.num_samples(FEWEST_FRAMES) / stft.sample_rate

@@ -9,6 +9,7 @@ GPU, and the reference's.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -65,7 +66,7 @@ def load_recipe(name_or_path: str) -> dict[str, Any]:
                 f"there is no recipe {name_or_path!r}: choose {', '.join(recipe_names())}, or give a .toml "
                 "file"
             )
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
     try:
         settings: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,6 +78,13 @@ def load_recipe(name_or_path: str) -> dict[str, Any]:
             f"{', '.join(sorted(known))}"
         )
     return settings
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the recipe {path} is no text in UTF-8, as TOML is: save it so") from error
 
 
 def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
@@ -157,25 +165,44 @@ def build_config(
         If values are out of range or do not fit together.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    tables = {name: {**recipe.get(name, {}), **_known(given.pop(name, {}))} for name in _TABLES}
+    tables = {name: {**_table(recipe, name), **_known(_table(given, name))} for name in _TABLES}
+    given = {name: value for name, value in given.items() if name not in _TABLES}
     if {"minutes", "steps"} & given.keys():
         # A length from the command line replaces that of the recipe, of whichever kind.
         recipe = {name: value for name, value in recipe.items() if name not in ("minutes", "steps")}
     settings = {**{name: value for name, value in recipe.items() if name not in _TABLES}, **given}
     for name in ("snr_range_db", "target_snr_range_db"):
         if settings.get(name) is not None:
-            settings[name] = tuple(settings[name])
+            settings[name] = _limits(name, settings[name])
     table = tables["network"]
-    network = build_network(table)
-    if initial is not None and not table.keys() - set(_OTHERS):
-        network = replace(initial, **_changes(table))
     try:
+        network = build_network(table)
+        if initial is not None and not table.keys() - set(_OTHERS):
+            network = replace(initial, **_changes(table))
         stft = StftConfig(**tables["stft"])
         if _SECONDS in settings:
             settings["segment_frames"] = frames_for_seconds(settings.pop(_SECONDS), stft)
         return TrainConfig(network=network, stft=stft, **settings)
     except TypeError as error:
         raise ConfigurationError(f"the settings cannot be used: {error}") from error
+
+
+def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Table of this name, empty where there is none."""
+    table = settings.get(name, {})
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(
+            f"{name} is {table!r}; it must be a table: put its settings below a line [{name}]"
+        )
+    return table
+
+
+def _limits(name: str, value: Any) -> tuple[float, float]:
+    """Lowest and highest SNR in dB."""
+    is_pair = isinstance(value, (list, tuple)) and len(value) == 2
+    if not is_pair or not all(isinstance(limit, (int, float)) and math.isfinite(limit) for limit in value):
+        raise ConfigurationError(f"{name} is {value!r}; it must be two numbers of dB such as [-5.0, 35.0]")
+    return value[0], value[1]
 
 
 def _known(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,4 +199,4 @@ def pairs_on_disk(
 
 def manifest_digest(rows: Sequence[PairRow]) -> str:
     """SHA-256 of the rows of a dataset, in hexadecimal."""
-    return hashlib.sha256(rows_to_text(rows).encode()).hexdigest()
+    return hashlib.sha256(rows_to_text(rows).encode(errors="backslashreplace")).hexdigest()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _CHUNK_BYTES = 1 << 16
 _USER_AGENT = "musicdenoise"
 # Answers after which trying again makes sense: time-outs, too many requests, trouble at the server.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+# What may stand in a path or a query: reserved characters (RFC 3986, section 2.2) and quoted ones.
+_UNQUOTED = "%:/?#[]@!$&'()*+,;="
 
 Progress = Callable[[int, int | None], None]
 
@@ -108,8 +111,8 @@ def _try_once(
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(url, headers=headers)
     try:
+        request = urllib.request.Request(_quoted(url), headers=headers)
         with urllib.request.urlopen(request, timeout=timeout) as response:
             resumed = response.status == http.client.PARTIAL_CONTENT
             length = response.headers.get("Content-Length")
@@ -127,6 +130,21 @@ def _try_once(
         raise WeightsError(f"{url} could not be fetched: {message}") from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise _TemporaryError(str(getattr(error, "reason", error)) or type(error).__name__) from error
+    except ValueError as error:
+        raise WeightsError(f"{url} could not be fetched: {error}; check the address") from error
+
+
+def _quoted(url: str) -> str:
+    """The address in ASCII, as requests need it; what is quoted already stays as it is.
+
+    Source: RFC 3987, section 3.1 (an IRI becomes a URI).
+    """
+    parts = urllib.parse.urlsplit(url)
+    path, query = (
+        urllib.parse.quote(part, safe=_UNQUOTED, errors="surrogateescape")
+        for part in (parts.path, parts.query)
+    )
+    return parts._replace(path=path, query=query).geturl()
 
 
 def _receive(
