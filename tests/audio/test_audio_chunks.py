@@ -109,3 +109,12 @@ def test_where_there_is_no_room_the_song_stays_as_it_is(
     monkeypatch.setattr("musicdenoise.audio.chunks._ELSEWHERE", len(before))
     chunks.write(target, is_cut=False)
     assert target.read_bytes() == before
+
+
+def test_tags_that_are_not_utf_8(tmp_path: Path) -> None:
+    strings = [(b"INAM", b"Bj\xf6rk \x96 J\xf3ga"), (b"IART", "Björk".encode()), (b"IGNR", b"Rock\0")]
+    content = b"INFO" + b"".join(
+        name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2) for name, text in strings
+    )
+    source = add(write(tmp_path / "a.wav", "WAV"), [(b"LIST", content)])
+    assert probe(source).tags == {"title": "Björk \u2013 Jóga", "artist": "Björk", "genre": "Rock"}

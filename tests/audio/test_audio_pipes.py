@@ -117,3 +117,16 @@ def test_aiff_of_open_length(make_music, save):
 def test_nothing_came():
     with pytest.raises(AudioReadError, match=r"standard input: is empty \(0 bytes\)"):
         PipeReader(io.BytesIO(b""))
+
+
+@pytest.mark.parametrize(
+    ("subtype", "expected"),
+    [("FLOAT", "FLOAT"), ("DOUBLE", "DOUBLE"), ("PCM_24", "PCM_24"), ("PCM_32", "PCM_32")],
+)
+def test_samples_of_aiff_stay_as_deep_as_they_are(subtype, expected, make_music, tmp_path):
+    path = tmp_path / "x.aiff"
+    soundfile.write(path, 4.0 * make_music(LENGTH, 1).T, 44_100, subtype=subtype)
+    reader = PipeReader(io.BytesIO(path.read_bytes()))
+    assert reader.subtype == expected
+    if subtype in ("FLOAT", "DOUBLE"):
+        assert np.abs(np.concatenate(list(reader.blocks(7_000)), axis=1)).max() > 1.0

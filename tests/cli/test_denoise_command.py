@@ -166,6 +166,9 @@ def test_unwritable_outputs(tmp_path: Path, mini_weights: Path, song: Path) -> N
         (["--device", "gpu"], "there is no device 'gpu'"),
         (["--cuda", "--device", "cpu"], "contradict"),
         (["--unknown"], "--unknown"),
+        (["--start", "inf"], "--start is inf"),
+        (["--start", "nan"], "--start"),
+        (["--bitrate", "0.0001"], "--bitrate is '0.0001'"),
     ],
 )
 def test_wrong_usage(song: Path, arguments: list[str], message: str) -> None:
@@ -254,6 +257,20 @@ def test_a_preview_is_a_stretch_of_the_song(tmp_path: Path, mini_weights: Path, 
     assert result.exit_code == 1
     assert "is 1.50 s long" in result.stderr
     assert invoke(song, "--weights", mini_weights, "--duration", 0).exit_code == 2
+    result = invoke(song, "--weights", mini_weights, "--start", 1e305, "-f")
+    assert result.exit_code == 1
+    assert "is 1.50 s long" in result.stderr
+    assert invoke(song, "--weights", mini_weights, "--duration", 1e305, "-f").exit_code == 0
+    assert read_audio(tmp_path / "song_denoised.wav").samples.shape[1] == 66_150
+
+
+def test_more_threads_than_processors_are_not_used(
+    mini_weights: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", used.append)
+    assert invoke(song, "--weights", mini_weights, "--threads", 1_000_000).exit_code == 0
+    assert used and max(used) <= (os.cpu_count() or 1)
 
 
 def test_channels_alone_or_together(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:

@@ -239,10 +239,19 @@ def test_what_is_there_is_kept_unless_it_is_asked_for(tmp_path: Path, mini_weigh
 
 
 def test_skip_existing_goes_on_where_a_run_stopped(tmp_path: Path, mini_weights: Path, song: Path) -> None:
-    """What was removed is put in its place before the result is, and may lie there alone."""
+    """What was removed is put in its place before the result is, and may lie there alone.
+
+    A picture is not; one that is there is of another song.
+    """
     common = (song, "--weights", mini_weights, "--residual", "--report", tmp_path, "--skip-existing")
     (tmp_path / "song_residual.wav").write_text("half")
-    (tmp_path / "song_report.png").write_text("half")
+    (tmp_path / "song_report.png").write_text("precious")
+    result = invoke(*common)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'song_report.png'}: already exists" in result.stderr
+    assert not (tmp_path / "song_denoised.wav").exists()
+    assert (tmp_path / "song_report.png").read_text() == "precious"
+    (tmp_path / "song_report.png").unlink()
     assert len(invoke(*common, "--dry-run").stdout.splitlines()) == 3
     assert invoke(*common).exit_code == 0
     assert probe(tmp_path / "song_residual.wav").num_samples == 66_150

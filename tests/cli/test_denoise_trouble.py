@@ -230,6 +230,26 @@ def test_a_wrong_suffix_is_no_matter(tmp_path: Path, mini_weights: Path, noisy_t
     assert (after.container, after.subtype) == ("FLAC", "PCM_24")
 
 
+def test_damage_is_told_where_it_is_in_the_result(tmp_path: Path, mini_weights: Path, make_song) -> None:
+    song = make_song(tmp_path / "song.mp3", seconds=4)
+    data = bytearray(song.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3_000] = np.random.default_rng(0).bytes(3_000)
+    song.write_bytes(data)
+    common = (song, "--weights", mini_weights, "--strength", 0, "--json", "-f")
+
+    def gaps(*options: object) -> list[list[float]]:
+        result = invoke(*common, *options)
+        found = json.loads(result.stdout)["gaps_seconds"]
+        assert ("is damaged" in result.stderr) == bool(found)
+        return found
+
+    ((start, length),) = gaps()
+    assert gaps("--start", 1) == [pytest.approx([start - 1.0, length])]
+    assert gaps("--start", start + 0.05, "--duration", 1) == [pytest.approx([0.0, length - 0.05], abs=1e-4)]
+    assert gaps("--start", start + length + 0.1) == gaps("--duration", 1) == []
+
+
 def test_names_of_all_kinds(tmp_path: Path, mini_weights: Path, write_wav, noisy_tune) -> None:
     longest = "l" * (255 - len("_denoised.wav"))
     names = ["söng ♪ 歌", "-dash", "two  spaces", "dots.and.more", "[brackets]", longest]

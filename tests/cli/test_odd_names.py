@@ -71,6 +71,16 @@ def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path, mini_weights: Path
     assert len(list((tmp_path / "r").iterdir())) == 2
 
 
+def test_json_is_json_whatever_can_be_written(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    name = "é ♫ 🎵.wav"
+    save(tmp_path / name, noisy_tune, "WAV", "PCM_16")
+    command = [sys.executable, "-m", "musicdenoise", "denoise", tmp_path, "--weights", mini_weights, "--json"]
+    for encoding in ("latin-1", "cp1252"):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run([*command, "--force"], capture_output=True, env=environment, check=True)
+        assert json.loads(done.stdout.decode(encoding))["source"] == str(tmp_path / name)
+
+
 def test_brackets_are_shown(tmp_path: Path, noisy_tune) -> None:
     for folder in ("one", "two"):
         for name in ("song.wav", "song [live].wav", "song [bold].wav"):

@@ -189,6 +189,25 @@ def test_folders_that_cannot_be_read_are_named(folder: Path, monkeypatch: pytest
     assert [path for path, _ in failures] == [locked]
 
 
+def test_links_to_folders_elsewhere_are_followed_once(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "more").mkdir(parents=True)
+    (elsewhere / "more" / "d.wav").touch()
+    for link, leads_to in (
+        (folder / "link", elsewhere),
+        (folder / "link again", elsewhere / "more"),
+        (elsewhere / "round", elsewhere),
+        (elsewhere / "back", folder),
+        (folder / "inside", folder / "sub"),
+    ):
+        link.symlink_to(leads_to, target_is_directory=True)
+    jobs, failures = plan_jobs([folder], tmp_path / "out")
+    assert not failures
+    songs = [job.source.relative_to(folder).as_posix() for job in jobs]
+    assert songs == ["a.wav", "link/more/d.wav", "sub/c.mp3"]
+    assert jobs[1].target == tmp_path / "out" / "link" / "more" / "d_denoised.wav"
+
+
 def test_what_a_job_writes(folder: Path) -> None:
     ((job,), _) = plan_jobs([folder / "a.wav"], None)
     assert job.outputs == (folder / "a_denoised.wav",)

@@ -15,11 +15,21 @@ from typing import BinaryIO
 
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Chunks", "read_chunks"]
+__all__ = ["Chunks", "read_chunks", "read_info"]
 
 # Those that count in samples hold for whole songs only.
 _ABOUT_ALL = frozenset({b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"})
 _IN_SAMPLES = frozenset({b"cue ", b"adtl", b"smpl", b"inst", b"plst", b"MARK"})
+_INFO = {
+    b"INAM": "title",
+    b"IART": "artist",
+    b"IPRD": "album",
+    b"ICRD": "date",
+    b"ICMT": "comment",
+    b"IGNR": "genre",
+    b"ITRK": "tracknumber",
+    b"ICOP": "copyright",
+}
 _MOST_BYTES = 1 << 24
 _EXTENSIBLE = 0xFFFE
 _MASK_OFFSET = 20  # of the speaker positions, in the chunk ``fmt ``
@@ -117,6 +127,35 @@ def read_chunks(source: Path) -> Chunks | None:
     except OSError:
         return None
     return Chunks(form, tuple(found), speakers) if found or speakers is not None else None
+
+
+def read_info(source: Path) -> dict[str, str]:
+    """Tags of a WAV file's chunk ``INFO``: UTF-8 or, where they are not, Windows-1252; none of others."""
+    found: dict[str, str] = {}
+    try:
+        with source.open("rb") as file:
+            for chunk in _walk(file) if _form(file) == b"RIFF" else ():
+                if chunk.name != b"LIST" or chunk.size > _MOST_BYTES:
+                    continue
+                file.seek(chunk.offset)
+                content = file.read(chunk.size)
+                offset = 4 if content[:4] == b"INFO" else len(content)
+                while offset + 8 <= len(content):
+                    name, size = struct.unpack_from("<4sI", content, offset)
+                    if name in _INFO:
+                        found[_INFO[name]] = _text(content[offset + 8 : offset + 8 + size])
+                    offset += 8 + size + size % 2
+    except OSError:
+        return {}
+    return found
+
+
+def _text(data: bytes) -> str:
+    data = data.split(b"\0")[0]
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
 
 
 def _form(file: BinaryIO) -> bytes | None:

@@ -19,6 +19,7 @@ import soundfile
 
 from musicdenoise.audio.bitrate import encoder_quality
 from musicdenoise.audio.formats import PCM_BITS, TAG_NAMES
+from musicdenoise.audio.ogg import VORBIS_CHANNELS, VORBIS_ORDERED
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 
@@ -115,6 +116,8 @@ class SoundFileEncoder:
         bitrate: int | None = None,
     ) -> None:
         self._bits = PCM_BITS.get(subtype)
+        places = VORBIS_CHANNELS.get(channels) if subtype in VORBIS_ORDERED else None
+        self._order = None if places is None else np.argsort(places)
         # libsndfile negates before it compands: the lowest integer would come out positive.
         self._symmetric = subtype in ("ALAW", "ULAW")
         quality = encoder_quality(subtype, bitrate, sample_rate=sample_rate, channels=channels)
@@ -132,7 +135,7 @@ class SoundFileEncoder:
         """Encode samples of shape ``(channels, n)``."""
         block = samples if self._bits is None else quantize(samples, self._bits, symmetric=self._symmetric)
         try:
-            self._file.write(np.ascontiguousarray(block.T))
+            self._file.write(np.ascontiguousarray((block if self._order is None else block[self._order]).T))
         except soundfile.LibsndfileError as error:
             raise AudioWriteError(f"cannot be encoded: {error.error_string}") from error
 

@@ -62,7 +62,7 @@ FFMPEG_WAV_CODECS = {
     "pcm_alaw": "ALAW",
     "pcm_mulaw": "ULAW",
 }
-"""Subtypes of WAV by FFmpeg's names for their codecs."""
+"""Subtypes of WAV by FFmpeg's names for their codecs, with the same in the other order of bytes (``be``)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""Ogg pages: whether they are whole, follow each other, and come to their end.
+"""Ogg pages: whether they are whole, follow each other, and come to their end; the order of channels in them.
 
 Decoders leave out damaged pages, so that what comes behind them comes too soon, or, in libsndfile, twice.
 
-Reference: Ogg (RFC 3533, section 6).
+References: Ogg (RFC 3533, section 6); Vorbis I, section 4.3.9, whose order of channels Opus has, too
+(RFC 7845, section 5.1.1.2).
 """
 
 from __future__ import annotations
@@ -11,7 +12,20 @@ import struct
 import zlib
 from pathlib import Path
 
-__all__ = ["OggPages", "check_pages", "ends_inside_ogg_page"]
+__all__ = ["VORBIS_CHANNELS", "VORBIS_ORDERED", "OggPages", "check_pages", "ends_inside_ogg_page"]
+
+VORBIS_ORDERED = frozenset({"VORBIS", "OPUS"})
+"""Subtypes whose channels have an order of their own."""
+
+VORBIS_CHANNELS: dict[int, tuple[int, ...]] = {
+    3: (0, 2, 1),
+    5: (0, 2, 1, 3, 4),
+    6: (0, 2, 1, 5, 3, 4),
+    7: (0, 2, 1, 6, 5, 3, 4),
+    8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+"""For each channel in the order of WAV (left, right, centre, LFE, back, side) its place in Vorbis, by their
+number; with other numbers the orders are the same."""
 
 _CAPTURE = b"OggS"
 _HEADER_BYTES = 27

@@ -5,6 +5,7 @@ Any format that FFmpeg can decode without seeking may come in (WAV, FLAC, MP3, O
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -81,7 +82,7 @@ class PipeReader:
                 f"{name}: has {self.channels} channels; at most {MAX_CHANNELS} channels are handled"
             )
         self.subtype = FFMPEG_WAV_CODECS.get(
-            codec.name, "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
+            re.sub("be$", "le", codec.name), "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
         self._num_frames, self._last_frame = 0, (b"", 0)  # that one's first bytes and its size
 

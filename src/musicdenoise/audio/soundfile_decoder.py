@@ -15,9 +15,10 @@ from typing import cast
 import numpy as np
 import soundfile
 
+from musicdenoise.audio.chunks import read_info
 from musicdenoise.audio.formats import TAG_NAMES
 from musicdenoise.audio.integrity import find_data_chunk
-from musicdenoise.audio.ogg import check_pages, ends_inside_ogg_page
+from musicdenoise.audio.ogg import VORBIS_CHANNELS, VORBIS_ORDERED, check_pages, ends_inside_ogg_page
 from musicdenoise.audio.quiet import silenced_stderr
 from musicdenoise.audio.types import AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
@@ -42,6 +43,7 @@ _SKIP_SAMPLES = 65_536
 # A read that ends inside the last Opus packet makes libsndfile return wrong samples for the rest of
 # it (measured), so the end is read at once: twice the longest packet, 120 ms (RFC 6716 section 2).
 _OPUS_TAIL_SECONDS = 0.24
+_NO_TEXT = "\N{REPLACEMENT CHARACTER}"  # what is not UTF-8 in tags
 _OPUS_RATE = 48_000  # Hz, of its positions whatever the rate of the song (RFC 7845 section 4)
 
 
@@ -156,6 +158,8 @@ class SoundFileDecoder:
                 block = self._file.read(num_samples, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             raise AudioReadError(f"the data is damaged or cut off ({_reason(error)})") from error
+        if self.info.subtype in VORBIS_ORDERED and self.info.channels in VORBIS_CHANNELS:
+            block = block[:, VORBIS_CHANNELS[self.info.channels]]
         return cast(Samples, np.ascontiguousarray(block.T))
 
     def _open(self) -> soundfile.SoundFile:
@@ -172,6 +176,8 @@ class SoundFileDecoder:
 
 def _describe(path: Path, file: soundfile.SoundFile) -> AudioInfo:
     tags = {name: str(getattr(file, name)) for name in TAG_NAMES if getattr(file, name)}
+    if any(_NO_TEXT in value for value in tags.values()):
+        tags |= {name: value for name, value in read_info(path).items() if _NO_TEXT in tags.get(name, "")}
     info = AudioInfo(
         path=path,
         sample_rate=file.samplerate,

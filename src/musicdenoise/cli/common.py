@@ -8,6 +8,7 @@ and errors are always printed.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import io
 import json
@@ -66,9 +67,16 @@ def print_data(line: str) -> None:
 
 
 def _let_names_out() -> None:
-    """Escape what standard output cannot encode of a file's name, as Python does on standard error."""
+    """Escape what standard output cannot encode of a file's name, as JSON does."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
+        codecs.register_error("jsonescape", _json_escape)
+        sys.stdout.reconfigure(errors="jsonescape")
+
+
+def _json_escape(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2)), error.end
 
 
 def tell_failure(source: Path, error: object, *, as_json: bool) -> None:

@@ -97,6 +97,8 @@ def _check_usage(parameters: Mapping[str, Any]) -> None:
     duration = parameters["duration"]
     if duration is not None and not 0.0 < duration < math.inf:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
+    if not parameters["start"] < math.inf:
+        raise UsageError(f"--start is {parameters['start']:g}; it must be a number of seconds")
     if parameters["output"] == Path("-") and (parameters["as_json"] or parameters["residual"]):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
     if parameters["output"] == Path("-") and given("bitrate") is not None:
@@ -185,7 +187,7 @@ def _parse_bitrate(text: str) -> int:
         kbps = float(text.strip().lower().removesuffix("k"))
     except ValueError:
         kbps = math.nan
-    if not 0.0 < kbps <= 10_000.0:
+    if not 1.0 <= kbps <= 10_000.0:
         raise UsageError(f"--bitrate is {text!r}; give kilobits per second, such as 192 or 192k")
     return round(kbps * 1000)
 
@@ -200,7 +202,7 @@ def _parse_batch_size(text: str) -> int | None:
 
 
 def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
-    from musicdenoise.denoising.plan import exists
+    from musicdenoise.denoising.find import exists
 
     rest = [job for job in jobs if not exists(job.target)]
     if len(rest) < len(jobs):

@@ -14,6 +14,7 @@ import torch
 from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
 from musicdenoise.data.kinds import NOISE_CLASSES
+from musicdenoise.data.parallel import default_jobs
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
@@ -59,7 +60,7 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
     """Denoise all; return the number of failures."""
     tasks = [Task.of(job, settings.options) for job in jobs]
     if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(min(settings.threads, default_jobs()))
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
         denoiser = make_denoiser(
             settings.weights,

@@ -184,7 +184,8 @@ Jobs = Annotated[
     int, typer.Option("-j", "--jobs", min=1, help="Songs at a time, each in a process of its own.")
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Processor threads to use. Default: all processors.")
+    int | None,
+    typer.Option("--threads", min=1, help="Processor threads to use, at most (and by default) all."),
 ]
 Report = Annotated[
     Path | None,

@@ -13,7 +13,8 @@ from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
-from musicdenoise.denoising.plan import Job, exists
+from musicdenoise.denoising.find import exists
+from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.weights.store import WeightsStore
 
@@ -52,8 +53,8 @@ class Task:
         if self.options.overwrite:
             return
         for path in self.job.outputs:
-            is_result = path == self.job.target
-            if (is_result or not self.options.overwrite_extras) and exists(path) and not path.is_dir():
+            is_left_over = path == self.job.residual and self.options.overwrite_extras
+            if not is_left_over and exists(path) and not path.is_dir():
                 raise AudioWriteError(
                     f"{path}: already exists; --force replaces it, --skip-existing passes over songs that "
                     "are done"

@@ -7,7 +7,7 @@ output, as WAV.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,11 +166,19 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         tags=info.tags,
         path=source,
         blocks=_read_blocks(reader, length),
-        gaps_seconds=info.gaps_seconds,
+        gaps_seconds=_within(info.gaps_seconds, start / info.sample_rate, length / info.sample_rate),
         num_tracks=info.num_tracks,
         is_repaired=info.is_repaired,
         state=state,
     )
+
+
+def _within(
+    gaps: Sequence[tuple[float, float]], start: float, length: float
+) -> tuple[tuple[float, float], ...]:
+    """Parts of damaged stretches (beginning, length) inside a stretch, from where it begins; in s."""
+    parts = ((max(begin - start, 0.0), min(begin + lasting - start, length)) for begin, lasting in gaps)
+    return tuple((begin, end - begin) for begin, end in parts if end > begin)
 
 
 def _state(source: Path) -> FileState | None:

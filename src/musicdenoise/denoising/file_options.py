@@ -79,7 +79,7 @@ class FileOptions:
         AudioError
             If the stretch begins behind the end of the song.
         """
-        start = round(self.start_seconds * info.sample_rate)
+        start = round(min(self.start_seconds, info.duration_seconds) * info.sample_rate)
         if start and start >= info.num_samples:
             raise AudioError(
                 f"{info.path}: is {info.duration_seconds:.2f} s long; it cannot be denoised from "
@@ -88,4 +88,4 @@ class FileOptions:
         rest = info.num_samples - start
         if self.duration_seconds is None:
             return start, rest
-        return start, min(rest, round(self.duration_seconds * info.sample_rate))
+        return start, round(min(self.duration_seconds * info.sample_rate, rest))

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musicdenoise.audio import AUDIO_SUFFIXES, FORMATS, container_for_suffix, find_audio, writable_container
+from musicdenoise.audio import AUDIO_SUFFIXES, FORMATS, container_for_suffix, writable_container
 from musicdenoise.denoising.ends import PIPE
-from musicdenoise.errors import AudioReadError, UsageError
+from musicdenoise.denoising.find import (
+    RESIDUAL_SUFFIX,
+    SUFFIX,
+    Failure,
+    Found,
+    exists,
+    find_songs,
+    is_folder,
+    is_pattern,
+)
+from musicdenoise.errors import UsageError
 
-__all__ = ["SUFFIX", "Failure", "Job", "exists", "plan_jobs"]
+__all__ = ["Job", "plan_jobs"]
 
-SUFFIX = "_denoised"
-RESIDUAL_SUFFIX = "_residual"
-
-_WILDCARDS = re.compile(r"[*?\[]")
 # Endings that look as if a format were meant: ".mpp3", but neither ".5" nor ". Live at Home".
 _LIKE_A_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
-
-Failure = tuple[Path, AudioReadError]
-"""An input of which nothing can be denoised, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +58,6 @@ class Job:
         """All files to be written, the result first; standard output is none."""
         paths = (self.target, self.residual, self.picture)
         return tuple(path for path in paths if path is not None and path != PIPE)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A song, and its folder below what it was found by."""
-
-    song: Path
-    folder: Path = Path()
 
 
 def plan_jobs(
@@ -118,13 +112,13 @@ def plan_jobs(
     if PIPE in inputs or output == PIPE:
         jobs = [_plan_pipe(inputs, output, suffix)]
     else:
-        found: list[_Found] = []
+        found: list[Found] = []
         for given in inputs:
-            songs, missing = _find(given)
+            songs, missing = find_songs(given)
             found += songs
             failures += missing
         if output is not None and _is_file_name(output):
-            if len(inputs) > 1 or len(found) > 1 or _is_folder(inputs[0]):
+            if len(inputs) > 1 or len(found) > 1 or is_folder(inputs[0]):
                 raise UsageError(
                     f"the output {output} is a file, but there are several inputs: give a folder with -o"
                 )
@@ -139,29 +133,13 @@ def plan_jobs(
     return jobs, failures
 
 
-def exists(path: Path) -> bool:
-    """Whether there is a file or folder of this name; no name is too long to ask."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    return exists(path) and path.is_dir()
-
-
 def _is_file_name(output: Path) -> bool:
-    return not _is_folder(output) and output.suffix.lower() in AUDIO_SUFFIXES
-
-
-def _is_pattern(given: Path) -> bool:
-    return _WILDCARDS.search(str(given)) is not None and not exists(given)
+    return not is_folder(output) and output.suffix.lower() in AUDIO_SUFFIXES
 
 
 def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | None) -> None:
     """Refuse an output that can be neither a folder nor a file that is written."""
-    if output is None or output == PIPE or _is_folder(output):
+    if output is None or output == PIPE or is_folder(output):
         return
     written = ", ".join(sorted({s for form in FORMATS.values() if form.subtypes for s in form.suffixes}))
     own = output.suffix.lower()
@@ -181,8 +159,8 @@ def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | Non
         )
     elif (
         len(inputs) == 1
-        and not _is_folder(inputs[0])
-        and not _is_pattern(inputs[0])
+        and not is_folder(inputs[0])
+        and not is_pattern(inputs[0])
         and _LIKE_A_SUFFIX.fullmatch(own)
     ):
         raise UsageError(
@@ -194,100 +172,14 @@ def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | Non
 def _plan_pipe(inputs: Sequence[Path], output: Path | None, suffix: str | None) -> Job:
     if suffix not in (None, ".wav") and (output or PIPE) == PIPE:
         raise UsageError(f"standard output is a stream of WAV, not {suffix}: leave the format out")
-    if len(inputs) > 1 or _is_folder(inputs[0]):
+    if len(inputs) > 1 or is_folder(inputs[0]):
         raise UsageError("standard input and output (-) take a single song: give one input")
     if output is not None and output != PIPE and not _is_file_name(output):
         raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
     return Job(source=inputs[0], target=output or PIPE, keeps_format=False)
 
 
-def _find(given: Path) -> tuple[list[_Found], list[Failure]]:
-    """The songs that one input stands for."""
-    if _is_pattern(given):
-        return _find_by_pattern(given)
-    if _is_folder(given):
-        songs, failures = _find_in_folder(given)
-        if not songs and not failures:
-            missing = AudioReadError(f"{given}: holds no audio files; give files, or another folder")
-            failures = [(given, missing)]
-        return songs, failures
-    if not exists(given):
-        return [], [(given, AudioReadError(f"{given}: there is no such file or folder"))]
-    return [_Found(given)], []
-
-
-def _find_in_folder(folder: Path) -> tuple[list[_Found], list[Failure]]:
-    """Songs in a folder and those inside it; folders that cannot be read are failures."""
-    errors: list[OSError] = []
-    songs: list[Path] = []
-    for place, inside, _ in os.walk(folder, onerror=errors.append):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        try:
-            songs += find_audio(place, recursive=False)
-        except OSError as error:  # its names may be read, but nothing about the files
-            error.filename = place
-            errors.append(error)
-    found = [_Found(song, song.parent.relative_to(folder)) for song in sorted(songs) if not _is_result(song)]
-    return found, _left_out(errors)
-
-
-def _left_out(errors: list[OSError]) -> list[Failure]:
-    """Folders that cannot be read."""
-    return [
-        (
-            Path(error.filename),
-            AudioReadError(f"{error.filename}: cannot be read: {error.strerror}; its songs are left out"),
-        )
-        for error in errors
-    ]
-
-
-def _find_by_pattern(pattern: Path) -> tuple[list[_Found], list[Failure]]:
-    """Songs that fit a pattern, each once, and those in folders that do."""
-    fixed = next(i for i, part in enumerate(pattern.parts) if _WILDCARDS.search(part))
-    base = Path(*pattern.parts[:fixed])
-    try:
-        matches = sorted(base.glob(str(Path(*pattern.parts[fixed:]))))  # passes over folders it cannot read
-    except ValueError as error:
-        raise UsageError(
-            f"the pattern {pattern} makes no sense: {error}; ** stands alone between slashes"
-        ) from error
-    is_result_wanted = SUFFIX in pattern.name or RESIDUAL_SUFFIX in pattern.name
-    is_hidden_wanted = _is_hidden(Path(*pattern.parts[fixed:]))
-    songs: dict[Path, _Found] = {}
-    failures: dict[Path, AudioReadError] = {}
-    if "**" in pattern.parts:
-        errors: list[OSError] = []
-        for _ in os.walk(base, onerror=errors.append):
-            pass
-        failures = dict(_left_out(errors))
-    for match in matches:
-        inner = match.relative_to(base)
-        if _is_hidden(inner) and not is_hidden_wanted:
-            continue
-        if _is_folder(match):
-            inside, unreadable = _find_in_folder(match)
-            songs |= {item.song: _Found(item.song, inner / item.folder) for item in inside}
-            failures |= dict(unreadable)
-        elif is_result_wanted or not _is_result(match):
-            songs[match] = _Found(match, inner.parent)
-    if not songs and not failures:
-        reason = "there is no such file or folder"
-        if any(_is_result(match) for match in matches):
-            reason = "only results of earlier runs fit it; name them to denoise them again"
-        failures[pattern] = AudioReadError(f"{pattern}: {reason}")
-    return list(songs.values()), list(failures.items())
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _is_result(song: Path) -> bool:
-    return song.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))
-
-
-def _job(item: _Found, output: Path | None, suffix: str | None) -> Job:
+def _job(item: Found, output: Path | None, suffix: str | None) -> Job:
     folder = item.song.parent if output is None else output / item.folder
     name = f"{item.song.stem}{SUFFIX}{suffix or _kept_suffix(item.song)}"
     return Job(source=item.song, target=folder / name, folder=item.folder, keeps_format=suffix is None)
