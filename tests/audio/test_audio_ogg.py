@@ -106,3 +106,14 @@ def test_chains_are_refused_and_not_cut(song, make_music):
         chain.write_bytes(song.read_bytes() + second.read_bytes())
         with pytest.raises(UnsupportedAudioError, match=r"chain\.ogg: is a chain of several songs"):
             read_audio(chain)
+
+
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [(b"\x7fFLAC\x01\x00", "FLAC-in-Ogg"), (b"Speex   1.2", "Speex"), (b"\x80theora", "film")],
+)
+def test_other_codecs_are_named(tmp_path, first, kind):
+    path = tmp_path / "x.ogg"
+    path.write_bytes(b"OggS" + bytes([0, 2]) + bytes(20) + bytes([1, len(first)]) + first)
+    with pytest.raises(UnsupportedAudioError, match=rf"is a {kind}.* file, which is not read; convert it"):
+        read_audio(path)

@@ -36,6 +36,9 @@ _NOT_READ = {
     b"BW64": "BW64",
     b"MThd": "MIDI",
 }
+# First bytes of what Ogg holds beside Vorbis and Opus.
+_OGG_NOT_READ = {b"\x7fFLAC": "FLAC-in-Ogg", b"Speex": "Speex", b"\x80theora": "film (Theora)"}
+_OGG_SEGMENTS = 26  # where a page says how many bytes of sizes stand before its content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +95,9 @@ def identify(path: Path) -> Content:
         raise AudioReadError(f"{path}: is not an audio file: it is empty (0 bytes)")
     if content is not None:
         return content
-    if head[:4] in _NOT_READ:
+    if kind := _NOT_READ.get(head[:4]) or _unread_ogg(head):
         raise UnsupportedAudioError(
-            f"{path}: is a {_NOT_READ[head[:4]]} file, which is not read; "
-            f"convert it to one of {', '.join(FORMATS)}"
+            f"{path}: is a {kind} file, which is not read; convert it to one of {', '.join(FORMATS)}"
         )
     raise AudioReadError(
         f"{path}: is not an audio file, whatever its name says: its content is none of {', '.join(FORMATS)}"
@@ -119,7 +121,7 @@ def _by_magic(head: bytes) -> Content | None:
         return Content(container="RF64", backend="soundfile")
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return Content(container="AIFF", backend="soundfile")
-    if head[:4] == b"OggS":
+    if head[:4] == b"OggS" and _unread_ogg(head) is None:
         return Content(container="OGG", backend="soundfile")
     if head[:4] == b"fLaC":
         # STREAMINFO begins at byte 8; its last 36 bits before the MD5 count the samples.
@@ -128,6 +130,14 @@ def _by_magic(head: bytes) -> Content | None:
     if head[4:8] in _MP4_BOXES:
         return Content(container="MP4", backend="pyav")
     return None
+
+
+def _unread_ogg(head: bytes) -> str | None:
+    """What an Ogg file holds by its first page, if it is not read."""
+    if head[:4] != b"OggS" or len(head) <= _OGG_SEGMENTS:
+        return None
+    packet = head[_OGG_SEGMENTS + 1 + head[_OGG_SEGMENTS] :]
+    return next((kind for start, kind in _OGG_NOT_READ.items() if packet.startswith(start)), None)
 
 
 def _by_frames(head: bytes, *, is_whole: bool) -> Content | None:
