@@ -68,6 +68,17 @@ def test_songs_are_held_out_where_none_are_given_to_measure_on(tmp_path: Path, w
     assert "--valid-songs" in invoke(*songs, "--out", tmp_path / "other").stderr
 
 
+def test_given_songs_are_measured_on_with_the_noise_of_the_dataset(
+    tmp_path: Path, dataset: Path, write_wav, tune
+) -> None:
+    write_wav("songs/0.wav", tune[:, :90_000])
+    options = (dataset, "--valid-songs", tmp_path / "songs", "--cache", tmp_path / "bank", "--steps", 1)
+    result = invoke(*options, "--out", tmp_path / "run")
+    assert result.exit_code != 0  # of a kind that is not known, so that it takes recordings
+    assert "noises" in result.stderr
+    assert invoke(*options, "--out", tmp_path / "run", "--noise", "white").exit_code == 0
+
+
 def break_nothing(dataset: Path) -> None:
     """For options that are wrong by themselves."""
 

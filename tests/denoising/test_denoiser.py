@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -310,8 +311,24 @@ def test_bad_samples_are_refused(denoiser: Denoiser) -> None:
         denoiser.denoise(np.zeros((1, 1, 10)), 44_100)
     with pytest.raises(UnsupportedAudioError, match="axes swapped"):
         denoiser.denoise(np.zeros((44_100, 2)), 44_100)
+    with pytest.raises(AudioError, match=r"1e\+15 or more"):
+        denoiser.denoise([0.0, 1e19], 44_100)
+    with pytest.raises(AudioError, match="complex numbers"):
+        denoiser.denoise(np.zeros(100, dtype=complex), 44_100)
     with pytest.raises(UnsupportedAudioError, match="sample rate of 10 Hz"):
         denoiser.denoise(np.zeros(100), 10)
+    for rate in (44_100.5, math.inf):
+        with pytest.raises(UnsupportedAudioError, match=r"sample rate is .* whole number"):
+            denoiser.denoise(np.zeros(100), rate)
+
+
+def test_samples_and_rates_of_all_types(denoiser: Denoiser, noisy_tune) -> None:
+    samples = noisy_tune[:, :30_000]
+    expected = denoiser.denoise(samples, 48_000)
+    assert np.array_equal(denoiser.denoise(samples.clone().requires_grad_(), np.int32(48_000)), expected)
+    assert np.array_equal(denoiser.denoise(samples.double().numpy(), 48_000.0), expected)
+    rounded = samples.bfloat16()
+    assert np.array_equal(denoiser.denoise(rounded, 48_000), denoiser.denoise(rounded.float(), 48_000))
 
 
 def test_unknown_weights_are_refused(tmp_path: Path) -> None:

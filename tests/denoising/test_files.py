@@ -10,6 +10,7 @@ from musicdenoise.core.mixing import rms
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
+from musicdenoise.errors import AudioWriteError
 
 
 @pytest.fixture
@@ -55,3 +56,40 @@ def test_an_interruption_once_the_result_is_open_leaves_no_trace(
     with pytest.raises(KeyboardInterrupt):
         denoise_file(Denoiser(mini_weights, device="cpu"), song, tmp_path / "out.wav")
     assert list(tmp_path.iterdir()) == [song]
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("song.wav", {}, "song.wav: would replace .*song.wav"),
+        ("out.wav", {"picture": "song.wav"}, "song.wav: would replace .*song.wav"),
+        ("out.wav", {"residual": "song.wav"}, "song.wav: would replace .*song.wav"),
+        ("out.wav", {"residual": "out.wav"}, "out.wav: would replace .*out.wav"),
+        ("out.wav", {"picture": "out.wav"}, "out.wav: would replace .*out.wav"),
+        ("out.wav", {"residual": "x.wav", "picture": "x.wav"}, "x.wav: would replace .*x.wav"),
+    ],
+)
+def test_no_file_of_a_run_replaces_another(
+    write_wav, tmp_path: Path, mini_weights: Path, noisy_tune, target: str, options: dict, message: str
+) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :66_150])
+    before = song.read_bytes()
+    given = {name: str(tmp_path / value) for name, value in options.items()}
+    with pytest.raises(AudioWriteError, match=message):
+        denoise_file(
+            Denoiser(mini_weights, device="cpu"),
+            song,
+            tmp_path / target,
+            options=FileOptions(overwrite=True, **given),
+        )
+    assert song.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [song]
+
+
+def test_paths_may_be_text(write_wav, tmp_path: Path, mini_weights: Path, noisy_tune) -> None:
+    song = write_wav("song.wav", noisy_tune[:, :66_150])
+    options = FileOptions(residual=f"{tmp_path}/rest.wav", picture=f"{tmp_path}/song.png")
+    report = denoise_file(
+        Denoiser(mini_weights, device="cpu"), str(song), f"{tmp_path}/x.wav", options=options
+    )
+    assert (report.residual, report.picture) == (tmp_path / "rest.wav", tmp_path / "song.png")

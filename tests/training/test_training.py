@@ -5,6 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from matplotlib import image
@@ -83,6 +84,9 @@ def test_a_run_is_not_overwritten(tmp_path: Path, data) -> None:
     run(tmp_path / "run", data)
     with pytest.raises(TrainingError, match="already holds a training run"):
         run(tmp_path / "run", data)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    with pytest.raises(TrainingError, match="already holds a training run"):
+        run(tmp_path / "run", data)
     with pytest.raises(TrainingError, match="no checkpoint"):
         run(tmp_path / "other", data, resume=True)
 
@@ -132,9 +136,16 @@ def test_checkpoints_of_other_networks_and_damaged_ones_are_refused(tmp_path: Pa
     other = replace(CONFIG, network=DCUNetConfig.mini(level_reach=3))
     with pytest.raises(TrainingError, match="another configuration"):
         load_checkpoint(path, new_state(other, CPU))
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(TrainingError, match="cannot be read"):
-        load_checkpoint(path, new_state(CONFIG, CPU))
+    torch.save(torch.zeros(3), tmp_path / "tensor.pt")
+    damaged = (
+        path.read_bytes()[:500],
+        np.random.default_rng(0).bytes(5_000),
+        (tmp_path / "tensor.pt").read_bytes(),
+    )
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(TrainingError, match="cannot be read"):
+            load_checkpoint(path, new_state(CONFIG, CPU))
 
 
 def test_checkpoints_from_before_a_setting_was_there_go_on(tmp_path: Path) -> None:

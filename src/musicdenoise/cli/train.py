@@ -144,7 +144,8 @@ class _Command:
         cache = parameters["cache"] or user_cache_path("musicdenoise") / "decoded"
         others = {name: parameters[name] for name in ("valid_songs", "valid_noises")}
         if parameters["data"] is not None:
-            return pairs_on_disk(config, parameters["data"], cache=cache, **others)
+            kind = None if parameters["noise"] is None else config.noise_kind
+            return pairs_on_disk(config, parameters["data"], valid_kind=kind, cache=cache, **others)
         note("Decoding songs and noises (once) ...", quiet=self.quiet)
         return mixed_on_the_fly(
             config, parameters["songs"], noises=parameters["noises"], cache=cache, **others

@@ -19,7 +19,7 @@ from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
-from musicdenoise.denoising.stream import SongStream
+from musicdenoise.denoising.stream import SongStream, as_samples
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
 from musicdenoise.weights.index import default_weights, load_aliases
 from musicdenoise.weights.loading import load_network
@@ -211,6 +211,9 @@ class Denoiser:
                 f"the audio has {channels} channels, 1 to {MAX_CHANNELS} are supported: "
                 "the shape must be (channels, samples); are the axes swapped?"
             )
+        if not math.isfinite(sample_rate) or sample_rate != int(sample_rate):
+            raise UnsupportedAudioError(f"the sample rate is {sample_rate}; it must be a whole number of Hz")
+        sample_rate = int(sample_rate)
         mode = self.config.channels
         is_mid_side = mode == "mid-side" or (mode == "auto" and self._is_for_white)
         as_mid_side = is_mid_side and channels == 2
@@ -258,13 +261,11 @@ class Denoiser:
         AudioError
             If a sample is not finite or the shape is not one of the above.
         """
-        array = np.array(np.asarray(samples), dtype=np.float32)  # tensors, too
+        array = as_samples(samples)
         if array.ndim not in (1, 2):
             raise AudioError(
                 f"the samples have {array.ndim} dimensions: give (channels, samples) or (samples,)"
             )
-        if not np.isfinite(array).all():
-            raise AudioError("some samples are not finite numbers: repair the audio first")
         waveform = torch.from_numpy(np.atleast_2d(array))
         stream = self.stream(sample_rate, waveform.shape[0])
         cleaned: NDArray[np.float32] = torch.cat([stream.push(waveform), stream.flush()], dim=-1).numpy()

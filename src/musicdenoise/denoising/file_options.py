@@ -55,6 +55,9 @@ class FileOptions:
     bitrate: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("residual", "picture"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
         if not 0.0 <= self.start_seconds < math.inf:
             raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
         if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:

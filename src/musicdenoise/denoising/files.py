@@ -23,7 +23,7 @@ from musicdenoise.core.resample import StreamResampler, resample_ratio
 from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.ends import Song, copy_untouched, open_sink, open_song
+from musicdenoise.denoising.ends import PIPE, Song, copy_untouched, open_sink, open_song
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.meter import BandReport, SongMeter
@@ -134,12 +134,13 @@ def denoise_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or is too short, or the target cannot be written. That the
-        picture cannot be is said in the report.
+        If the source cannot be read or is too short, the target cannot be written, or two of the files are
+        the same. That the picture cannot be written is said in the report.
     """
     began = time.monotonic()
     source, target = Path(source), Path(target)
     options = options or FileOptions()
+    _check_distinct(source, target, options)
     with ExitStack() as stack:
         song = open_song(source, options, stack)
         if isinstance(denoiser, AutoDenoiser):
@@ -189,6 +190,20 @@ def denoise_file(
         clipped_samples=writer.clipped_samples,
         seconds=time.monotonic() - began,
     )
+
+
+def _check_distinct(source: Path, target: Path, options: FileOptions) -> None:
+    """Refuse to write one file over another."""
+    known: dict[Path, Path] = {}
+    for path in (source, target, options.residual, options.picture):
+        if path is None or path == PIPE:
+            continue
+        place = path.resolve()
+        if place in known:
+            raise AudioWriteError(
+                f"{path}: would replace {known[place]} of the same run; choose another name"
+            )
+        known[place] = path
 
 
 def _check_count(song: Song, writer: AudioWriter | WavPipeWriter, num_samples: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
@@ -18,7 +18,9 @@ from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import AudioError
 
-__all__ = ["SongStream"]
+__all__ = ["SongStream", "as_samples"]
+
+_TOO_LARGE = 1e15  # the squares of larger samples do not fit
 
 
 class SongStream:
@@ -126,14 +128,12 @@ class SongStream:
     def _checked(self, block: ArrayLike) -> Tensor:
         if self._has_ended:
             raise AudioError("the song has ended with flush(): begin another stream for the next")
-        samples = np.array(np.asarray(block), dtype=np.float32)  # tensors, too
+        samples = as_samples(block)
         if samples.ndim != 2 or samples.shape[0] != self._channels:
             raise AudioError(
                 f"the block has the shape {samples.shape}; it must be ({self._channels}, samples): are the "
                 "axes swapped?"
             )
-        if not np.isfinite(samples).all():
-            raise AudioError("some samples are not finite numbers: repair the audio first")
         return torch.from_numpy(samples)
 
     def _noise(self, resampled: Tensor) -> Tensor:
@@ -143,6 +143,28 @@ class SongStream:
 
     def _subtract(self, noise: Tensor) -> Tensor:
         return self._song.pop(noise.shape[-1]) - self._strength * noise
+
+
+def as_samples(given: ArrayLike) -> NDArray[np.float32]:
+    """A copy of samples, an array or a tensor of whatever type and device.
+
+    Raises
+    ------
+    AudioError
+        If they are complex, or one is not finite or beyond all reason.
+    """
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        given = given.float() if given.is_floating_point() else given
+    array = np.asarray(given)
+    if np.iscomplexobj(array):
+        raise AudioError("the samples are complex numbers: give real ones")
+    samples = np.array(array, dtype=np.float32)
+    if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # of what is no number, too
+        raise AudioError(
+            f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
+        )
+    return samples
 
 
 class _Delay:

@@ -148,7 +148,7 @@ def train(
         If the folder holds a run and ``resume`` is false, another process trains there, the loss is not
         finite, or a file cannot be written.
     """
-    if not resume and (run / CHECKPOINT).exists():
+    if not resume and any((run / name).exists() for name in (CHECKPOINT, BEST)):
         raise TrainingError(
             f"{run} already holds a training run: go on with --resume, or choose another --out"
         )

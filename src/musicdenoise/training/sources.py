@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_songs, noise_source
 from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
+from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.data.manifest import PairRow, rows_to_text
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, ValidationItem, fixed_mixes
 from musicdenoise.errors import DataError
@@ -141,6 +142,7 @@ def pairs_on_disk(
     *,
     valid_songs: Path | None = None,
     valid_noises: Path | None = None,
+    valid_kind: str | None = None,
     cache: Path,
 ) -> TrainingData:
     """The training pairs of a dataset, measured on its test pairs.
@@ -153,6 +155,8 @@ def pairs_on_disk(
         A dataset with a manifest, or folders ``train|test/input|target`` with partners of the same name.
     valid_songs, valid_noises
         Songs and noises to measure on in place of the test pairs.
+    valid_kind
+        Kind of noise to measure on with those; None for that of the dataset.
     cache
         Where decoded audio of those is kept.
 
@@ -172,6 +176,8 @@ def pairs_on_disk(
         targets=config.targets,
         seed=config.seed,
     )
+    kinds = {row.kind or "unknown" for row in train_rows}
+    kind = kinds.pop() if len(kinds) == 1 else "mixed"
     if valid_songs is None:
         items = fixed_pairs(
             folder,
@@ -181,8 +187,8 @@ def pairs_on_disk(
             most=MOST_VALIDATION_PAIRS,
         )
     else:
-        items, _ = _mixes(config, find_songs(valid_songs), valid_noises, cache)
-    kinds = {row.kind or "unknown" for row in train_rows}
+        measured = valid_kind or (kind if kind in NOISE_KINDS else ANY_NOISE)
+        items, _ = _mixes(replace(config, noise_kind=measured), find_songs(valid_songs), valid_noises, cache)
     description = {
         "pairs": len(train_rows),
         "hours": round(sum(row.duration_seconds for row in train_rows) / 3600.0, 2),
@@ -193,7 +199,7 @@ def pairs_on_disk(
         source=source,
         validation=items,
         description=description,
-        noise_kind=kinds.pop() if len(kinds) == 1 else "mixed",
+        noise_kind=kind,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,19 @@ __all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "sa
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _LOSS_MEMORY = 0.98
+
+# What comes of reading a file that is damaged or is no checkpoint.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    pickle.UnpicklingError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+)
 
 
 @dataclass
@@ -231,7 +245,7 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         torch.set_rng_state(document["torch_random_state"])
         if torch.cuda.is_available() and len(document["cuda_random_states"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(document["cuda_random_states"])
-    except (OSError, RuntimeError, KeyError, EOFError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(
             f"the checkpoint {path} cannot be read: {reason}; start a new run, with --init if "
