@@ -57,13 +57,17 @@ def test_names_that_are_no_text_are_trained_on(tmp_path: Path, dataset: Path) ->
     assert len(read_metadata(out / "best.safetensors").data["manifest_sha256"]) == 64
 
 
-def test_songs_are_held_out_where_none_are_given_to_measure_on(tmp_path: Path, write_wav, tune) -> None:
+def test_songs_are_held_out_where_none_are_given_to_measure_on(
+    tmp_path: Path, write_wav, tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICDENOISE_CACHE", str(tmp_path / "cache"))
     for number in range(2):
         write_wav(f"songs/{number}.wav", tune[:, number * 100_000 : number * 100_000 + 90_000])
-    songs = ("--songs", tmp_path / "songs", "--cache", tmp_path / "bank", "--steps", 1)
+    songs = ("--songs", tmp_path / "songs", "--steps", 1)
     assert invoke(*songs, "--out", tmp_path / "run").exit_code == 0
     data = read_metadata(tmp_path / "run" / "best.safetensors").data
     assert (data["songs"], data["validation_songs"]) == (1, 1)
+    assert len(list((tmp_path / "cache" / "decoded").iterdir())) == 2
     (tmp_path / "songs" / "1.wav").unlink()
     assert "--valid-songs" in invoke(*songs, "--out", tmp_path / "other").stderr
 

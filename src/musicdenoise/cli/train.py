@@ -136,12 +136,11 @@ class _Command:
         return None if init is None else load_network(resolve_weights(init).path)[0]
 
     def _data(self, config: TrainConfig) -> TrainingData:
-        from platformdirs import user_cache_path
-
         from musicdenoise.training.sources import mixed_on_the_fly, pairs_on_disk
+        from musicdenoise.weights.store import cache_folder
 
         parameters = self.parameters
-        cache = parameters["cache"] or user_cache_path("musicdenoise") / "decoded"
+        cache = parameters["cache"] or cache_folder() / "decoded"
         others = {name: parameters[name] for name in ("valid_songs", "valid_noises")}
         if parameters["data"] is not None:
             kind = None if parameters["noise"] is None else config.noise_kind
