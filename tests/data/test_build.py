@@ -258,6 +258,10 @@ def test_folders_are_not_overwritten_unless_asked(tmp_path: Path, songs: Path) -
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     expected = {name for row in rows for name in (row.input, row.target)}
     assert files == expected | {"manifest.jsonl", "build.json", "diary.txt"}
+    (out / "build.json").unlink()
+    with pytest.raises(UsageError, match="holds pairs that no build made"):
+        build(out, kind="white", songs=songs, force=True)
+    assert (out / "manifest.jsonl").exists()
 
 
 def test_given_folders_for_inputs_and_targets(tmp_path: Path, songs: Path) -> None:

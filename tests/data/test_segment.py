@@ -388,6 +388,9 @@ def test_output_folders(dataset: Path, tmp_path: Path) -> None:
     assert (out / "diary.txt").exists()
     with pytest.raises(UsageError, match="is the dataset itself"):
         cut(dataset, dataset, force=True)
+    (out / "build.json").touch()
+    with pytest.raises(UsageError, match="is a dataset of whole songs"):
+        cut(dataset, out, force=True)
 
 
 def test_an_empty_manifest_is_an_error(tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
     layout = build.layout
     state: dict[str, object] = {"options": build.config.to_dict(), "plan_sha256": build.plan.digest()}
     if force:
+        _check_own(layout)
         _remove_own(layout)
     elif resume:
         _check_same(layout, state)
@@ -288,6 +289,13 @@ def _known_rows(build: Build) -> dict[str, tuple[PairRow, ...]]:
 
 def _ids(song: SongPlan) -> list[str]:
     return [f"{_key(song)}N{pair.number}" for pair in song.pairs]
+
+
+def _check_own(layout: BuildLayout) -> None:
+    """See that a manifest in the folder is that of a build."""
+    root = layout.root
+    if (root / MANIFEST_NAME).exists() and not (root / SUMMARY_NAME).exists() and not layout.work.exists():
+        raise UsageError(f"{root}: holds pairs that no build made, such as segments; choose another --out")
 
 
 def _remove_own(layout: BuildLayout) -> None:

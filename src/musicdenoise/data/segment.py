@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.files import make_folder, remove_partial, write_text
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
@@ -30,6 +31,7 @@ from musicdenoise.data.segment_statistics import (
 )
 from musicdenoise.data.segment_tracks import decoded_folder
 from musicdenoise.data.segment_write import Choice, write_segments
+from musicdenoise.data.summary import SUMMARY_NAME
 from musicdenoise.errors import DataError, UsageError
 
 __all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
@@ -192,6 +194,10 @@ def _choose(
 def _check_out(dataset: Path, out: Path, *, force: bool) -> None:
     if out.resolve() == dataset.resolve():
         raise UsageError(f"{out}: is the dataset itself; segments need a folder of their own, see --out")
+    if any((out / name).exists() for name in (SUMMARY_NAME, WORK_NAME)):
+        raise UsageError(
+            f"{out}: is a dataset of whole songs; segments need a folder of their own, see --out"
+        )
     if out.is_dir() and any(out.iterdir()) and not force:
         raise DataError(f"{out}: is not empty; give --force to replace the segments in it, or another --out")
 
