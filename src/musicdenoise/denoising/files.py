@@ -134,12 +134,11 @@ def denoise_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or is too short, the target cannot be written, or two of the files are
-        the same. That the picture cannot be written is said in the report.
+        If the source cannot be read or is too short, the target cannot be written (that the picture cannot be
+        is said in the report), or two of the files are the same.
     """
     began = time.monotonic()
-    source, target = Path(source), Path(target)
-    options = options or FileOptions()
+    source, target, options = Path(source), Path(target), options or FileOptions()
     _check_distinct(source, target, options)
     with ExitStack() as stack:
         song = open_song(source, options, stack)
