@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from musicdenoise.data.kinds import NOISE_CLASSES
+from musicdenoise.kinds import NOISE_CLASSES
 
 KINDS = ("mixed", "white", *NOISE_CLASSES)
 

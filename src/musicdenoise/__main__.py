@@ -18,7 +18,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
     from musicdenoise.cli.app import app
-    from musicdenoise.core.allocator import keep_freed_memory
+    from musicdenoise.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
     try:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from musicdenoise.audio import open_writer, read_audio, writer
-from musicdenoise.audio.part_file import FileState, open_part_file
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
+from musicdenoise.runtime.atomic import FileState, open_part_file
 
 KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("MP4", "AAC")]
 

@@ -19,13 +19,13 @@ import torch
 from results import publish, table
 from torch import Tensor
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.metrics import improvement, snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, find_songs
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.runtime.allocator import keep_freed_memory
 
 RATE = 44_100
 SECONDS = 6

@@ -11,11 +11,11 @@ import argparse
 
 import torch
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.stream import SongStream
+from musicdenoise.runtime.allocator import keep_freed_memory
 
 SEGMENT_FRAMES = 256
 CONTEXTS = (16, 32, 48, 64, 96)

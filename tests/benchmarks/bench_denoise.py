@@ -33,7 +33,6 @@ import torch
 from results import publish, table
 from torch.nn import functional as F
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.architecture import MASKS, DCUNetConfig
 from musicdenoise.core.complex_layers import ComplexConv2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
@@ -42,6 +41,7 @@ from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.stream import SongStream
+from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import resolve_weights
 

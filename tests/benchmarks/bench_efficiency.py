@@ -26,7 +26,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from musicdenoise.audio import open_reader, open_writer
 from musicdenoise.core import overlap
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.architecture import SEEN_FRAMES, DCUNetConfig, encoder_inputs
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.fused import FusedDCUNet
@@ -34,6 +33,7 @@ from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import stream
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
+from musicdenoise.runtime.allocator import keep_freed_memory
 
 MATRIX = 2048
 FRAMES = SEEN_FRAMES + 512 + SEEN_FRAMES + 3  # a segment of 6 s with its context

@@ -18,13 +18,13 @@ from results import publish, table
 from torch import Tensor
 
 from musicdenoise.audio import open_writer, probe, read_audio
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr
 from musicdenoise.core.resample import resample
 from musicdenoise.data.catalogue import find_songs
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
+from musicdenoise.runtime.allocator import keep_freed_memory
 
 FORMATS = {
     "WAV, 44.1 kHz": (44_100, "WAV", "PCM_16", "wav"),

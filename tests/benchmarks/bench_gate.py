@@ -21,7 +21,6 @@ from results import publish, table
 from torch import Tensor
 
 from musicdenoise.audio import open_writer
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
@@ -33,6 +32,7 @@ from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.gate import Gate, GateConfig
+from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.store import WeightsStore
 
 RATE = 44_100

@@ -23,10 +23,10 @@ from results import publish, table
 from torch import Tensor
 from torch.nn import functional as F
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.core.architecture import DCUNetConfig, encoder_inputs
 from musicdenoise.core.complex_layers import ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.runtime.allocator import keep_freed_memory
 
 CLOSE = 1e-3
 Layer = ComplexConv2d | ComplexConvTranspose2d

@@ -12,9 +12,9 @@ import time
 import numpy as np
 from results import publish, table
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
+from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.checkpoint import load_weights
 from musicdenoise.weights.store import resolve_weights
 

@@ -20,9 +20,9 @@ from musicdenoise.audio import open_writer
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, find_songs
-from musicdenoise.data.kinds import NOISE_CLASSES, WHITE_SHARE
 from musicdenoise.data.manifest import PairRow, write_manifest
 from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.kinds import NOISE_CLASSES, WHITE_SHARE
 
 RATE = 44_100
 SILENCE = 1e-3

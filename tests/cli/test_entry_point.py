@@ -8,7 +8,7 @@ import pytest
 
 from musicdenoise.__main__ import main
 from musicdenoise.cli import app as module
-from musicdenoise.core import allocator
+from musicdenoise.runtime import allocator
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, "passive"), ("active", "active")])

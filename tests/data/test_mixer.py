@@ -11,10 +11,10 @@ from musicdenoise.core.metrics import snr
 from musicdenoise.data.augment import chain_response, through_chain
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, find_songs, noise_source
-from musicdenoise.data.kinds import NOISE_CLASSES, parse_kind
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, fixed_mixes
 from musicdenoise.data.noise import MixedNoise, RecordedNoise, WhiteNoise
 from musicdenoise.errors import ConfigurationError, DataError, UsageError
+from musicdenoise.kinds import NOISE_CLASSES, parse_kind
 
 RATE = 44_100
 

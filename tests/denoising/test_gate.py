@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.denoising.character import band_powers, bass_powers, steadiness_db
 from musicdenoise.denoising.gate import Gate, GateConfig
+from musicdenoise.kinds import NOISE_CLASSES
 
 RATE = 1_000
 CONFIG = GateConfig(

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
-from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import WeightsError
+from musicdenoise.kinds import NOISE_CLASSES
 from musicdenoise.weights import store as store_module
 from musicdenoise.weights.conversion import git_blob_id
 from musicdenoise.weights.download import DownloadOptions, download

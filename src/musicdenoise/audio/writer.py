@@ -20,10 +20,10 @@ from musicdenoise.audio.chunks import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
-from musicdenoise.audio.part_file import FileState, copy_if_same, open_part_file, part_path
 from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
+from musicdenoise.runtime.atomic import FileState, copy_if_same, open_part_file, part_path
 
 if TYPE_CHECKING:
     from musicdenoise.audio.tags import Tags

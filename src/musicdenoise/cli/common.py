@@ -143,7 +143,7 @@ def choose_device(device: str | None, *, cuda: bool) -> str:
     DeviceError
         If ``--device`` names a device that is not there.
     """
-    from musicdenoise.core.device import resolve_device
+    from musicdenoise.runtime.device import resolve_device
 
     if not cuda:
         return str(resolve_device(device or "auto"))

@@ -132,7 +132,7 @@ def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, con
 def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: bool) -> None:
     from musicdenoise.cli.progress import song_progress
     from musicdenoise.data.build import build_dataset
-    from musicdenoise.data.parallel import default_jobs
+    from musicdenoise.runtime.parallel import default_jobs
 
     with song_progress(f"Mixing {planned.plan.num_pairs} pairs", quiet=quiet) as on_progress:
         summary = build_dataset(

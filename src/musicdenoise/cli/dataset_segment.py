@@ -44,10 +44,10 @@ def segment(
     segments.txt and segments.png.
     """
     from musicdenoise.cli.progress import song_progress
-    from musicdenoise.data.parallel import default_jobs
     from musicdenoise.data.segment import segment_dataset
     from musicdenoise.data.segment_config import SegmentConfig
     from musicdenoise.evaluation.segment_plot import plot_segments
+    from musicdenoise.runtime.parallel import default_jobs
 
     config = SegmentConfig(
         num_samples=length,

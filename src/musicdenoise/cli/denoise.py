@@ -173,7 +173,7 @@ def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
 
 
 def _kind(text: str) -> str:
-    from musicdenoise.data.kinds import parse_kind
+    from musicdenoise.kinds import parse_kind
 
     try:
         return parse_kind(text)

@@ -13,8 +13,6 @@ import torch
 
 from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
-from musicdenoise.data.kinds import NOISE_CLASSES
-from musicdenoise.data.parallel import default_jobs
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
@@ -23,6 +21,8 @@ from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport
 from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError
+from musicdenoise.kinds import NOISE_CLASSES
+from musicdenoise.runtime.parallel import default_jobs
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["Run", "list_outputs", "run"]

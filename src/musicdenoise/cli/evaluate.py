@@ -82,9 +82,9 @@ def _measure(
     items: list[EvalItem], systems: list[System], metrics: str | None, workers: int | None, *, quiet: bool
 ) -> MetricReport:
     from musicdenoise.cli.progress import song_progress
-    from musicdenoise.data.parallel import default_jobs
     from musicdenoise.evaluation.evaluate import evaluate as run_evaluation
     from musicdenoise.evaluation.measures import choose_measures
+    from musicdenoise.runtime.parallel import default_jobs
 
     measures = choose_measures(metrics)
     workers = default_jobs() if workers is None else workers

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-from musicdenoise.interrupts import raise_when_possible
+from musicdenoise.runtime.interrupts import raise_when_possible
 
 __all__ = ["INTERRUPTED", "leave_when_interrupted", "unwinding"]
 

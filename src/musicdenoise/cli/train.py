@@ -111,7 +111,7 @@ class _Command:
             self._tell(report)
 
     def _config(self, initial: DCUNet | None) -> TrainConfig:
-        from musicdenoise.data.kinds import parse_kind
+        from musicdenoise.kinds import parse_kind
         from musicdenoise.training.recipe import build_config, load_recipe
 
         parameters = self.parameters
@@ -179,7 +179,7 @@ class _Command:
         is_first: bool,
     ) -> RunReport:
         from musicdenoise.cli.progress import training_progress
-        from musicdenoise.core.device import resolve_device
+        from musicdenoise.runtime.device import resolve_device
         from musicdenoise.training.loop import train as run_training
 
         as_json = self.parameters["as_json"] and is_first

@@ -148,7 +148,7 @@ def remove(names: Names = None, every: All = False, quiet: options.Quiet = False
 
 def _class_of(entry: IndexEntry) -> int | None:
     """Number of the UrbanSound8K class that a network is for, if it is for one."""
-    from musicdenoise.data.kinds import NOISE_CLASSES
+    from musicdenoise.kinds import NOISE_CLASSES
 
     return NOISE_CLASSES.index(entry.noise_kind) if entry.noise_kind in NOISE_CLASSES else None
 

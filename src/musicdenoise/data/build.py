@@ -28,10 +28,10 @@ from musicdenoise.data.manifest import (
     write_manifest,
 )
 from musicdenoise.data.pairing import BuildPlan, SongPlan, limit_to_class, plan_pairs
-from musicdenoise.data.parallel import map_jobs
 from musicdenoise.data.render import Failure, SongResult, render_song, try_noise
 from musicdenoise.data.summary import SUMMARY_NAME, BuildSummary, summarise
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
+from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
 

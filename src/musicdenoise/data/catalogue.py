@@ -15,9 +15,9 @@ from pathlib import Path
 
 from musicdenoise.audio import find_audio
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.data.noise import FASTEST, MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.errors import DataError
+from musicdenoise.kinds import NOISE_CLASSES
 
 __all__ = ["NoiseFile", "find_noises", "find_songs", "noise_source"]
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from musicdenoise.audio import find_audio
 from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.catalogue import NoiseFile, find_noises
-from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS
 from musicdenoise.errors import DataError, UsageError
+from musicdenoise.kinds import NOISE_CLASSES
 
 __all__ = ["Song", "find_song_splits", "find_split_noises", "match_class", "recording_id", "split_noises"]
 

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from musicdenoise.core.mixing import loop_to_length, rms, zero_mean
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.kinds import NOISE_CLASSES
 from musicdenoise.errors import DataError
+from musicdenoise.kinds import NOISE_CLASSES
 
 __all__ = ["FASTEST", "MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
 

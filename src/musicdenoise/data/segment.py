@@ -19,7 +19,6 @@ from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.files import make_folder, remove_partial, write_text
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
-from musicdenoise.data.parallel import map_jobs
 from musicdenoise.data.segment_config import SegmentConfig
 from musicdenoise.data.segment_score import PairScores, SegmentScore, correlation_method, score_song, songs_of
 from musicdenoise.data.segment_statistics import (
@@ -33,6 +32,7 @@ from musicdenoise.data.segment_tracks import decoded_folder
 from musicdenoise.data.segment_write import Choice, write_segments
 from musicdenoise.data.summary import SUMMARY_NAME
 from musicdenoise.errors import DataError, UsageError
+from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
 

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from musicdenoise.core.resample import resample
-from musicdenoise.data.kinds import WHITE_NOISE
 from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.kinds import WHITE_NOISE
 from musicdenoise.weights.index import default_weights
 from musicdenoise.weights.store import WeightsStore
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
-from musicdenoise.data.parallel import default_jobs, map_jobs
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
@@ -16,6 +15,7 @@ from musicdenoise.denoising.files import DenoiseReport, denoise_file
 from musicdenoise.denoising.find import exists
 from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
+from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]

@@ -31,7 +31,6 @@ from musicdenoise.audio import (
     source_bitrate,
     subtype_for,
 )
-from musicdenoise.audio.part_file import FileState
 from musicdenoise.core.resample import check_rate
 from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
 from musicdenoise.errors import (
@@ -40,6 +39,7 @@ from musicdenoise.errors import (
     UnsupportedAudioError,
     UsageError,
 )
+from musicdenoise.runtime.atomic import FileState
 
 __all__ = [
     "PIPE",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from musicdenoise.audio.part_file import open_part_file, part_path
-from musicdenoise.data.figures import NO_FORMULAS, drawable, figure_to_png
 from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
+from musicdenoise.runtime.atomic import open_part_file, part_path
+from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
 __all__ = ["draw_spectra", "write_picture"]
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from musicdenoise.core.correlation import CrossSpectrum, JointMoments, p_value
-from musicdenoise.data.parallel import map_jobs
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
 from musicdenoise.evaluation.file_pairs import FilePair
 from musicdenoise.evaluation.streams import AlignedPair
+from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = [
     "CorrelationReport",

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicdenoise.core.stft import StftConfig, stft
-from musicdenoise.data.figures import NO_FORMULAS, drawable, figure_to_png
 from musicdenoise.evaluation.samples import Sample, Version
+from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

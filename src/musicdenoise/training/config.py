@@ -42,7 +42,7 @@ class TrainConfig:
     Parameters
     ----------
     noise_kind
-        Kind of noise; see `musicdenoise.data.kinds`.
+        Kind of noise; see `musicdenoise.kinds`.
     network, stft
         What is trained.
     targets

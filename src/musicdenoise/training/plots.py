@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from musicdenoise.data.figures import figure_to_png
+from musicdenoise.runtime.figures import figure_to_png
 
 __all__ = ["draw_curves", "draw_histogram"]
 

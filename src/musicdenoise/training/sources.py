@@ -12,10 +12,10 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_songs, noise_source
 from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
-from musicdenoise.data.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.data.manifest import PairRow, rows_to_text
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, ValidationItem, fixed_mixes
 from musicdenoise.errors import DataError
+from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.training.config import TrainConfig
 
 __all__ = ["VALIDATION_SNRS_DB", "TrainingData", "mixed_on_the_fly", "pairs_on_disk", "split_songs"]

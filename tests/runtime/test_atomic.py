@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from musicdenoise.audio.part_file import open_part_file, part_path
+from musicdenoise.runtime.atomic import open_part_file, part_path
 
 
 def aged(path: Path) -> Path:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from musicdenoise.core import allocator
+from musicdenoise.runtime import allocator
 
 # The last of three passes, whose largest map takes 36 MB.
 COUNT_FAULTS = """
@@ -13,7 +13,7 @@ import sys
 
 import torch
 
-from musicdenoise.core.allocator import keep_freed_memory
+from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.fused import FusedDCUNet
 

@@ -20,9 +20,9 @@ from typing import TypeVar
 
 import torch
 
-from musicdenoise.core.allocator import keep_freed_memory
 from musicdenoise.errors import DataError, UsageError
-from musicdenoise.interrupts import raise_when_possible
+from musicdenoise.runtime.allocator import keep_freed_memory
+from musicdenoise.runtime.interrupts import raise_when_possible
 
 __all__ = ["default_jobs", "map_jobs"]
 

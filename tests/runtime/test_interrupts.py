@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from musicdenoise.cli.signals import unwinding
-from musicdenoise.interrupts import raise_when_possible
+from musicdenoise.runtime.interrupts import raise_when_possible
 
 
 class InterruptedFile(io.BytesIO):

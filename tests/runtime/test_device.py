@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from musicdenoise.core.device import resolve_device
 from musicdenoise.errors import DeviceError, UsageError
+from musicdenoise.runtime.device import resolve_device
 
 
 def test_cpu_and_auto() -> None:
