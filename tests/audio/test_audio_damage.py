@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from musicdenoise.audio import open_reader, open_writer, probe, read_audio
-from musicdenoise.audio.mpeg import frame_bytes
-from musicdenoise.audio.mpeg_repair import find_gaps
+from musicdenoise.audio.containers.mpeg import frame_bytes
+from musicdenoise.audio.containers.mpeg_repair import find_gaps
 from musicdenoise.cli.app import app
 from musicdenoise.data.synthetic import synthesise_tune
 

@@ -6,7 +6,7 @@ import soundfile
 from audio_signals import best_lag, snr_db
 
 from musicdenoise.audio import FORMATS, open_reader, open_writer, probe, read_audio
-from musicdenoise.audio.encoders import quantize
+from musicdenoise.audio.backends.encoders import quantize
 from musicdenoise.audio.formats import PCM_BITS
 
 LOSSY = {"VORBIS", "OPUS", "MPEG_LAYER_III", "AAC"}

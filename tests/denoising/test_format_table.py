@@ -138,7 +138,7 @@ def add_cover(path: Path) -> None:
 
 
 def cover(path: Path) -> bytes | None:
-    from musicdenoise.audio.tags import _pictures
+    from musicdenoise.audio.tags.file_tags import _pictures
 
     if path.suffix == ".rf64":  # mutagen does not know it
         return None

@@ -14,8 +14,9 @@ only loaded when a file needs it.
 
 from __future__ import annotations
 
+from musicdenoise.audio.backends.lossy_codec import round_trip
+from musicdenoise.audio.backends.remux import has_other_streams
 from musicdenoise.audio.bitrate import nearest_bitrate, source_bitrate
-from musicdenoise.audio.codec import round_trip
 from musicdenoise.audio.find import find_audio
 from musicdenoise.audio.formats import (
     AUDIO_SUFFIXES,
@@ -28,10 +29,9 @@ from musicdenoise.audio.formats import (
     suffix_for_container,
     writable_container,
 )
-from musicdenoise.audio.pipe_writer import WavPipeWriter
-from musicdenoise.audio.pipes import PipeReader
+from musicdenoise.audio.pipes.reader import PipeReader
+from musicdenoise.audio.pipes.writer import WavPipeWriter
 from musicdenoise.audio.reader import AudioReader, open_reader, probe, read_audio
-from musicdenoise.audio.remux import has_other_streams
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo
 from musicdenoise.audio.writer import AudioWriter, open_writer
 

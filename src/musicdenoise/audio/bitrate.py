@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from musicdenoise.audio.tags import NOT_FORESEEN
+from musicdenoise.audio.tags.file_tags import NOT_FORESEEN
 from musicdenoise.errors import UnsupportedAudioError
 
 __all__ = ["LOSSY_SUBTYPES", "check_bitrate", "encoder_quality", "nearest_bitrate", "source_bitrate"]

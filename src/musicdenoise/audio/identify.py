@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from musicdenoise.audio import mpeg
+from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.riff_length import lacks_data_size
 from musicdenoise.audio.formats import FORMATS
-from musicdenoise.audio.integrity import lacks_data_size
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["Content", "identify"]

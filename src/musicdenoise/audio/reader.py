@@ -18,9 +18,9 @@ from typing import Protocol
 
 import numpy as np
 
+from musicdenoise.audio.backends.libsndfile_decoder import SoundFileDecoder
+from musicdenoise.audio.containers.mpeg_repair import Gap, find_gaps, write_repaired
 from musicdenoise.audio.identify import Content, identify
-from musicdenoise.audio.mpeg_repair import Gap, find_gaps, write_repaired
-from musicdenoise.audio.soundfile_decoder import SoundFileDecoder
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
@@ -220,7 +220,7 @@ def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     decoder: Decoder
     if content.backend == "pyav":
         # FFmpeg's libraries take a while to load, and most files do not need them.
-        from musicdenoise.audio.pyav_decoder import PyAvDecoder
+        from musicdenoise.audio.backends.ffmpeg_decoder import PyAvDecoder
 
         decoder = PyAvDecoder(path, content.container, stream)
     elif stream != 0:

@@ -8,16 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "Samples", "ffmpeg_url"]
+__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "ByteFile", "Samples", "ffmpeg_url"]
 
 Samples = npt.NDArray[np.float32]
 
 MAX_CHANNELS = 8
 """The most channels a file may have (7.1). More is nearly always an array with its axes swapped."""
+
+
+class ByteFile(Protocol):
+    """The part of a binary file that the libraries use."""
+
+    def write(self, data: bytes) -> int:
+        """Write bytes and return how many."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move, and return the new position."""
+
+    def tell(self) -> int:
+        """Return the position."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicdenoise.audio import aiff
+from musicdenoise.audio.backends.encoders import Encoder, PyAvEncoder, SoundFileEncoder
+from musicdenoise.audio.backends.sink import ByteSink
 from musicdenoise.audio.bitrate import check_bitrate
-from musicdenoise.audio.chunks import Chunks, read_chunks
+from musicdenoise.audio.containers import aiff_length as aiff
+from musicdenoise.audio.containers.riff_extras import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
-from musicdenoise.audio.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
-from musicdenoise.audio.sink import ByteSink
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import FileState, copy_if_same, open_part_file, part_path
 
 if TYPE_CHECKING:
-    from musicdenoise.audio.tags import Tags
+    from musicdenoise.audio.tags.file_tags import Tags
 
 __all__ = ["AudioWriter", "open_writer"]
 
@@ -89,7 +89,7 @@ class AudioWriter:
     def __enter__(self) -> AudioWriter:
         self._check_target()
         if self._tags_from is not None:  # read now: by the end, the file may have disappeared
-            from musicdenoise.audio.tags import read_tags
+            from musicdenoise.audio.tags.file_tags import read_tags
 
             self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
         try:
@@ -191,7 +191,7 @@ class AudioWriter:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
 
     def _finish_streams(self, source: Path) -> None:
-        from musicdenoise.audio.remux import add_other_streams
+        from musicdenoise.audio.backends.remux import add_other_streams
 
         try:
             add_other_streams(source, self._temporary, sample_rate=self.sample_rate)
@@ -201,7 +201,7 @@ class AudioWriter:
     def _finish_tags(self) -> None:
         """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
         if self.container == "MP3" and self._tags:
-            from musicdenoise.audio.tags import write_id3_tags  # not needed for most files
+            from musicdenoise.audio.tags.file_tags import write_id3_tags  # not needed for most files
 
             write_id3_tags(self._temporary, self._tags)
         if self._old_tags is not None:
@@ -307,7 +307,7 @@ def open_writer(
     tags
         By the names of `TAG_NAMES`; what the container cannot hold is left out.
     tags_from
-        File whose tags and pictures are copied, too; see `musicdenoise.audio.tags`.
+        File whose tags and pictures are copied, too; see `musicdenoise.audio.tags.file_tags`.
     chapters
         Whether chapters among these tags are copied.
     streams_from

@@ -18,33 +18,17 @@ import numpy.typing as npt
 import soundfile
 
 from musicdenoise.audio.bitrate import encoder_quality
+from musicdenoise.audio.containers.ogg import VORBIS_CHANNELS, VORBIS_ORDERED
 from musicdenoise.audio.formats import PCM_BITS, TAG_NAMES
-from musicdenoise.audio.ogg import VORBIS_CHANNELS, VORBIS_ORDERED
-from musicdenoise.audio.types import Samples
+from musicdenoise.audio.types import ByteFile, Samples
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["ByteFile", "Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
+__all__ = ["Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
 
 _AAC_BITS_PER_CHANNEL = 128_000
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _ALAC_LAYOUTS = _LAYOUTS | {7: "6.1(back)", 8: "7.1(wide)"}
 _MP4_TAGS = {"tracknumber": "track"}
-
-
-class ByteFile(Protocol):
-    """The part of a binary file that the libraries use."""
-
-    def write(self, data: bytes) -> int:
-        """Write bytes and return how many."""
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes."""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move, and return the new position."""
-
-    def tell(self) -> int:
-        """Return the position."""
 
 
 class Encoder(Protocol):

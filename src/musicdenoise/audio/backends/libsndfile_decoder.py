@@ -15,11 +15,16 @@ from typing import cast
 import numpy as np
 import soundfile
 
-from musicdenoise.audio.chunks import read_info
+from musicdenoise.audio.backends.stderr import silenced_stderr
+from musicdenoise.audio.containers.ogg import (
+    VORBIS_CHANNELS,
+    VORBIS_ORDERED,
+    check_pages,
+    ends_inside_ogg_page,
+)
+from musicdenoise.audio.containers.riff_extras import read_info
+from musicdenoise.audio.containers.riff_length import find_data_chunk
 from musicdenoise.audio.formats import TAG_NAMES
-from musicdenoise.audio.integrity import find_data_chunk
-from musicdenoise.audio.ogg import VORBIS_CHANNELS, VORBIS_ORDERED, check_pages, ends_inside_ogg_page
-from musicdenoise.audio.quiet import silenced_stderr
 from musicdenoise.audio.types import AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 

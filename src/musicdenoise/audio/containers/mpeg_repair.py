@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from musicdenoise.audio import mpeg
+from musicdenoise.audio.containers import mpeg
 
 __all__ = ["Gap", "find_gaps", "write_repaired"]
 

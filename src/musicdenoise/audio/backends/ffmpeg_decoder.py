@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from musicdenoise.audio import mpeg
+from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
 from musicdenoise.audio.types import AudioInfo, Samples, ffmpeg_url
 from musicdenoise.errors import AudioReadError

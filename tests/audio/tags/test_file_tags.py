@@ -11,7 +11,7 @@ from mutagen.mp4 import MP4
 from mutagen.oggvorbis import OggVorbis
 
 from musicdenoise.audio import open_writer, probe
-from musicdenoise.audio.tags import read_tags
+from musicdenoise.audio.tags.file_tags import read_tags
 from musicdenoise.errors import AudioWriteError
 
 # The smallest PNG there is: one pixel.
@@ -70,7 +70,7 @@ def tagged(tmp_path: Path) -> Path:
 
 
 def covers(path: Path) -> list[bytes]:
-    from musicdenoise.audio.tags import _pictures
+    from musicdenoise.audio.tags.file_tags import _pictures
 
     return [picture.data for picture in _pictures(mutagen.File(path))]
 

@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from musicdenoise.audio import mpeg
+from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.riff_length import declared_wav_end
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
-from musicdenoise.audio.integrity import declared_wav_end
-from musicdenoise.audio.tap import Tap
+from musicdenoise.audio.pipes.source import PipeSource
 from musicdenoise.audio.types import MAX_CHANNELS, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
@@ -58,14 +58,14 @@ class PipeReader:
         import av
 
         self._name = name
-        self._tap = Tap(file)
+        self._source = PipeSource(file)
         try:
-            self._container = av.open(self._tap, mode="r", metadata_errors="replace")
+            self._container = av.open(self._source, mode="r", metadata_errors="replace")
             streams = self._container.streams.audio
             self._check_source()
         except av.FFmpegError as error:
             self._check_source()
-            if self._tap.num_bytes == 0:
+            if self._source.num_bytes == 0:
                 raise AudioReadError(
                     f"{name}: is empty (0 bytes); see whether the program that should write it failed"
                 ) from None
@@ -147,20 +147,20 @@ class PipeReader:
 
     def _check_source(self) -> None:
         """Raise what FFmpeg passes over: that a read of the pipe failed, and damaged Ogg pages."""
-        error = self._tap.error
+        error = self._source.error
         if isinstance(error, OSError):
             raise AudioReadError(f"{self._name}: cannot be read: {error.strerror}") from error
         if error is not None:
             raise error
-        if self._tap.pages is not None and self._tap.pages.is_damaged:
+        if self._source.pages is not None and self._source.pages.is_damaged:
             raise AudioReadError(f"{self._name}: the data is damaged, or a part of it is missing")
 
     def _lack(self, num_samples: int) -> str:
         """What is missing at the end of the stream, as far as it can be known; nothing if it is whole."""
-        wav_end = declared_wav_end(self._tap.head)
-        if wav_end is not None and self._tap.num_bytes < wav_end:
-            return f"but {self._tap.num_bytes} of {wav_end} declared bytes came"
-        if (pages := self._tap.pages) is not None and pages.is_inside_page:
+        wav_end = declared_wav_end(self._source.head)
+        if wav_end is not None and self._source.num_bytes < wav_end:
+            return f"but {self._source.num_bytes} of {wav_end} declared bytes came"
+        if (pages := self._source.pages) is not None and pages.is_inside_page:
             return "then the stream breaks off inside a block of data"
         if pages is not None and not pages.has_end:
             return (
@@ -175,8 +175,8 @@ class PipeReader:
         return ""
 
     def _lack_of_mp3(self) -> str:
-        first = mpeg.find_first_frame(self._tap.head, is_whole=False)
-        declared = None if first is None else mpeg.declared_frames(self._tap.head[first:])
+        first = mpeg.find_first_frame(self._source.head, is_whole=False)
+        declared = None if first is None else mpeg.declared_frames(self._source.head[first:])
         # Some encoders count the frame of the header, too.
         if declared is not None and self._num_frames < declared - 1:
             return f"from {self._num_frames} of {declared} declared frames"

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from musicdenoise.audio import open_reader, read_audio
-from musicdenoise.audio.ogg import OggPages
+from musicdenoise.audio.containers.ogg import OggPages
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 RATE = 48_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from musicdenoise.audio.encoders import ByteFile
+from musicdenoise.audio.types import ByteFile
 
 __all__ = ["set_length"]
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from musicdenoise.audio import open_writer, probe, read_audio
-from musicdenoise.audio.chunks import read_chunks
+from musicdenoise.audio.containers.riff_extras import read_chunks
 
 CUE = struct.pack("<IIIIII", 1, 1, 4_000, 0x61746164, 0, 0) + struct.pack("<I", 4_000)
 LABELS = b"adtl" + b"labl" + struct.pack("<II", 10, 1) + b"Intro\0"
@@ -106,7 +106,7 @@ def test_where_there_is_no_room_the_song_stays_as_it_is(
     target = write(tmp_path / "b.wav", "WAV")
     before = target.read_bytes()
     assert chunks is not None
-    monkeypatch.setattr("musicdenoise.audio.chunks._ELSEWHERE", len(before))
+    monkeypatch.setattr("musicdenoise.audio.containers.riff_extras._ELSEWHERE", len(before))
     chunks.write(target, is_cut=False)
     assert target.read_bytes() == before
 

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from musicdenoise.audio.backends.encoders import quantize
 from musicdenoise.audio.dither import Dither
-from musicdenoise.audio.encoders import quantize
 from musicdenoise.audio.formats import PCM_BITS
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import BinaryIO
 
-from musicdenoise.audio import mpeg
-from musicdenoise.audio.ogg import OggPages
+from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.ogg import OggPages
 
-__all__ = ["Tap"]
+__all__ = ["PipeSource"]
 
 _HEAD_BYTES = 65_536
 
 
-class Tap:
+class PipeSource:
     """Passes reads on. Without a `seek` FFmpeg does not try to.
 
     FFmpeg cannot pass exceptions through: what a read raises is kept, and FFmpeg is told that the data ends.

@@ -32,7 +32,7 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from musicdenoise.audio.text_tags import read_text_tags, set_text_tags
+from musicdenoise.audio.tags.text import read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
 
 __all__ = ["NOT_FORESEEN", "Tags", "read_tags", "write_id3_tags"]
@@ -54,7 +54,7 @@ class Tags:
     ----------
     text : dict
         Text tags by the names that formats share, each with its values; see
-        `musicdenoise.audio.text_tags`.
+        `musicdenoise.audio.tags.text`.
     """
 
     def __init__(self, file: Any) -> None:

@@ -1,0 +1,1 @@
+"""The libraries that decode and encode: libsndfile, and FFmpeg through PyAV."""

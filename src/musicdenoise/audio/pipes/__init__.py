@@ -1,0 +1,1 @@
+"""Standard input and standard output: audio that cannot be sought."""
