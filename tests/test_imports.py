@@ -15,7 +15,7 @@ SOURCE = Path(musicdenoise.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"denoising", "training", "evaluation"},
+    {"denoising", "training", "evaluation", "dataset"},
     {"data", "weights"},
     {"audio"},
     {"core"},

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from musicdenoise.data.build import Build, build_dataset, plan_build
-from musicdenoise.data.build_config import BuildConfig
-from musicdenoise.data.pairing import NoisePick
-from musicdenoise.data.render import default_snr_range
+from musicdenoise.dataset.build import Build, build_dataset, plan_build
+from musicdenoise.dataset.config import BuildConfig
+from musicdenoise.dataset.plan import NoisePick
+from musicdenoise.dataset.render import default_snr_range
 
 RATE = 44_100
 

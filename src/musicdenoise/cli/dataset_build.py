@@ -13,9 +13,9 @@ from musicdenoise.cli.common import FAILED, choose_device, note, print_error, re
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicdenoise.data.build import Build
-    from musicdenoise.data.build_config import BuildConfig
-    from musicdenoise.data.summary import BuildSummary
+    from musicdenoise.dataset.build import Build
+    from musicdenoise.dataset.config import BuildConfig
+    from musicdenoise.dataset.summary import BuildSummary
 
 __all__ = ["build"]
 
@@ -60,8 +60,8 @@ def build(
     A training pair is the same song with two independent noises, a test pair a noisy song and the clean
     one. The folder gets the files, manifest.jsonl (one line per pair) and build.json (a summary).
     """
-    from musicdenoise.data.build import plan_build
-    from musicdenoise.data.build_config import BuildConfig
+    from musicdenoise.dataset.build import plan_build
+    from musicdenoise.dataset.config import BuildConfig
 
     if resume and force:
         raise UsageError("--resume keeps what is there and --force removes it: give one of them")
@@ -131,7 +131,7 @@ def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, con
 
 def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: bool) -> None:
     from musicdenoise.cli.progress import song_progress
-    from musicdenoise.data.build import build_dataset
+    from musicdenoise.dataset.build import build_dataset
     from musicdenoise.runtime.parallel import default_jobs
 
     with song_progress(f"Mixing {planned.plan.num_pairs} pairs", quiet=quiet) as on_progress:
@@ -161,7 +161,7 @@ def _show_plan(planned: Build) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from musicdenoise.data.build import estimate_build
+    from musicdenoise.dataset.build import estimate_build
 
     console = Console()
     console.print(f"Would be built in {planned.layout.root}", markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from musicdenoise.cli import segment_options as options
 from musicdenoise.cli.common import FAILED, print_error, reports_errors, warn
 
 if TYPE_CHECKING:
-    from musicdenoise.data.segment import SegmentResult
+    from musicdenoise.dataset.segments.segment import SegmentResult
 
 __all__ = ["segment"]
 
@@ -44,9 +44,9 @@ def segment(
     segments.txt and segments.png.
     """
     from musicdenoise.cli.progress import song_progress
-    from musicdenoise.data.segment import segment_dataset
-    from musicdenoise.data.segment_config import SegmentConfig
-    from musicdenoise.evaluation.segment_plot import plot_segments
+    from musicdenoise.dataset.segments.config import SegmentConfig
+    from musicdenoise.dataset.segments.plot import plot_segments
+    from musicdenoise.dataset.segments.segment import segment_dataset
     from musicdenoise.runtime.parallel import default_jobs
 
     config = SegmentConfig(
@@ -86,7 +86,7 @@ def _beside(dataset: Path) -> Path:
 
 def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
     """Print warnings, statistics and failures."""
-    from musicdenoise.data.segment_statistics import statistics_to_text
+    from musicdenoise.dataset.segments.statistics import statistics_to_text
 
     if result.too_short:
         warn(f"{len(result.too_short)} pair(s) are too short for a segment: {', '.join(result.too_short)}")

@@ -68,7 +68,7 @@ class PairRow:
     source
         For a segment, id of the pair that it was cut from.
     score, diversity, correlation
-        For a segment, see `musicdenoise.data.segment`.
+        For a segment, see `musicdenoise.dataset.segments.segment`.
 
     Raises
     ------

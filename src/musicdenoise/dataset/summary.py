@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicdenoise.data.build_config import BuildConfig
 from musicdenoise.data.manifest import PairRow
-from musicdenoise.data.pairing import BuildPlan, SkippedNoise
-from musicdenoise.data.render import Failure
+from musicdenoise.dataset.config import BuildConfig
+from musicdenoise.dataset.plan import BuildPlan, SkippedNoise
+from musicdenoise.dataset.render import Failure
 
 __all__ = ["SUMMARY_NAME", "BuildSummary", "snr_histogram", "summarise"]
 

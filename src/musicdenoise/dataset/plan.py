@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from musicdenoise.data.catalogue import NoiseFile
-from musicdenoise.data.layouts import Song, recording_id
 from musicdenoise.data.manifest import SPLITS
+from musicdenoise.dataset.layouts import Song, recording_id
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicdenoise.data.segment_score import SegmentScore
+from musicdenoise.dataset.segments.plot import plot_segments
+from musicdenoise.dataset.segments.score import SegmentScore
 from musicdenoise.errors import DataError
-from musicdenoise.evaluation.segment_plot import plot_segments
 
 
 def segments(count: int) -> list[SegmentScore]:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees import CLASSES, hq_tree, musdb_tree, save, tune, urbansound_tree
 
+from dataset_trees import CLASSES, hq_tree, musdb_tree, save, tune, urbansound_tree
 from musicdenoise.audio import probe, read_audio
 from musicdenoise.core.mixing import dynamic_range
-from musicdenoise.data.build import build_dataset, estimate_build, plan_build
-from musicdenoise.data.build_config import BuildConfig
 from musicdenoise.data.files import file_sha256
-from musicdenoise.data.layouts import recording_id
 from musicdenoise.data.manifest import PairRow, read_manifest
-from musicdenoise.data.render import default_snr_range
-from musicdenoise.data.summary import BuildSummary
+from musicdenoise.dataset.build import build_dataset, estimate_build, plan_build
+from musicdenoise.dataset.config import BuildConfig
+from musicdenoise.dataset.layouts import recording_id
+from musicdenoise.dataset.render import default_snr_range
+from musicdenoise.dataset.summary import BuildSummary
 from musicdenoise.errors import AudioWriteError, DataError, UsageError
 
 torch = pytest.importorskip("torch")
@@ -370,7 +370,7 @@ def test_a_full_disk_stops_the_build(tmp_path: Path, songs: Path, monkeypatch: p
             raise AudioWriteError("target.wav: cannot be written: No space left on device")
         return file_sha256(*_)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("musicdenoise.data.output.file_sha256", full)
+    monkeypatch.setattr("musicdenoise.dataset.output.file_sha256", full)
     with pytest.raises(AudioWriteError, match="No space left"):
         build(tmp_path / "out", kind="white", songs=songs)
     assert not (tmp_path / "out" / "manifest.jsonl").exists()

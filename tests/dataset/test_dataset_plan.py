@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from musicdenoise.data.catalogue import NoiseFile
-from musicdenoise.data.layouts import Song, recording_id
-from musicdenoise.data.naming import clean_name, pair_name, slug
-from musicdenoise.data.pairing import BuildPlan, NoisePick, SkippedNoise, plan_pairs
+from musicdenoise.dataset.layouts import Song, recording_id
+from musicdenoise.dataset.naming import clean_name, pair_name, slug
+from musicdenoise.dataset.plan import BuildPlan, NoisePick, SkippedNoise, plan_pairs
 from musicdenoise.errors import DataError
 
 ROOT = Path("noises")

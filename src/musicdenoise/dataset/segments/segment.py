@@ -1,7 +1,7 @@
 """Cut the pairs of a dataset into segments and keep the best.
 
 Two passes: the first reads every file once and scores its segments, the second writes those that were
-chosen (where their samples come from: `musicdenoise.data.segment_tracks`). Neither holds more of the
+chosen (where their samples come from: `musicdenoise.dataset.segments.tracks`). Neither holds more of the
 audio than one segment of each file that is open. The result does not depend on the number of processes.
 """
 
@@ -15,29 +15,35 @@ from pathlib import Path
 
 import numpy as np
 
-from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.files import make_folder, remove_partial, write_text
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
-from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import PairScores, SegmentScore, correlation_method, score_song, songs_of
-from musicdenoise.data.segment_statistics import (
+from musicdenoise.dataset.config import WORK_NAME
+from musicdenoise.dataset.segments.config import SegmentConfig
+from musicdenoise.dataset.segments.score import (
+    PairScores,
+    SegmentScore,
+    correlation_method,
+    score_song,
+    songs_of,
+)
+from musicdenoise.dataset.segments.statistics import (
     SplitStatistics,
     describe,
     pick_at_random,
     statistics_to_json,
     statistics_to_text,
 )
-from musicdenoise.data.segment_tracks import decoded_folder
-from musicdenoise.data.segment_write import Choice, write_segments
-from musicdenoise.data.summary import SUMMARY_NAME
+from musicdenoise.dataset.segments.tracks import decoded_folder
+from musicdenoise.dataset.segments.write import Choice, write_segments
+from musicdenoise.dataset.summary import SUMMARY_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
 
 STATISTICS_NAMES = ("segments.json", "segments.txt", "segments.png")
-"""Files that describe the segments; the plot is drawn by `musicdenoise.evaluation.segment_plot`."""
+"""Files that describe the segments; the plot is drawn by `musicdenoise.dataset.segments.plot`."""
 
 
 @dataclass(frozen=True, kw_only=True)

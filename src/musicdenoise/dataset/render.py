@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicdenoise.data.build_config import BuildConfig, BuildLayout
 from musicdenoise.data.manifest import SPLITS, PairRow
-from musicdenoise.data.naming import clean_name, pair_name
-from musicdenoise.data.output import DatasetFile
-from musicdenoise.data.pairing import NoisePick, PairPlan, SkippedNoise, SongPlan
-from musicdenoise.data.tracks import Level, Track, decode_track, measure, measure_file, white_track
+from musicdenoise.dataset.config import BuildConfig, BuildLayout
+from musicdenoise.dataset.naming import clean_name, pair_name
+from musicdenoise.dataset.output import DatasetFile
+from musicdenoise.dataset.plan import NoisePick, PairPlan, SkippedNoise, SongPlan
+from musicdenoise.dataset.tracks import Level, Track, decode_track, measure, measure_file, white_track
 from musicdenoise.errors import AudioWriteError, DataError, MusicDenoiseError
 
 __all__ = ["Failure", "SongResult", "default_snr_range", "render_song", "try_noise"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musicdenoise.data.files import PARTIAL_SUFFIX
-from musicdenoise.data.segment_score import SegmentScore
+from musicdenoise.dataset.segments.score import SegmentScore
 from musicdenoise.errors import DataError
 
 __all__ = ["plot_segments"]

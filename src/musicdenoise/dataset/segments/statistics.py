@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from musicdenoise.data.segment_score import SegmentScore
+from musicdenoise.dataset.segments.score import SegmentScore
 
 __all__ = [
     "Distribution",

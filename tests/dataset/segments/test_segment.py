@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dataset_trees import save, tune
 
+from dataset_trees import save, tune
 from musicdenoise.audio import AudioReader, probe, read_audio
 from musicdenoise.data.files import file_sha256
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
-from musicdenoise.data.segment import SegmentResult, segment_dataset
-from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import (
+from musicdenoise.dataset.segments.config import SegmentConfig
+from musicdenoise.dataset.segments.score import (
     MAX_PAIRS_AT_ONCE,
     SegmentGrid,
     correlation_method,
     score_song,
     songs_of,
 )
-from musicdenoise.data.segment_statistics import describe, statistics_to_text
-from musicdenoise.data.segment_tracks import ChosenTrack, OrderedTrack, decoded_folder
+from musicdenoise.dataset.segments.segment import SegmentResult, segment_dataset
+from musicdenoise.dataset.segments.statistics import describe, statistics_to_text
+from musicdenoise.dataset.segments.tracks import ChosenTrack, OrderedTrack, decoded_folder
 from musicdenoise.errors import DataError, UsageError
 
 RATE = 44_100

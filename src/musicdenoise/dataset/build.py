@@ -16,9 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from musicdenoise.audio import probe
-from musicdenoise.data.build_config import BuildConfig, BuildLayout
 from musicdenoise.data.files import make_folder, remove_partial, write_text
-from musicdenoise.data.layouts import find_song_splits, find_split_noises, match_class
 from musicdenoise.data.manifest import (
     MANIFEST_NAME,
     SPLITS,
@@ -27,9 +25,11 @@ from musicdenoise.data.manifest import (
     rows_to_text,
     write_manifest,
 )
-from musicdenoise.data.pairing import BuildPlan, SongPlan, limit_to_class, plan_pairs
-from musicdenoise.data.render import Failure, SongResult, render_song, try_noise
-from musicdenoise.data.summary import SUMMARY_NAME, BuildSummary, summarise
+from musicdenoise.dataset.config import BuildConfig, BuildLayout
+from musicdenoise.dataset.layouts import find_song_splits, find_split_noises, match_class
+from musicdenoise.dataset.plan import BuildPlan, SongPlan, limit_to_class, plan_pairs
+from musicdenoise.dataset.render import Failure, SongResult, render_song, try_noise
+from musicdenoise.dataset.summary import SUMMARY_NAME, BuildSummary, summarise
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.parallel import map_jobs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musicdenoise.data.segment_score import SegmentGrid, SegmentScore
+from musicdenoise.dataset.segments.score import SegmentGrid, SegmentScore
 from musicdenoise.errors import UsageError
 
 __all__ = ["SORTS", "SegmentConfig"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from musicdenoise.data.manifest import PairRow
-from musicdenoise.data.output import DatasetFile
-from musicdenoise.data.segment_config import SegmentConfig
-from musicdenoise.data.segment_score import SegmentScore
-from musicdenoise.data.segment_tracks import ChosenTrack
+from musicdenoise.dataset.output import DatasetFile
+from musicdenoise.dataset.segments.config import SegmentConfig
+from musicdenoise.dataset.segments.score import SegmentScore
+from musicdenoise.dataset.segments.tracks import ChosenTrack
 
 __all__ = ["Choice", "write_segments"]
 
@@ -29,7 +29,7 @@ def write_segments(
 ) -> tuple[PairRow, ...]:
     """Write the chosen segments of a pair, in the order in which they lie in it.
 
-    Samples of compressed files come from the folder ``kept``; see `musicdenoise.data.segment_tracks`.
+    Samples of compressed files come from the folder ``kept``; see `musicdenoise.dataset.segments.tracks`.
     """
     row = choice.row
     if not choice.segments:

@@ -23,7 +23,7 @@ from musicdenoise.core.correlation import complex_correlation, quiet_correlation
 from musicdenoise.core.mixing import rms
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.data.manifest import PairRow
-from musicdenoise.data.segment_tracks import OrderedTrack
+from musicdenoise.dataset.segments.tracks import OrderedTrack
 from musicdenoise.errors import AudioError
 
 __all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "score_song", "songs_of"]
@@ -142,7 +142,7 @@ def score_song(
     grid
         Where the segments lie.
     keep
-        Folder for the samples of compressed files; see `musicdenoise.data.segment_tracks`.
+        Folder for the samples of compressed files; see `musicdenoise.dataset.segments.tracks`.
     keep_clean
         Whether those of the clean music will be wanted, too.
     """

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from dataset_trees import hq_tree, musdb_tree
 
+from dataset_trees import hq_tree, musdb_tree
 from musicdenoise.data.catalogue import NoiseFile
-from musicdenoise.data.layouts import (
+from musicdenoise.dataset.layouts import (
     find_song_splits,
     find_split_noises,
     match_class,

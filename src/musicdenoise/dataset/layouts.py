@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.audio import find_audio
-from musicdenoise.data.build_config import WORK_NAME
 from musicdenoise.data.catalogue import NoiseFile, find_noises
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS
+from musicdenoise.dataset.config import WORK_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.kinds import NOISE_CLASSES
 

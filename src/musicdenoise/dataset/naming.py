@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
-from musicdenoise.data.pairing import NoisePick
+from musicdenoise.dataset.plan import NoisePick
 
 __all__ = ["clean_name", "pair_name", "slug"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.data.manifest import SPLITS
-from musicdenoise.data.output import FILE_FORMATS
+from musicdenoise.dataset.output import FILE_FORMATS
 from musicdenoise.errors import UsageError
 
 __all__ = ["BUILD_KINDS", "WORK_NAME", "BuildConfig", "BuildLayout"]
@@ -46,7 +46,7 @@ class BuildConfig:
     same_class
         Whether both noises of a pair come from one class; None: from different ones where possible.
     file_format
-        A key of `musicdenoise.data.output.FILE_FORMATS`.
+        A key of `musicdenoise.dataset.output.FILE_FORMATS`.
     sample_rate
         Rate of the dataset in Hz; songs and noises of other rates are converted.
 

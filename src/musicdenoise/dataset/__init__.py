@@ -1,0 +1,1 @@
+"""Datasets of noisy pairs: what `dataset build` does."""

@@ -1,0 +1,1 @@
+"""Segments of the pairs of a dataset, the most useful first: what `dataset segment` does."""
