@@ -1,5 +1,7 @@
 """The store against a real HTTP server on this machine."""
 
+import base64
+import contextlib
 import hashlib
 import http.server
 import os
@@ -14,10 +16,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.errors import WeightsError
 from musicdenoise.kinds import NOISE_CLASSES
+from musicdenoise.weights import download as download_module
 from musicdenoise.weights import store as store_module
 from musicdenoise.weights.conversion import git_blob_id
 from musicdenoise.weights.download import DownloadOptions, download
@@ -279,13 +283,134 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk(store: WeightsStore, server: Server) -> None:
+def test_a_full_disk(store: WeightsStore, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answers = [send(CONTENT)]
-    store.folder.mkdir()
-    (store.folder / "net.safetensors.part").symlink_to("/dev/full")
+    monkeypatch.setattr(download_module, "_open_part", lambda *_, **__: open("/dev/full", "wb"))  # noqa: SIM115,PTH123
     with pytest.raises(WeightsError, match="free some space"):
         store.fetch(entry_for())
-    assert not store.path(entry_for()).exists()
+    assert files_in(store) == set()
+
+
+def test_a_part_that_is_a_link_is_not_followed(store: WeightsStore, server: Server, tmp_path: Path) -> None:
+    server.answers = [send(CONTENT)]
+    store.folder.mkdir()
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    (store.folder / "net.safetensors.part").symlink_to(other)
+    assert store.fetch(entry_for()).read_bytes() == CONTENT
+    assert other.read_bytes() == b"mine"
+
+
+def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """A body without end or stated length."""
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(CONTENT)
+
+
+@pytest.mark.parametrize("answer", [endless, send(b"", length=10**15)])
+def test_a_server_cannot_fill_the_disk(store: WeightsStore, server: Server, answer) -> None:
+    server.answers = [answer]
+    with pytest.raises(WeightsError, match="expected 512000 bytes"):
+        store.fetch(entry_for())
+    assert files_in(store) == set()
+
+
+def test_a_file_of_unknown_size_is_limited_too(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "MOST_BYTES", 1_000_000)
+    server.answers = [endless]
+    with pytest.raises(WeightsError, match="more than the expected 1000000 bytes"):
+        download(server.url, tmp_path / "part", size_bytes=None, options=QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def drip_body(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    drip(handler)
+
+
+def drip_header(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    drip(handler)
+
+
+def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("answer", [drip_body, drip_header])
+def test_a_server_that_drips_is_left_at_the_deadline(tmp_path: Path, server: Server, answer) -> None:
+    server.answers = [answer]
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match="could not be fetched within"):
+        download(
+            server.url,
+            tmp_path / "part",
+            size_bytes=len(CONTENT),
+            options=DownloadOptions(timeout_seconds=10.0, deadline_seconds=0.5, pause_seconds=0.01),
+        )
+    assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x"])
+def test_redirects_lead_to_http_only(store: WeightsStore, server: Server, place: str) -> None:
+    server.answers = [send(b"", 302, headers={"Location": place})]
+    with pytest.raises(WeightsError, match=r"none of HTTP or HTTPS|answered 302"):
+        store.fetch(entry_for())
+
+
+def test_a_redirect_to_another_place_is_followed_without_the_password(server: Server, tmp_path: Path) -> None:
+    seen: list[str | None] = []
+
+    def note(handler: http.server.BaseHTTPRequestHandler, answer) -> None:
+        seen.append(handler.headers.get("Authorization"))
+        answer(handler)
+
+    moved = send(b"", 302, headers={"Location": f"{server.url}/moved"})
+    server.answers = [lambda handler: note(handler, moved), lambda handler: note(handler, send(CONTENT))]
+    url = server.url.replace("http://", "http://me:s%40cret@")
+    download(url, tmp_path / "part", size_bytes=len(CONTENT), options=QUICK)
+    assert seen == [f"Basic {base64.b64encode(b'me:s@cret').decode()}", None]
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    ["http://me:secret@127.0.0.1:1", "http://me:se/secret@x", "http://me:secret@[::1/x", "ftp://me:secret@x"],
+)
+def test_passwords_are_not_printed(tmp_path: Path, mirror: str) -> None:
+    store = WeightsStore(folder=tmp_path, mirror=f"{mirror}/y?token=secret", options=QUICK)
+    with pytest.raises(WeightsError) as caught:
+        store.fetch(entry_for())
+    assert "secret" not in str(caught.value)
+
+
+def test_the_words_of_a_server_are_not_repeated(store: WeightsStore, server: Server) -> None:
+    def lie(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 404 \x1b[2Jerror: run this\r\n\r\n")
+
+    server.answers = [lie]
+    with pytest.raises(WeightsError, match="the server answered 404 Not Found"):
+        store.fetch(entry_for())
+
+
+def test_nobody_waits_for_what_the_package_has(tmp_path: Path) -> None:
+    store, entry = WeightsStore(folder=tmp_path), load_index()[0]
+    with FileLock(tmp_path / f".{entry.file}.lock"):
+        began = time.monotonic()
+        assert matches(store.fetch(entry), entry)
+        assert time.monotonic() - began < 5.0
+        with pytest.raises(WeightsError, match="another process has been fetching"):
+            store.store(entry, lock_seconds=0.0)
 
 
 def test_two_processes_fetch_once(tmp_path: Path, server: Server) -> None:

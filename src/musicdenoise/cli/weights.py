@@ -86,7 +86,7 @@ def fetch(
             continue
         try:
             with byte_progress(entry.name, quiet=quiet) as on_progress:
-                path = store.fetch(entry, on_progress)
+                path = store.store(entry, on_progress)
         except WeightsError as error:
             failed += 1
             print_error(error)

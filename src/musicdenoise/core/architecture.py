@@ -24,6 +24,7 @@ __all__ = [
     "ENCODERS",
     "FEWEST_FRAMES",
     "MASKS",
+    "MOST_COMPLEXITY",
     "NUM_DECODERS",
     "NUM_ENCODERS",
     "NUM_FREQS",
@@ -40,6 +41,15 @@ TIME_STRIDE = 16  # product of the strides in time
 FEWEST_FRAMES = 99
 SEEN_FRAMES = 96
 """Frames to each side that matter for one; the kernels reach four further, with next to no weight."""
+
+MOST_COMPLEXITY = 128
+"""Widest network, four times the reference's: its maps take a few gigabytes for a segment of six seconds.
+
+Weights and recipes say how wide a network is before any memory is asked for.
+"""
+MOST_LEVEL_REACH = 1024  # frames, 12 s; each segment is read with so many to both sides
+MOST_PROFILE_WIDTH = 256  # the pretrained networks have 16
+MOST_COMPRESSIONS = 8  # each is one more input as large as the spectrogram
 
 MASKS: dict[str, Callable[[Tensor], Tensor]] = {"polar": polar_mask, "component": component_mask}
 
@@ -127,16 +137,26 @@ class DCUNetConfig:
         ):
             if len(channels) != count or min(channels) < 1:
                 raise ConfigurationError(f"{name} is {channels}; it must be {count} positive numbers")
+            table = ENCODERS if name == "encoder_channels" else DECODERS
+            limits = tuple(max(layer.width, 1) * MOST_COMPLEXITY for layer in table)
+            if any(channel > limit for channel, limit in zip(channels, limits, strict=True)):
+                raise ConfigurationError(
+                    f"{name} is {channels}; the layers may have up to {limits} channels, which is complexity "
+                    f"{MOST_COMPLEXITY}"
+                )
         if self.decoder_channels[-1] != 1:
             raise ConfigurationError(
                 f"the last decoder has {self.decoder_channels[-1]} channels, must have 1"
             )
         if self.mask not in MASKS:
             raise ConfigurationError(f"mask is {self.mask!r}; it must be one of {', '.join(MASKS)}")
-        if self.level_reach < 0:
-            raise ConfigurationError(f"level_reach is {self.level_reach} frames; it must be 0 or more")
-        if self.profile_width < 0:
-            raise ConfigurationError(f"profile_width is {self.profile_width}; it must be 0 or more")
+        for name, most in (("level_reach", MOST_LEVEL_REACH), ("profile_width", MOST_PROFILE_WIDTH)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to {most}")
+        if len(self.compressions) > MOST_COMPRESSIONS:
+            raise ConfigurationError(
+                f"there are {len(self.compressions)} compressions; there may be up to {MOST_COMPRESSIONS}"
+            )
         if not all(0.0 < exponent < 1.0 for exponent in self.compressions):
             raise ConfigurationError(f"compressions is {self.compressions}; each must be between 0 and 1")
         if self.compressions and self.level_reach == 0:

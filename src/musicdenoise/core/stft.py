@@ -21,6 +21,13 @@ from musicdenoise.errors import ConfigurationError
 __all__ = ["StftConfig", "hann_window", "istft", "stft"]
 
 
+LONGEST_TRANSFORM = 1 << 16
+"""Samples. The networks' layers fit 2048; a longer one would only take memory."""
+
+MOST_OVERLAP = 16
+"""Frames that cover a sample. Memory and time grow with them: a step of one sample would take 6 GB."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StftConfig:
     """Size of the transform, in samples.
@@ -41,11 +48,18 @@ class StftConfig:
     sample_rate: int = 44_100
 
     def __post_init__(self) -> None:
-        if self.n_fft < 4 or self.n_fft % 2:
-            raise ConfigurationError(f"n_fft is {self.n_fft}; it must be an even number of at least 4")
-        if self.hop_length < 1 or self.n_fft % self.hop_length or self.n_fft // self.hop_length < 3:
+        if not 4 <= self.n_fft <= LONGEST_TRANSFORM or self.n_fft % 2:
             raise ConfigurationError(
-                f"hop_length is {self.hop_length}; it must divide n_fft ({self.n_fft}) three times or more"
+                f"n_fft is {self.n_fft}; it must be an even number from 4 to {LONGEST_TRANSFORM}"
+            )
+        if (
+            self.hop_length < 1
+            or self.n_fft % self.hop_length
+            or not 3 <= self.n_fft // self.hop_length <= MOST_OVERLAP
+        ):
+            raise ConfigurationError(
+                f"hop_length is {self.hop_length}; it must divide n_fft ({self.n_fft}) three to "
+                f"{MOST_OVERLAP} times"
             )
         if self.sample_rate < 1:
             raise ConfigurationError(f"sample_rate is {self.sample_rate} Hz; it must be positive")

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import DenoiseReport, denoise_file
 from musicdenoise.denoising.find import exists
@@ -114,12 +115,23 @@ def try_to_denoise(
     except (UsageError, BrokenPipeError):
         raise
     except AudioError as error:
-        return error
+        return _with_name(error, task)
     except MusicDenoiseError as error:
         return AudioError(f"{source}: {error}")
+    except MemoryError:
+        return AudioError(f"{source}: needs more memory than there is; close other programs, or lower --jobs")
     except Exception as error:  # noqa: BLE001 - the songs behind it have done nothing wrong
         reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         return AudioError(f"{source}: failed unexpectedly ({reason}); please report it with the file")
+
+
+def _with_name(error: AudioError, task: Task) -> AudioError:
+    """The error, its message beginning with a file of the task: among many songs others would not help."""
+    name = "standard input" if task.job.source == PIPE else str(task.job.source)
+    files = (name, "standard output", *map(str, task.job.outputs))
+    if str(error).startswith(tuple(f"{file}: " for file in files)):
+        return error
+    return type(error)(f"{name}: {error}")
 
 
 def denoise_in_parallel(

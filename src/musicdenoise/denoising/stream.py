@@ -104,9 +104,11 @@ class SongStream:
         Raises
         ------
         AudioError
-            If the shape is not that, a sample is not finite, or the song has ended.
+            If the shape is not that, a sample is not finite, here or in the result, or the song has ended.
         """
-        block = self._checked(block)
+        return _finite(self._pushed(self._checked(block)))
+
+    def _pushed(self, block: Tensor) -> Tensor:
         if self._is_direct:
             return self._spectral.push(block)
         self._song.push(block)
@@ -115,8 +117,17 @@ class SongStream:
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
-        """End of the song: return the rest ``(channels, samples)``."""
+        """End of the song: return the rest ``(channels, samples)``.
+
+        Raises
+        ------
+        AudioError
+            If a sample of it is not finite.
+        """
         self._has_ended = True
+        return _finite(self._flushed())
+
+    def _flushed(self) -> Tensor:
         if self._is_direct:
             return self._spectral.flush()
         last = self._noise(self._to_network.flush())
@@ -165,6 +176,16 @@ def as_samples(given: ArrayLike) -> NDArray[np.float32]:
             f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
         )
     return samples
+
+
+def _finite(result: Tensor) -> Tensor:
+    """The result, if it is one: a network whose numbers overflow would pass for one that finds no noise."""
+    if not bool(torch.isfinite(result).all()):
+        raise AudioError(
+            "the network's result is not finite: its weights are damaged, or do not fit this song; use "
+            "other weights, or --precision float32"
+        )
+    return result
 
 
 class _Delay:

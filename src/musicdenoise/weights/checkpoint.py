@@ -22,12 +22,16 @@ from torch import Tensor
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.runtime.documents import DocumentError, read_document
 from musicdenoise.errors import ConfigurationError, WeightsError
 
 __all__ = ["CheckpointMetadata", "build_network", "load_weights", "read_metadata", "save_weights"]
 
 FORMAT_VERSION = 1
 _KEY = "musicdenoise"
+
+# Hz. A song is converted to the network's rate: at a higher one a short song would fill the memory.
+_RATES = (1_000, 192_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,13 @@ class CheckpointMetadata:
     versions: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
+    def __post_init__(self) -> None:
+        low, high = _RATES
+        if not low <= self.stft.sample_rate <= high:
+            raise ConfigurationError(
+                f"the network's sample rate is {self.stft.sample_rate} Hz; it must be from {low} to {high}"
+            )
+
     def to_json(self) -> str:
         """The metadata as one JSON object."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -76,19 +87,26 @@ class CheckpointMetadata:
             If the text is no JSON, of a newer format, or lacks a field.
         """
         try:
-            fields = json.loads(text)
-            version = fields["format_version"]
+            version = _format_version(text)
             if version != FORMAT_VERSION:
                 raise WeightsError(
                     f"the weights have format version {version}; this musicdenoise reads version "
                     f"{FORMAT_VERSION}: install a version that matches"
                 )
-            network = fields.pop("network")
-            for name in ("encoder_channels", "decoder_channels", "compressions"):
-                network[name] = tuple(network.get(name, ()))
-            return cls(network=DCUNetConfig(**network), stft=StftConfig(**fields.pop("stft")), **fields)
-        except (json.JSONDecodeError, KeyError, TypeError, ConfigurationError) as error:
+            return read_document(cls, text)
+        except (DocumentError, ConfigurationError) as error:
             raise WeightsError(f"the metadata of the weights cannot be understood: {error}") from error
+
+
+def _format_version(text: str) -> int:
+    """The version alone: the other fields of another version need not be those of this one."""
+    version = read_document(_Version, text, skip_unknown=True)
+    return version.format_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Version:
+    format_version: int
 
 
 def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: CheckpointMetadata) -> None:
@@ -145,16 +163,46 @@ def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: 
     """
     with torch.device("meta"):
         network = DCUNet(config)
-    tensors = {  # copies, for what was read may still be the file itself
-        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
-        for name, tensor in state_dict.items()
-    }
+    tensors = _checked_tensors(state_dict, network.state_dict(), path)
     try:
         network.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise WeightsError(f"{path} does not fit the network it describes: {reason}") from error
     return network.eval()
+
+
+def _checked_tensors(
+    given: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
+) -> dict[str, Tensor]:
+    """The weights as float32, copied, for what was read may still be the file itself.
+
+    Shapes are compared before anything is copied: a file of a few bytes can hold a view of any size.
+    """
+    tensors = dict(given)
+    for name, wanted in expected.items():
+        tensor = given.get(name)
+        if tensor is None:
+            continue  # which `load_state_dict` says
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+            raise WeightsError(f"{path} does not fit the network it describes: {name} holds no numbers")
+        if tensor.shape != wanted.shape:
+            raise WeightsError(
+                f"{path} does not fit the network it describes: {name} has the shape {tuple(tensor.shape)}, "
+                f"the network needs {tuple(wanted.shape)}"
+            )
+        if tensor.is_complex() or tensor.is_floating_point() != wanted.is_floating_point():
+            raise WeightsError(
+                f"{path} does not fit the network it describes: {name} holds numbers of the type "
+                f"{str(tensor.dtype).removeprefix('torch.')}"
+            )
+        tensors[name] = tensor.to(wanted.dtype, copy=True)
+        if not bool(torch.isfinite(tensors[name]).all()):
+            raise WeightsError(
+                f"{path} is damaged: some numbers in {name} are infinite or not numbers at all; use "
+                "another copy, or the weights of an earlier step"
+            )
+    return tensors
 
 
 def _read(path: Path, *, tensors: bool) -> tuple[CheckpointMetadata, dict[str, Tensor]]:

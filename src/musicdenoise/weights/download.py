@@ -1,32 +1,35 @@
-"""Download a file over HTTP: retries, resumption of what is there already, time-outs, proxies.
+"""Download a file over HTTP: retries, resumption of what is there already, limits, proxies.
 
 Proxies are taken from the environment (``https_proxy``, ``no_proxy``) as all of the standard library
 does. Bytes go into a ``.part`` file beside the target, which a later call resumes (RFC 9110, section 14:
 range requests); the caller checks the content before it becomes the target.
+
+A server is not trusted: what it sends ends at the expected size, and the whole download at a deadline,
+however slowly it drips. Redirects lead to HTTP and HTTPS only. Messages repeat neither the words of a server
+nor the name and password in an address.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.weights.connections import Watch, build_request, watching, without_secrets
 
 __all__ = ["DownloadOptions", "download"]
 
 _CHUNK_BYTES = 1 << 16
-_USER_AGENT = "musicdenoise"
 # Answers after which trying again makes sense: time-outs, too many requests, trouble at the server.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-# What may stand in a path or a query: reserved characters (RFC 3986, section 2.2) and quoted ones.
-_UNQUOTED = "%:/?#[]@!$&'()*+,;="
+MOST_BYTES = 512_000_000
+"""Largest file where the size is not known: four times the largest network that there is to fetch."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -43,15 +46,22 @@ class DownloadOptions:
         Longest wait for the connection and for each piece of data.
     pause_seconds
         Wait before the second try; doubled for every further one.
+    deadline_seconds
+        Longest time for everything. The largest network takes half an hour at 0.5 Mbit/s.
     """
 
     attempts: int = 4
     timeout_seconds: float = 20.0
     pause_seconds: float = 1.0
+    deadline_seconds: float = 1800.0
 
 
 class _TemporaryError(Exception):
     """Something that may pass: the next try may succeed."""
+
+
+class _TooLongError(Exception):
+    """A server that sends more than there should be."""
 
 
 def download(
@@ -84,67 +94,88 @@ def download(
     OSError
         If the file cannot be written.
     """
+    shown = without_secrets(url)
     if not url.lower().startswith(("http://", "https://")):
-        raise WeightsError(f"{url} is no HTTP address: mirrors begin with http:// or https://")
+        raise WeightsError(f"{shown} is no HTTP address: mirrors begin with http:// or https://")
     reason = ""
-    for attempt in range(options.attempts):
-        if attempt:
-            time.sleep(options.pause_seconds * 2.0 ** (attempt - 1))
-        try:
-            _try_once(url, part, size_bytes, options.timeout_seconds, on_progress)
-        except _TemporaryError as error:
-            reason = str(error)
-        else:
-            return
-    raise WeightsError(f"{url} could not be fetched in {options.attempts} tries: {reason}")
+    with watching(options.deadline_seconds) as watch:
+        for attempt in range(options.attempts):
+            if attempt:
+                time.sleep(min(options.pause_seconds * 2.0 ** (attempt - 1), watch.seconds_left))
+            try:
+                _try_once(url, part, size_bytes, options.timeout_seconds, watch, on_progress)
+            except _TemporaryError as error:
+                reason = str(error)
+            else:
+                return
+            if watch.is_over:
+                raise WeightsError(
+                    f"{shown} could not be fetched within {options.deadline_seconds / 60:.0f} minutes; try "
+                    "again, which goes on where this ended"
+                )
+    raise WeightsError(f"{shown} could not be fetched in {options.attempts} tries: {reason}")
 
 
 def _try_once(
-    url: str, part: Path, size_bytes: int | None, timeout: float, on_progress: Progress | None
+    url: str,
+    part: Path,
+    size_bytes: int | None,
+    timeout: float,
+    watch: Watch,
+    on_progress: Progress | None,
 ) -> None:
-    have = part.stat().st_size if part.exists() else 0
+    have = part.stat().st_size if part.is_file() else 0
     if size_bytes is not None and have >= size_bytes:
         if have == size_bytes:
             return
         part.unlink()
         have = 0
-    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
     try:
-        request = urllib.request.Request(_quoted(url), headers=headers)
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        with watch.opener().open(build_request(url, have), timeout=timeout) as response:
             resumed = response.status == http.client.PARTIAL_CONTENT
             length = response.headers.get("Content-Length")
             start = have if resumed else 0
-            total = start + int(length) if length and length.isdecimal() else size_bytes
-            with part.open("ab" if resumed else "wb") as file:
-                _receive(response, file, start, total, on_progress)
+            is_stated = bool(length and length.isdecimal() and len(length) < 20)
+            total = start + int(length) if is_stated else size_bytes
+            limit = MOST_BYTES if size_bytes is None else size_bytes
+            with _open_part(part, resumed=resumed) as file:
+                _receive(response, file, start, total, limit, watch, on_progress)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink(missing_ok=True)
             raise _TemporaryError("the server does not have the rest of the file") from error
-        message = f"the server answered {error.code} {error.reason}"
+        message = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
         if error.code in _TEMPORARY:
             raise _TemporaryError(message) from error
-        raise WeightsError(f"{url} could not be fetched: {message}") from error
+        raise WeightsError(f"{without_secrets(url)} could not be fetched: {message}") from error
+    except _TooLongError as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(f"{without_secrets(url)} could not be fetched: {error}") from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise WeightsError(
+            f"{without_secrets(url)} could not be fetched: this is no address; check the address"
+        ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise _TemporaryError(str(getattr(error, "reason", error)) or type(error).__name__) from error
-    except ValueError as error:
-        raise WeightsError(f"{url} could not be fetched: {error}; check the address") from error
+        raise _TemporaryError(_reason(error)) from error
 
 
-def _quoted(url: str) -> str:
-    """The address in ASCII, as requests need it; what is quoted already stays as it is.
+def _reason(error: BaseException) -> str:
+    """What went wrong with a connection, in words of the system and not of the server."""
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, OSError):
+        return str(cause) or type(cause).__name__
+    if isinstance(error, urllib.error.URLError):
+        return "the address, or one that the server sent us to, is none of HTTP or HTTPS"
+    return "the server's answer is not HTTP, or ended too early"
 
-    Source: RFC 3987, section 3.1 (an IRI becomes a URI).
-    """
-    parts = urllib.parse.urlsplit(url)
-    path, query = (
-        urllib.parse.quote(part, safe=_UNQUOTED, errors="surrogateescape")
-        for part in (parts.path, parts.query)
-    )
-    return parts._replace(path=path, query=query).geturl()
+
+def _open_part(part: Path, *, resumed: bool) -> BinaryIO:
+    """The file for what comes; a link in its place is removed, for somebody else may have put it there."""
+    if part.is_symlink():
+        part.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if resumed else os.O_TRUNC)
+    descriptor = os.open(part, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    return os.fdopen(descriptor, "wb")
 
 
 def _receive(
@@ -152,13 +183,19 @@ def _receive(
     file: BinaryIO,
     start: int,
     total: int | None,
+    limit: int,
+    watch: Watch,
     on_progress: Progress | None,
 ) -> None:
     done = start
-    while chunk := response.read(_CHUNK_BYTES):
-        file.write(chunk)
+    if total is not None and total > limit:
+        raise _TooLongError(f"the server wants to send {total} bytes, expected {limit} bytes at most")
+    while chunk := response.read1(_CHUNK_BYTES):
         done += len(chunk)
+        if done > limit:
+            raise _TooLongError(f"the server sends more than the expected {limit} bytes")
+        file.write(chunk)
         if on_progress:
             on_progress(done, total)
-    if total is not None and done < total:
-        raise _TemporaryError(f"the connection ended after {done} of {total} bytes")
+    if watch.is_over or (total is not None and done < total):
+        raise _TemporaryError(f"the connection ended after {done} of {total or 'unknown'} bytes")

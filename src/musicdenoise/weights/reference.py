@@ -7,6 +7,7 @@ separately.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import torch
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.errors import WeightsError
+from musicdenoise.errors import ConfigurationError, WeightsError
 from musicdenoise.weights.checkpoint import CheckpointMetadata, build_network
 
 __all__ = ["load_reference"]
 
 _FIRST_KERNEL = "encoder0.cconv.real_conv.weight"
+_KERNEL_DIMENSIONS = 4
 
 
 def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[DCUNet, CheckpointMetadata]:
@@ -39,17 +41,43 @@ def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[DCUNet, 
     """
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}")
+    _check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises nearly any, of a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path} cannot be read as a PyTorch state dict: {reason}") from error
-    if not isinstance(state, dict) or not isinstance(state.get(_FIRST_KERNEL), Tensor):
+        # Not torch's own words: they advise to load the file without the protection.
+        raise WeightsError(
+            f"{path} cannot be read as a PyTorch state dict: it is damaged, or holds more than the weights "
+            "of a network; give a .pth file as NoiseRemover's are"
+        ) from error
+    first = state.get(_FIRST_KERNEL) if isinstance(state, dict) else None
+    if not isinstance(first, Tensor) or first.dim() != _KERNEL_DIMENSIONS:
         raise WeightsError(
             f"{path} holds no weights of NoiseRemover ({_FIRST_KERNEL} is missing): give one of its .pth "
             "files"
         )
-    tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
-    config = DCUNetConfig.of_complexity(tensors[_FIRST_KERNEL].shape[0], mask="component", level_reach=0)
+    tensors = {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    try:
+        config = DCUNetConfig.of_complexity(first.shape[0], mask="component", level_reach=0)
+    except ConfigurationError as error:
+        raise WeightsError(f"{path} cannot be used: {error}") from error
     network = build_network(config, tensors, path)
     return network, CheckpointMetadata(network=config, stft=StftConfig(), noise_kind=noise_kind)
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it is: torch does not compress what it saves.
+
+    A file of 3 MB could fill 6 GB of memory otherwise. Files in torch's format before 1.6 are no archives,
+    and hold all their numbers as they are.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
+        return  # what it is then is for torch to say
+    if unpacked > path.stat().st_size:
+        raise WeightsError(
+            f"{path} would unpack to {unpacked / 1e6:.0f} MB, which no file that PyTorch saved does: give "
+            "the file as its authors published it"
+        )

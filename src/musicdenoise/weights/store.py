@@ -7,11 +7,11 @@ once. The folder is that of the platform, or below ``MUSICDENOISE_CACHE``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.weights.connections import without_secrets
 from musicdenoise.weights.conversion import convert, git_blob_id, is_converted, remove_converted
 from musicdenoise.weights.download import DownloadOptions, Progress, download
 from musicdenoise.weights.index import (
@@ -86,7 +87,8 @@ class WeightsStore:
     def fetch(self, entry: IndexEntry, on_progress: Progress | None = None) -> Path:
         """Path of the network's verified file, fetched if it is not there or is damaged.
 
-        Where the folder cannot be written to, the copy in the package serves as it is.
+        Where the folder cannot be written to, or another process fetches the same file, the copy in the
+        package serves as it is.
 
         Parameters
         ----------
@@ -100,22 +102,51 @@ class WeightsStore:
         WeightsError
             If no source gives a file with the right digest, or the folder cannot be written to.
         """
+        try:
+            return self.store(entry, on_progress, lock_seconds=self._lock_seconds(entry))
+        except WeightsError:
+            bundled = BUNDLED_FOLDER / entry.file
+            if BUNDLED in entry.sources and matches(bundled, entry):
+                return bundled
+            raise
+
+    def store(
+        self, entry: IndexEntry, on_progress: Progress | None = None, *, lock_seconds: float = _LOCK_SECONDS
+    ) -> Path:
+        """Path of the network's verified file in the folder, as `fetch`, but nowhere else.
+
+        Parameters
+        ----------
+        entry, on_progress
+            As for `fetch`.
+        lock_seconds
+            Longest wait for another process that fetches the same file.
+
+        Raises
+        ------
+        WeightsError
+            As for `fetch`, and if another process does not get ready.
+        """
         target = self.path(entry)
         if self.is_cached(entry):
             return target
         try:
-            with self._lock(target):
+            with self._lock(target, lock_seconds):
                 if not self.is_cached(entry):  # another process may have been faster
                     self._fetch_from_sources(entry, target, on_progress)
         except OSError as error:
-            bundled = BUNDLED_FOLDER / entry.file
-            if BUNDLED in entry.sources and matches(bundled, entry):
-                return bundled
+            with contextlib.suppress(OSError):
+                self._part(target).unlink(missing_ok=True)
             raise WeightsError(
                 f"the weights {entry.name} cannot be stored in {self.folder}: {error.strerror}; "
                 f"free some space, or set {CACHE_VARIABLE} to another folder"
             ) from error
         return target
+
+    def _lock_seconds(self, entry: IndexEntry) -> float:
+        """With a good copy in the package there is nothing to wait for."""
+        is_there = BUNDLED in entry.sources and (BUNDLED_FOLDER / entry.file).is_file()
+        return 0.0 if is_there else _LOCK_SECONDS
 
     def remove(self, entry: IndexEntry) -> bool:
         """Delete the network's file from the folder; whether there was one.
@@ -162,7 +193,7 @@ class WeightsStore:
                     else:
                         part.replace(target)
                     return
-                failures.append(f"{source} gave {_describe(part, entry)}")
+                failures.append(f"{without_secrets(source)} gave {_describe(part, entry)}")
                 part.unlink()
         advice = "leave --offline out" if self.offline else "check the connection, or name a mirror"
         raise WeightsError(
@@ -182,16 +213,16 @@ class WeightsStore:
     def _part(target: Path) -> Path:
         return target.with_name(f"{target.name}.part")
 
-    @contextmanager
-    def _lock(self, target: Path) -> Iterator[None]:
+    @contextlib.contextmanager
+    def _lock(self, target: Path, seconds: float) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=_LOCK_SECONDS)
+        lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=seconds)
         try:
             with lock:
                 yield
         except Timeout as error:
             raise WeightsError(
-                f"another process has been fetching {target.name} for {_LOCK_SECONDS / 60:.0f} minutes: "
+                f"another process has been fetching {target.name} for {seconds / 60:.0f} minutes: "
                 "end it, then try again"
             ) from error
 

@@ -1,0 +1,139 @@
+"""HTTP connections that end at a deadline, and addresses whose secrets stay secret."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import socket
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["Watch", "build_request", "watching", "without_secrets"]
+
+_USER_AGENT = "musicdenoise"
+# What may stand in a path or a query: reserved characters (RFC 3986, section 2.2) and quoted ones.
+_UNQUOTED = "%:/?#[]@!$&'()*+,;="
+
+
+def without_secrets(url: str) -> str:
+    """The address for messages: without user name, password and query.
+
+    What stands before the last ``@`` may be a password that nobody quoted, whatever else it looks like.
+    """
+    scheme, separator, rest = url.partition("://")
+    place, question, _ = rest.partition("?")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{'?...' if question else ''}"
+
+
+def build_request(url: str, have: int) -> urllib.request.Request:
+    """The request for a file of which so many bytes are there; a name and password go into a header.
+
+    Source: RFC 7617 (basic authentication). Where the server sends us elsewhere, the header stays behind.
+    """
+    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    parts = urllib.parse.urlsplit(_quoted(url))
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=host).geturl(), headers=headers)
+    if user:
+        token = base64.b64encode(urllib.parse.unquote_to_bytes(user)).decode("ascii")
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
+def _quoted(url: str) -> str:
+    """The address in ASCII, as requests need it; what is quoted already stays as it is.
+
+    Source: RFC 3987, section 3.1 (an IRI becomes a URI).
+    """
+    parts = urllib.parse.urlsplit(url)
+    path, query = (
+        urllib.parse.quote(part, safe=_UNQUOTED, errors="surrogateescape")
+        for part in (parts.path, parts.query)
+    )
+    return parts._replace(path=path, query=query).geturl()
+
+
+class Watch:
+    """The deadline of a download: when it is over, all connections are cut, whatever waits for them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._sockets: list[socket.socket] = []
+        self.timer = threading.Timer(seconds, self._cut)
+        self.timer.daemon = True
+
+    @property
+    def seconds_left(self) -> float:
+        """Time that is left."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self.seconds_left == 0.0
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """What opens HTTP and HTTPS addresses, and no others: neither files nor FTP after a redirect."""
+        opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.ProxyHandler(),
+            urllib.request.UnknownHandler(),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPRedirectHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            _WatchedHandler(self._sockets.append),
+        ):
+            opener.add_handler(handler)
+        return opener
+
+    def _cut(self) -> None:
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def watching(seconds: float) -> Iterator[Watch]:
+    """A deadline from now on, in seconds."""
+    watch = Watch(seconds)
+    watch.timer.start()
+    try:
+        yield watch
+    finally:
+        watch.timer.cancel()
+
+
+class _WatchedHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections, and says which: an answer that drips is cut by its socket alone."""
+
+    def __init__(self, on_socket: Callable[[socket.socket], None]) -> None:
+        urllib.request.HTTPHandler.__init__(self)
+        urllib.request.HTTPSHandler.__init__(self)
+        self._on_socket = on_socket
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._watched(http.client.HTTPConnection), req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._watched(http.client.HTTPSConnection), req)
+
+    def _watched(self, kind: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
+        on_socket = self._on_socket
+
+        class Watched(kind):  # type: ignore[valid-type,misc]
+            def connect(self) -> None:
+                super().connect()
+                on_socket(self.sock)
+
+        def connect(*args: Any, **kwargs: Any) -> http.client.HTTPConnection:
+            connection: http.client.HTTPConnection = Watched(*args, **kwargs)
+            return connection
+
+        return connect
