@@ -22,8 +22,8 @@ from torch import Tensor
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.runtime.documents import DocumentError, read_document
 from musicdenoise.errors import ConfigurationError, WeightsError
+from musicdenoise.runtime.documents import DocumentError, read_document
 
 __all__ = ["CheckpointMetadata", "build_network", "load_weights", "read_metadata", "save_weights"]
 
