@@ -14,11 +14,14 @@
     ├── DeviceError           a compute device that is not there
     └── TrainingError         a training run that cannot start or go on
 
-Every message says what was given, what is allowed, and what to do. Messages are one line, so that
-a command-line program can print them as they are.
+Every message says what was given, what is allowed, and what to do, in one line. A message that is about a
+field of the request (``segment_seconds``, say) holds a place for the field's name and carries its value, so
+that each reader finds the name that is theirs: the argument in Python, the option on the command line.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 __all__ = [
     "AudioError",
@@ -36,7 +39,30 @@ __all__ = [
 
 
 class MusicDenoiseError(Exception):
-    """Base of every error that musicdenoise raises on purpose."""
+    """Base of every error that musicdenoise raises on purpose.
+
+    Parameters
+    ----------
+    message
+        One line. ``{name}`` in it stands for the field of that name.
+    fields
+        The fields that the message is about, with the values that were given.
+    """
+
+    def __init__(self, message: str, **fields: object) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+    def __str__(self) -> str:
+        """The message for a caller in Python."""
+        return self.describe(lambda field: field)
+
+    def describe(self, name_of: Callable[[str], str]) -> str:
+        """The message with each field under the name that ``name_of`` gives it."""
+        text = super().__str__()
+        for field in self.fields:
+            text = text.replace(f"{{{field}}}", name_of(field))
+        return text
 
 
 class UsageError(MusicDenoiseError):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicdenoise.audio import open_writer, read_audio, writer
+from musicdenoise.audio import open_writer, read_audio
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
-from musicdenoise.runtime.atomic import FileState, open_part_file
+from musicdenoise.runtime.atomic import AtomicFile, FileState
 
 KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("MP4", "AAC")]
 
@@ -36,11 +36,13 @@ def test_an_interruption_leaves_no_trace(container, subtype, problem, written, t
 
 
 def test_an_interruption_as_the_file_is_made_leaves_no_trace(tmp_path, monkeypatch):
-    def make_and_be_interrupted(path):
-        open_part_file(path).close()
+    make = AtomicFile.open
+
+    def make_and_be_interrupted(file):
+        make(file).close()
         raise SystemExit(143)
 
-    monkeypatch.setattr(writer, "open_part_file", make_and_be_interrupted)
+    monkeypatch.setattr(AtomicFile, "open", make_and_be_interrupted)
     with pytest.raises(SystemExit), _open(tmp_path / "song.wav"):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -93,14 +95,17 @@ def test_folders_that_cannot_be_written(tmp_path):
         _open(tmp_path)
 
 
-def test_a_failing_rename(tmp_path, make_music, monkeypatch):
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_failing_rename(overwrite, tmp_path, make_music, monkeypatch):
     def fail(self, target):
         raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "hardlink_to", fail)
 
     monkeypatch.setattr(Path, "replace", fail)
     with (
         pytest.raises(AudioWriteError, match=r"cannot be put in place: Input/output error"),
-        _open(tmp_path / "song.wav") as writer,
+        _open(tmp_path / "song.wav", overwrite=overwrite) as writer,
     ):
         writer.write(make_music(10, 2))
     assert list(tmp_path.iterdir()) == []

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from dataset_trees import save, tune
 
-from musicdenoise.data.files import clear_peak_time, file_sha256, remove_partial, write_text
+from dataset_trees import save, tune
+from musicdenoise.audio.containers.riff_extras import clear_peak_time
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
 from musicdenoise.errors import DataError
+from musicdenoise.runtime.atomic import remove_abandoned, write_text
+from musicdenoise.runtime.digest import file_sha256
 
 
 def row(**changes: object) -> PairRow:
@@ -140,8 +142,8 @@ def test_peak_time_is_cleared_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_partial_files_are_removed(tmp_path: Path) -> None:
-    for name in (".musicdenoise-12.part", ".a.wav.part", "song.part", ".hidden"):
+    for name in (".musicdenoise-12.part", ".musicdenoise-12-34.part", "song.part", ".hidden"):
         (tmp_path / name).touch()
-    remove_partial(tmp_path)
+    remove_abandoned(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"song.part", ".hidden"}
-    remove_partial(tmp_path / "missing")
+    remove_abandoned(tmp_path / "missing")

@@ -10,7 +10,6 @@ import pytest
 from dataset_trees import CLASSES, hq_tree, musdb_tree, save, tune, urbansound_tree
 from musicdenoise.audio import probe, read_audio
 from musicdenoise.core.mixing import dynamic_range
-from musicdenoise.data.files import file_sha256
 from musicdenoise.data.manifest import PairRow, read_manifest
 from musicdenoise.dataset.build import build_dataset, estimate_build, plan_build
 from musicdenoise.dataset.config import BuildConfig
@@ -18,6 +17,7 @@ from musicdenoise.dataset.layouts import recording_id
 from musicdenoise.dataset.render import default_snr_range
 from musicdenoise.dataset.summary import BuildSummary
 from musicdenoise.errors import AudioWriteError, DataError, UsageError
+from musicdenoise.runtime.digest import file_sha256
 
 torch = pytest.importorskip("torch")
 

@@ -36,7 +36,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_bit(tmp_path: Path, arguments
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert_same_run(whole, broken)
-    assert not list(broken.glob(".*.tmp"))
+    assert not list(broken.glob(".*.part"))
 
 
 def kill_after_first_validation(arguments: list[str], folder: Path) -> None:

@@ -94,12 +94,12 @@ def test_a_run_is_not_overwritten(tmp_path: Path, data) -> None:
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, data) -> None:
     folder = tmp_path / "run"
     with only_writer(folder):
-        (folder / ".best.safetensors.1.tmp").touch()  # the other's, half written
+        (folder / ".musicdenoise-best.part").touch()  # the other's, half written
         with pytest.raises(TrainingError, match="another process is training there"):
             run(folder, data)
-        assert (folder / ".best.safetensors.1.tmp").exists()
+        assert (folder / ".musicdenoise-best.part").exists()
     run(folder, data)
-    assert not (folder / ".best.safetensors.1.tmp").exists()
+    assert not (folder / ".musicdenoise-best.part").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_and_changes_nothing() -> None:

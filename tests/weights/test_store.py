@@ -285,7 +285,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk(store: WeightsStore, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answers = [send(CONTENT)]
-    monkeypatch.setattr(download_module, "_open_part", lambda *_, **__: open("/dev/full", "wb"))  # noqa: SIM115,PTH123
+    monkeypatch.setattr(download_module, "open_resumable", lambda *_, **__: open("/dev/full", "wb"))  # noqa: SIM115,PTH123
     with pytest.raises(WeightsError, match="free some space"):
         store.fetch(entry_for())
     assert files_in(store) == set()

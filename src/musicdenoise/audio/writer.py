@@ -1,12 +1,11 @@
 """Write audio files in blocks, whole or not at all.
 
-Samples go into a hidden part file in the target's folder, which is renamed onto the target when everything
-is written. Whatever interrupts that leaves the target as it was.
+Samples go into an `AtomicFile`: whatever interrupts that leaves the target as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
-from musicdenoise.runtime.atomic import FileState, copy_if_same, open_part_file, part_path
+from musicdenoise.runtime.atomic import AtomicFile, FileState, copy_if_same
 
 if TYPE_CHECKING:
     from musicdenoise.audio.tags.file_tags import Tags
@@ -68,6 +67,7 @@ class AudioWriter:
         streams_from: Path | None = None,
         bitrate: int | None = None,
         dither: bool = False,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         self.path = path
         self.num_samples = self.clipped_samples = 0
@@ -79,7 +79,9 @@ class AudioWriter:
         self._bitrate = bitrate
         self._dither = Dither(PCM_BITS[subtype]) if dither and subtype in _DITHERED else None
         self._stored_bits = _STORED_BITS.get(subtype, 0)
-        self._temporary = part_path(path.parent)
+        self._file = AtomicFile(path, replace=overwrite)
+        self._part = self._file.part
+        self._seal = seal
         self._sink: ByteSink | None = None
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
@@ -94,7 +96,7 @@ class AudioWriter:
             self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
         try:
             try:
-                self._sink = ByteSink(open_part_file(self._temporary))
+                self._sink = ByteSink(self._file.open())
             except OSError as error:
                 raise AudioWriteError(
                     f"{self.path}: cannot be written: {error.strerror}; choose another folder"
@@ -173,7 +175,7 @@ class AudioWriter:
         self._check_sink()
         if self._copied is not None:
             try:
-                self.is_copy = copy_if_same(*self._copied, self._temporary)
+                self.is_copy = copy_if_same(*self._copied, self._part)
             except OSError as error:
                 raise AudioWriteError(f"{self.path}: cannot be written: {error.strerror}") from error
         if self.is_copy:
@@ -182,11 +184,15 @@ class AudioWriter:
             if self._streams_from is not None:
                 self._finish_streams(self._streams_from)
             if self._chunks is not None:
-                self._chunks.write(self._temporary, is_cut=not self._chapters)
+                self._chunks.write(self._part, is_cut=not self._chapters)
             self._finish_tags()
         self._check_target()
         try:
-            self._temporary.replace(self.path)
+            if self._seal is not None:
+                self._seal(self._part)
+            self._file.commit()
+        except FileExistsError as error:
+            raise self._existing() from error
         except OSError as error:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
 
@@ -194,7 +200,8 @@ class AudioWriter:
         from musicdenoise.audio.backends.remux import add_other_streams
 
         try:
-            add_other_streams(source, self._temporary, sample_rate=self.sample_rate)
+            add_other_streams(source, self._part, sample_rate=self.sample_rate)
+            self._file.relock()
         except AudioWriteError as error:
             raise self._explain(error) from error
 
@@ -203,9 +210,9 @@ class AudioWriter:
         if self.container == "MP3" and self._tags:
             from musicdenoise.audio.tags.file_tags import write_id3_tags  # not needed for most files
 
-            write_id3_tags(self._temporary, self._tags)
+            write_id3_tags(self._part, self._tags)
         if self._old_tags is not None:
-            self._old_tags.write(self._temporary, chapters=self._chapters)
+            self._old_tags.write(self._part, chapters=self._chapters)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""
@@ -217,8 +224,7 @@ class AudioWriter:
         finally:
             if self._sink is not None:
                 self._sink.close_file()
-            with suppress(OSError):
-                self._temporary.unlink()
+            self._file.discard()
 
     def _open_encoder(self, sink: ByteSink) -> Encoder:
         try:
@@ -253,7 +259,10 @@ class AudioWriter:
         if is_folder:
             raise AudioWriteError(f"{self.path}: is a folder; give the name of a file")
         if not self._overwrite and exists:
-            raise AudioWriteError(f"{self.path}: already exists; pass --force (overwrite=True) to replace it")
+            raise self._existing()
+
+    def _existing(self) -> AudioWriteError:
+        return AudioWriteError(f"{self.path}: already exists; pass --force (overwrite=True) to replace it")
 
     def _check_room(self, more_samples: int) -> None:
         limit = FORMATS[self.container].max_bytes
@@ -289,6 +298,7 @@ def open_writer(
     streams_from: Path | None = None,
     bitrate: int | None = None,
     dither: bool = False,
+    seal: Callable[[Path], None] | None = None,
 ) -> AudioWriter:
     """Open an audio file for writing in blocks.
 
@@ -316,6 +326,9 @@ def open_writer(
         Bits per second over all channels of a lossy subtype; None for a transparent one.
     dither
         Whether samples are dithered where they are rounded to 8 or 16 bits.
+    seal
+        Called with the file when it is complete, before it is put in its place: what it changes, belongs to
+        the file, and what it raises, leaves none.
 
     Returns
     -------
@@ -345,6 +358,7 @@ def open_writer(
         streams_from=streams_from,
         bitrate=bitrate,
         dither=dither,
+        seal=seal,
     )
     writer._check_target()
     return writer

@@ -20,6 +20,7 @@ from typing import ParamSpec
 
 import typer
 
+from musicdenoise.cli.fields import describe
 from musicdenoise.cli.signals import INTERRUPTED, unwinding
 from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
 
@@ -45,7 +46,7 @@ _Params = ParamSpec("_Params")
 
 def print_error(message: object) -> None:
     """Print one line on stderr, marked as an error."""
-    _say(f"error: {message}")
+    _say(f"error: {describe(message)}")
 
 
 def print_data(line: str) -> None:
@@ -83,7 +84,7 @@ def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
     """Print why a song failed, and as a JSON object on stdout if ``as_json`` is true."""
     print_error(error)
     if as_json:
-        print_data(json.dumps({"source": str(source), "error": str(error)}, ensure_ascii=False))
+        print_data(json.dumps({"source": str(source), "error": describe(error)}, ensure_ascii=False))
 
 
 def warn(message: object) -> None:

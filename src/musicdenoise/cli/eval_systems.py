@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from musicdenoise.data.files import file_sha256
 from musicdenoise.denoising.auto import AUTO, HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.evaluation.items import LoadedItem
 from musicdenoise.evaluation.systems import System, baseline, installed_baselines, network_system
+from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.index import default_weights, find_entry, network_names
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights

@@ -46,10 +46,10 @@ def evaluate(
     and report.html, a page to look and listen.
     """
     from musicdenoise.cli.eval_systems import choose_systems
-    from musicdenoise.data.files import make_folder
     from musicdenoise.evaluation.folder import write_evaluation
     from musicdenoise.evaluation.items import data_digest
     from musicdenoise.evaluation.metric_files import Provenance
+    from musicdenoise.runtime.atomic import make_folder
 
     if out is not None and (out / "metrics.json").exists() and not force:
         raise UsageError(

@@ -23,6 +23,7 @@ from torch import Tensor
 from musicdenoise.audio import open_reader
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.errors import DataError
+from musicdenoise.runtime.atomic import AtomicFile
 
 __all__ = ["AudioBank"]
 
@@ -117,12 +118,8 @@ def _decode(path: Path, stored: Path, sample_rate: int) -> None:
     samples = np.concatenate(blocks, axis=1)
     if samples.shape[1] == 0:
         raise DataError(f"{path} holds no samples: remove it or point to another file")
-    temporary = stored.with_name(f".{stored.stem}.{os.getpid()}.npy")
-    try:
-        np.save(temporary, samples)
-        temporary.replace(stored)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with AtomicFile(stored) as file:
+        np.save(file, samples)
 
 
 def _to_int16(samples: Tensor) -> NDArray[np.int16]:

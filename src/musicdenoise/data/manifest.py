@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from musicdenoise.audio import AudioInfo
-from musicdenoise.data.files import write_text
 from musicdenoise.errors import DataError
+from musicdenoise.runtime.atomic import write_text
 
 __all__ = ["MANIFEST_NAME", "SPLITS", "PairRow", "read_manifest", "rows_to_text", "write_manifest"]
 

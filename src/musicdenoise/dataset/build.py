@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 from musicdenoise.audio import probe
-from musicdenoise.data.files import make_folder, remove_partial, write_text
 from musicdenoise.data.manifest import (
     MANIFEST_NAME,
     SPLITS,
@@ -31,6 +30,7 @@ from musicdenoise.dataset.plan import BuildPlan, SongPlan, limit_to_class, plan_
 from musicdenoise.dataset.render import Failure, SongResult, render_song, try_noise
 from musicdenoise.dataset.summary import SUMMARY_NAME, BuildSummary, summarise
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
+from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
@@ -223,7 +223,7 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
         )
     for folder in (*layout.folders(), layout.work / _PARTS):
         make_folder(folder)
-        remove_partial(folder)
+        remove_abandoned(folder)
     for scratch in layout.work.glob("*.raw"):
         scratch.unlink()
     write_text(layout.work / _STATE_NAME, json.dumps(state, ensure_ascii=False))
@@ -305,7 +305,7 @@ def _remove_own(layout: BuildLayout) -> None:
         for pattern in _OWN_FILES:
             for path in folder.glob(pattern):
                 path.unlink()
-        remove_partial(folder)
+        remove_abandoned(folder)
     for name in (MANIFEST_NAME, SUMMARY_NAME):
         (layout.root / name).unlink(missing_ok=True)
     shutil.rmtree(layout.work, ignore_errors=True)

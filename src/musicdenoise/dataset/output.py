@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -11,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicdenoise.audio import open_writer
-from musicdenoise.data.files import PARTIAL_SUFFIX, clear_peak_time, file_sha256
-from musicdenoise.errors import AudioWriteError
+from musicdenoise.audio.containers.riff_extras import clear_peak_time
+from musicdenoise.runtime.digest import file_sha256
 
 __all__ = ["FILE_FORMATS", "DatasetFile"]
 
@@ -44,22 +42,20 @@ class DatasetFile:
     """
 
     def __init__(self, path: Path, *, sample_rate: int, channels: int, file_format: str = "wav") -> None:
-        self._path = path
-        self._hidden = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
         container, subtype = FILE_FORMATS[file_format]
         self._writer = open_writer(
-            self._hidden,
+            path,
             sample_rate=sample_rate,
             channels=channels,
             container=container,
             subtype=subtype,
             overwrite=True,
+            seal=self._seal,
         )
         self.sha256 = ""
 
     def __enter__(self) -> DatasetFile:
-        with self._named():
-            self._writer.__enter__()
+        self._writer.__enter__()
         return self
 
     def __exit__(
@@ -68,26 +64,12 @@ class DatasetFile:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._named():
-            self._writer.__exit__(exc_type, exc_value, traceback)
-        if exc_type is not None:
-            return
-        try:
-            clear_peak_time(self._hidden)
-            self.sha256 = file_sha256(self._hidden)
-            self._hidden.replace(self._path)
-        except OSError as error:
-            raise AudioWriteError(f"{self._path}: cannot be put in place: {error.strerror}") from error
+        self._writer.__exit__(exc_type, exc_value, traceback)
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append samples, float32 ``(channels, n)``."""
-        with self._named():
-            self._writer.write(block)
+        self._writer.write(block)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Let errors name the file itself and not the hidden name that it has for now."""
-        try:
-            yield
-        except AudioWriteError as error:
-            raise AudioWriteError(str(error).replace(str(self._hidden), str(self._path))) from error
+    def _seal(self, part: Path) -> None:
+        clear_peak_time(part)
+        self.sha256 = file_sha256(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
-from musicdenoise.runtime.atomic import open_part_file, part_path
+from musicdenoise.runtime.atomic import write_bytes
 from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
 __all__ = ["draw_spectra", "write_picture"]
@@ -61,15 +60,4 @@ def write_picture(path: Path, spectra: Spectra, title: str) -> None:
     """
     make_folder(path.parent)
     picture = draw_spectra(spectra, title)
-    temporary = part_path(path.parent)
-    try:
-        with open_part_file(temporary) as file:
-            file.write(picture)
-        temporary.replace(path)
-    except OSError as error:
-        raise AudioWriteError(
-            f"{path}: cannot be written: {error.strerror}; choose another folder"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # why it failed is on its way already
-            temporary.unlink(missing_ok=True)
+    write_bytes(path, picture, AudioWriteError, "choose another folder")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from musicdenoise.data.files import make_folder, write_text
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.evaluation.correlation import (
     FIXED_COVARIANCE,
@@ -18,6 +17,7 @@ from musicdenoise.evaluation.correlation import (
     CorrelationStatistics,
     PairCorrelation,
 )
+from musicdenoise.runtime.atomic import make_folder, write_text
 
 __all__ = [
     "check_report_path",

@@ -6,20 +6,18 @@ appears when it is complete.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from musicdenoise.audio import open_writer
-from musicdenoise.data.files import PARTIAL_SUFFIX, make_folder, write_text
-from musicdenoise.errors import DataError
 from musicdenoise.evaluation.evaluate import MetricReport
 from musicdenoise.evaluation.html import build_page
 from musicdenoise.evaluation.items import EvalItem
 from musicdenoise.evaluation.metric_files import Provenance, report_to_csv, report_to_json
 from musicdenoise.evaluation.plots import draw_histograms, draw_sample
 from musicdenoise.evaluation.samples import Sample, choose_samples, make_sample
+from musicdenoise.runtime.atomic import make_folder, write_bytes, write_text
 
 __all__ = ["write_evaluation"]
 
@@ -94,7 +92,7 @@ def _write_histograms(folder: Path, report: MetricReport) -> dict[str, bytes]:
             for system in report.systems
         }
         pictures[title] = draw_histograms(values, title)
-        _write_bytes(folder / f"{key.removesuffix('_db')}.png", pictures[title])
+        write_bytes(folder / f"{key.removesuffix('_db')}.png", pictures[title])
     return pictures
 
 
@@ -113,21 +111,8 @@ def _write_sample(folder: Path, number: int, sample: Sample) -> None:
             writer.write(version.samples.numpy())
         if version.gain_db is not None:
             picture = folder / "plots" / f"sample_{number:02d}_{_file_name(version.name)}.png"
-            _write_bytes(picture, draw_sample(sample, version.name))
+            write_bytes(picture, draw_sample(sample, version.name))
 
 
 def _file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip("_.") or "system"
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written: {error.strerror}; free some space or choose another folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from musicdenoise.audio import read_audio
-from musicdenoise.data.files import file_sha256
 from musicdenoise.data.folders import load_pairs, match_by_name
 from musicdenoise.data.manifest import PairRow
 from musicdenoise.errors import DataError
+from musicdenoise.runtime.digest import file_sha256
 
 __all__ = ["EvalItem", "LoadedItem", "data_digest", "find_items", "items_of_folders", "load_item", "spread"]
 

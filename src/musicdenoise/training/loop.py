@@ -23,6 +23,7 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.data.datasets import ExampleSource
 from musicdenoise.data.mixer import ValidationItem
 from musicdenoise.errors import TrainingError
+from musicdenoise.runtime.atomic import remove_abandoned
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, process_group
 from musicdenoise.training.feed import BatchPlan, feed
@@ -33,9 +34,8 @@ from musicdenoise.training.records import (
     HISTOGRAM,
     EventLog,
     only_writer,
-    write_bytes,
     write_history,
-    write_text,
+    write_record,
 )
 from musicdenoise.training.state import (
     TrainState,
@@ -166,9 +166,8 @@ def train(
 
 
 def _prepare_folder(run: Path, config: TrainConfig) -> None:
-    for left_behind in run.glob(".*.tmp"):  # of a run that was killed while writing
-        left_behind.unlink(missing_ok=True)
-    write_text(run / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")
+    remove_abandoned(run)
+    write_record(run / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 class _Run:
@@ -282,8 +281,8 @@ class _Run:
                 save_weights(self.folder / BEST, weights, self._metadata(metrics))
             self._save()
             write_history(self.folder, state.history)
-            write_bytes(self.folder / CURVES, draw_curves(state.history))
-            write_bytes(self.folder / HISTOGRAM, draw_histogram(gains_db, state.step))
+            write_record(self.folder / CURVES, draw_curves(state.history))
+            write_record(self.folder / HISTOGRAM, draw_histogram(gains_db, state.step))
         return record
 
     def _save(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from musicdenoise.errors import TrainingError
+from musicdenoise.runtime.atomic import write_bytes
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -28,7 +28,7 @@ __all__ = [
     "EventLog",
     "only_writer",
     "write_history",
-    "write_text",
+    "write_record",
 ]
 
 CONFIG = "config.json"
@@ -63,40 +63,21 @@ def only_writer(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
+def write_record(path: Path, content: str | bytes) -> None:
+    """Write a file of a run, whole or not at all.
 
     Raises
     ------
     TrainingError
         If it cannot be written; an earlier one is left as it was.
     """
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be written; an earlier one is left as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise TrainingError(
-            f"cannot write {path}: {error.strerror}; free some space and go on with --resume"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    write_bytes(path, data, TrainingError, "free some space and go on with {resume}", resume=True)
 
 
 def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write ``history.jsonl``: one line per validation."""
-    write_text(folder / HISTORY, "".join(json.dumps(dict(record)) + "\n" for record in history))
+    write_record(folder / HISTORY, "".join(json.dumps(dict(record)) + "\n" for record in history))
 
 
 class EventLog:

@@ -8,7 +8,6 @@ a function of the progress (`musicdenoise.training.schedule`).
 from __future__ import annotations
 
 import math
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.widen import widen
 from musicdenoise.errors import ConfigurationError, TrainingError
+from musicdenoise.runtime.atomic import AtomicFile
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
 from musicdenoise.training.muon import ComplexMuon
@@ -184,7 +184,6 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
     TrainingError
         If the file cannot be written; an earlier one is left as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     document = {
         "network": state.network.state_dict(),
         "averaged": state.averaged.state_dict(),
@@ -201,16 +200,14 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
         "cuda_random_states": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     try:
-        torch.save(document, temporary)
-        temporary.replace(path)
+        with AtomicFile(path) as file:
+            torch.save(document, file)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(
             f"cannot write the checkpoint {path}: {reason}; free some space and go on with --resume, which "
             "starts from the last checkpoint that was complete"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, state: TrainState) -> None:

@@ -9,7 +9,6 @@ Reference: https://github.com/huggingface/safetensors (metadata values are strin
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, WeightsError
+from musicdenoise.runtime.atomic import make_folder, write_bytes
 from musicdenoise.runtime.documents import DocumentError, read_document
 
 __all__ = ["CheckpointMetadata", "build_network", "load_weights", "read_metadata", "save_weights"]
@@ -117,17 +117,14 @@ def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: Checkpo
     WeightsError
         If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Not `save_file`, which makes files that only their owner can read.
-        temporary.write_bytes(save(tensors, metadata={_KEY: metadata.to_json()}))
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
+        content = save(tensors, metadata={_KEY: metadata.to_json()})
+    except SafetensorError as error:
         raise WeightsError(f"cannot write the weights to {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    make_folder(path.parent, WeightsError)
+    write_bytes(path, content, WeightsError)
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:

@@ -11,6 +11,8 @@ import hashlib
 from pathlib import Path
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.atomic import put_in_place, write_text
+from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.checkpoint import save_weights
 from musicdenoise.weights.reference import load_reference
 
@@ -46,8 +48,8 @@ def convert(source: Path, target: Path, *, noise_kind: str) -> None:
     converted = target.with_name(f"{target.name}.converted")
     try:
         save_weights(converted, network.state_dict(), metadata)
-        _note(target).write_text(_sha256(converted), encoding="ascii")
-        converted.replace(target)
+        write_text(_note(target), _sha256(converted), WeightsError)
+        put_in_place(converted, target)
     finally:
         converted.unlink(missing_ok=True)
 
@@ -71,6 +73,6 @@ def _note(target: Path) -> Path:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     except FileNotFoundError as error:
         raise WeightsError(f"there is no weights file {path}") from error

@@ -12,7 +12,6 @@ nor the name and password in an address.
 from __future__ import annotations
 
 import http.client
-import os
 import time
 import urllib.error
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.atomic import open_resumable
 from musicdenoise.weights.connections import Watch, build_request, watching, without_secrets
 
 __all__ = ["DownloadOptions", "download"]
@@ -138,7 +138,7 @@ def _try_once(
             is_stated = bool(length and length.isdecimal() and len(length) < 20)
             total = start + int(length) if is_stated else size_bytes
             limit = MOST_BYTES if size_bytes is None else size_bytes
-            with _open_part(part, resumed=resumed) as file:
+            with open_resumable(part, append=resumed) as file:
                 _receive(response, file, start, total, limit, watch, on_progress)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -167,15 +167,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, urllib.error.URLError):
         return "the address, or one that the server sent us to, is none of HTTP or HTTPS"
     return "the server's answer is not HTTP, or ended too early"
-
-
-def _open_part(part: Path, *, resumed: bool) -> BinaryIO:
-    """The file for what comes; a link in its place is removed, for somebody else may have put it there."""
-    if part.is_symlink():
-        part.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if resumed else os.O_TRUNC)
-    descriptor = os.open(part, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
-    return os.fdopen(descriptor, "wb")
 
 
 def _receive(

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.atomic import write_text
 
 __all__ = [
     "BUNDLED",
@@ -132,13 +133,8 @@ def write_index(
     WeightsError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        document = {"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases or {})}
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WeightsError(f"cannot write the index {path}: {error}") from error
+    document = {"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases or {})}
+    write_text(path, json.dumps(document, indent=2) + "\n", WeightsError)
 
 
 def default_weights() -> str:

@@ -8,7 +8,6 @@ once. The folder is that of the platform, or below ``MUSICDENOISE_CACHE``.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.atomic import open_resumable, put_in_place
+from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.connections import without_secrets
 from musicdenoise.weights.conversion import convert, git_blob_id, is_converted, remove_converted
 from musicdenoise.weights.download import DownloadOptions, Progress, download
@@ -172,7 +173,11 @@ class WeightsStore:
         for source in self._sources(entry):
             try:
                 if source == BUNDLED:
-                    shutil.copyfile(BUNDLED_FOLDER / entry.file, part)
+                    with (
+                        (BUNDLED_FOLDER / entry.file).open("rb") as bundled,
+                        open_resumable(part, append=False) as copy,
+                    ):
+                        shutil.copyfileobj(bundled, copy)
                 else:
                     download(
                         source,
@@ -191,7 +196,7 @@ class WeightsStore:
                         convert(part, target, noise_kind=entry.noise_kind)
                         part.unlink()
                     else:
-                        part.replace(target)
+                        put_in_place(part, target)
                     return
                 failures.append(f"{without_secrets(source)} gave {_describe(part, entry)}")
                 part.unlink()
@@ -273,7 +278,7 @@ def matches(path: Path, entry: IndexEntry) -> bool:
             return git_blob_id(path) == entry.git_blob
         if path.stat().st_size != entry.size_bytes:
             return False
-        return hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+        return file_sha256(path) == entry.sha256
     except OSError:
         return False
 
@@ -286,6 +291,6 @@ def _describe(path: Path, entry: IndexEntry) -> str:
     if entry.git_blob is not None:
         return f"{got} with git's id {git_blob_id(path)[:12]}..., expected {entry.git_blob[:12]}..."
     return (
-        f"{got} with sha256 {hashlib.sha256(content).hexdigest()[:12]}..., expected {entry.size_bytes} bytes "
+        f"{got} with sha256 {file_sha256(path)[:12]}..., expected {entry.size_bytes} bytes "
         f"with sha256 {(entry.sha256 or '')[:12]}..."
     )

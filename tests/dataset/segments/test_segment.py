@@ -13,7 +13,6 @@ import torch
 
 from dataset_trees import save, tune
 from musicdenoise.audio import AudioReader, probe, read_audio
-from musicdenoise.data.files import file_sha256
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
 from musicdenoise.dataset.segments.config import SegmentConfig
 from musicdenoise.dataset.segments.score import (
@@ -27,6 +26,7 @@ from musicdenoise.dataset.segments.segment import SegmentResult, segment_dataset
 from musicdenoise.dataset.segments.statistics import describe, statistics_to_text
 from musicdenoise.dataset.segments.tracks import ChosenTrack, OrderedTrack, decoded_folder
 from musicdenoise.errors import DataError, UsageError
+from musicdenoise.runtime.digest import file_sha256
 
 RATE = 44_100
 LENGTH = 16_384

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Chunks", "read_chunks", "read_info"]
+__all__ = ["Chunks", "clear_peak_time", "read_chunks", "read_info"]
 
 # Those that count in samples hold for whole songs only.
 _ABOUT_ALL = frozenset({b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"})
@@ -148,6 +148,22 @@ def read_info(source: Path) -> dict[str, str]:
     except OSError:
         return {}
     return found
+
+
+def clear_peak_time(path: Path) -> None:
+    """Set the time in the PEAK chunk of a floating-point WAV file to 0; other files stay as they are.
+
+    libsndfile stores there when the file was written, so that equal samples would give unequal bytes.
+    The layout of the chunk is ``"PEAK", size, version, time stamp, peaks`` (32-bit little-endian each);
+    see ``PEAK_CHUNK`` in libsndfile's ``wavlike.c``.
+    """
+    with path.open("r+b") as file:
+        for chunk in _walk(file) if _form(file) == b"RIFF" else ():
+            if chunk.name == b"PEAK":
+                file.seek(chunk.offset + 4)
+                file.write(bytes(4))
+            if chunk.name in (b"PEAK", b"data"):
+                return
 
 
 def _text(data: bytes) -> str:

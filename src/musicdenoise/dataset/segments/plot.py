@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from musicdenoise.data.files import PARTIAL_SUFFIX
 from musicdenoise.dataset.segments.score import SegmentScore
-from musicdenoise.errors import DataError
+from musicdenoise.runtime.atomic import write_bytes
+from musicdenoise.runtime.figures import figure_to_png
 
 __all__ = ["plot_segments"]
 
@@ -34,10 +33,9 @@ def plot_segments(
         If the file cannot be written.
     """
     # Matplotlib takes a second to load and only this needs it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 3.4 * len(scores)), layout="constrained")
+    figure = Figure(figsize=(10.0, 3.4 * len(scores)), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots(len(scores), 2, squeeze=False)
     for (split, groups), (left, right) in zip(scores.items(), axes, strict=True):
         for segments, name in zip(groups, ("all", "kept"), strict=True):
@@ -55,11 +53,4 @@ def plot_segments(
         right.set(title=f"{split}: correlation of the noises", xlabel="real part", ylabel="segments")
         left.legend()
         right.legend()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    try:
-        FigureCanvasAgg(figure).print_figure(str(temporary), format="png", dpi=_DOTS_PER_INCH)
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}; choose another folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, figure_to_png(figure))

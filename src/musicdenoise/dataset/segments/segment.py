@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from musicdenoise.data.files import make_folder, remove_partial, write_text
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, write_manifest
 from musicdenoise.dataset.config import WORK_NAME
@@ -38,6 +37,7 @@ from musicdenoise.dataset.segments.tracks import decoded_folder
 from musicdenoise.dataset.segments.write import Choice, write_segments
 from musicdenoise.dataset.summary import SUMMARY_NAME
 from musicdenoise.errors import DataError, UsageError
+from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
@@ -142,8 +142,9 @@ def segment_dataset(
         (row for made in written.values() for row in made), key=lambda row: (SPLITS.index(row.split), row.id)
     )
     write_manifest(out, new_rows)
-    write_text(out / STATISTICS_NAMES[0], statistics_to_json(statistics, asdict(config)))
-    write_text(out / STATISTICS_NAMES[1], statistics_to_text(statistics))
+    texts = (statistics_to_json(statistics, asdict(config)), statistics_to_text(statistics))
+    for name, text in zip(STATISTICS_NAMES, texts, strict=False):
+        write_text(out / name, text)
     return SegmentResult(
         rows=tuple(new_rows),
         splits=statistics,
@@ -215,7 +216,7 @@ def _make_folders(out: Path, config: SegmentConfig) -> None:
             folder = out / split / role
             for path in folder.glob("segment_*.wav"):
                 path.unlink()
-            remove_partial(folder)
+            remove_abandoned(folder)
             if role != "clean" or (config.with_clean and split == "train"):
                 make_folder(folder)
     for name in (MANIFEST_NAME, *STATISTICS_NAMES):

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from musicdenoise.audio import AudioInfo, AudioReader, open_reader
-from musicdenoise.data.files import make_folder
 from musicdenoise.errors import DataError
+from musicdenoise.runtime.atomic import make_folder
 
 __all__ = ["ChosenTrack", "OrderedTrack", "decoded_folder"]
 
