@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataset_trees import save, tune
-from musicdenoise.audio.containers.riff_extras import clear_peak_time
+from musicdenoise.audio.containers.riff import clear_peak_time
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
 from musicdenoise.errors import DataError
 from musicdenoise.runtime.atomic import remove_abandoned, write_text

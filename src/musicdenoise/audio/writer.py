@@ -16,7 +16,7 @@ import numpy as np
 from musicdenoise.audio.backends.encoders import Encoder, PyAvEncoder, SoundFileEncoder
 from musicdenoise.audio.backends.sink import ByteSink
 from musicdenoise.audio.bitrate import check_bitrate
-from musicdenoise.audio.containers import aiff_length as aiff
+from musicdenoise.audio.containers import riff
 from musicdenoise.audio.containers.riff_extras import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
@@ -170,7 +170,7 @@ class AudioWriter:
             raise self._explain(error) from error
         if self._sink is not None:
             if self.container == "AIFF" and self._stored_bits == 8:
-                aiff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
+                riff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
             self._sink.close_file()
         self._check_sink()
         if self._copied is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicdenoise.audio import open_writer
-from musicdenoise.audio.containers.riff_extras import clear_peak_time
+from musicdenoise.audio.containers.riff import clear_peak_time
 from musicdenoise.runtime.digest import file_sha256
 
 __all__ = ["FILE_FORMATS", "DatasetFile"]

@@ -106,7 +106,7 @@ def test_where_there_is_no_room_the_song_stays_as_it_is(
     target = write(tmp_path / "b.wav", "WAV")
     before = target.read_bytes()
     assert chunks is not None
-    monkeypatch.setattr("musicdenoise.audio.containers.riff_extras._ELSEWHERE", len(before))
+    monkeypatch.setattr("musicdenoise.audio.containers.riff_extras.ELSEWHERE", len(before))
     chunks.write(target, is_cut=False)
     assert target.read_bytes() == before
 

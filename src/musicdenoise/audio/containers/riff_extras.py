@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from musicdenoise.audio.containers.riff import ELSEWHERE, WAV, Chunk, byte_order, form_of, walk
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Chunks", "clear_peak_time", "read_chunks", "read_info"]
+__all__ = ["Chunks", "read_chunks", "read_info"]
 
 # Those that count in samples hold for whole songs only.
 _ABOUT_ALL = frozenset({b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"})
@@ -33,14 +34,6 @@ _INFO = {
 _MOST_BYTES = 1 << 24
 _EXTENSIBLE = 0xFFFE
 _MASK_OFFSET = 20  # of the speaker positions, in the chunk ``fmt ``
-_ELSEWHERE = 0xFFFFFFFF  # as a size: it is in the chunk ``ds64``
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    name: bytes
-    offset: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -78,17 +71,17 @@ class Chunks:
         """
         try:
             with target.open("r+b") as file:
-                if _form(file) == self.form:
+                if form_of(file) == self.form:
                     self._append(file, is_cut=is_cut)
         except OSError as error:
             raise AudioWriteError(f"{target}: cannot be written: {error.strerror}") from error
 
     def _append(self, file: BinaryIO, *, is_cut: bool) -> None:
-        for chunk in _walk(file):
+        for chunk in _whole(file, self.form):
             if chunk.name == b"fmt " and self.speakers is not None and _speakers(file, chunk) is not None:
                 file.seek(chunk.offset + _MASK_OFFSET)
                 file.write(struct.pack("<I", self.speakers))
-        order = _order(self.form)
+        order = byte_order(self.form)
         kept = [(n, c) for n, c in self.chunks if not (is_cut and _kind(n, c) in _IN_SAMPLES)]
         data = b"".join(n + struct.pack(f"{order}I", len(c)) + c + bytes(len(c) % 2) for n, c in kept)
         end = file.seek(0, os.SEEK_END)
@@ -96,7 +89,7 @@ class Chunks:
         size = end + len(data) - 8
         file.seek(0)
         is_long = file.read(4) == b"RF64"
-        if size >= _ELSEWHERE and not is_long:
+        if size >= ELSEWHERE and not is_long:
             return  # there is no room for them
         file.seek(end)
         file.write(data)
@@ -112,11 +105,11 @@ def read_chunks(source: Path) -> Chunks | None:
     """What of this a file holds; None if nothing, or if it is of another format."""
     try:
         with source.open("rb") as file:
-            form = _form(file)
+            form = form_of(file)
             if form is None:
                 return None
             found, speakers = [], None
-            for chunk in _walk(file):
+            for chunk in _whole(file, form):
                 if chunk.name == b"fmt ":
                     speakers = _speakers(file, chunk)
                 elif chunk.size <= _MOST_BYTES and chunk.name in _ABOUT_ALL | _IN_SAMPLES | {b"LIST"}:
@@ -134,7 +127,7 @@ def read_info(source: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         with source.open("rb") as file:
-            for chunk in _walk(file) if _form(file) == b"RIFF" else ():
+            for chunk in _whole(file, WAV) if form_of(file) == WAV else ():
                 if chunk.name != b"LIST" or chunk.size > _MOST_BYTES:
                     continue
                 file.seek(chunk.offset)
@@ -150,22 +143,6 @@ def read_info(source: Path) -> dict[str, str]:
     return found
 
 
-def clear_peak_time(path: Path) -> None:
-    """Set the time in the PEAK chunk of a floating-point WAV file to 0; other files stay as they are.
-
-    libsndfile stores there when the file was written, so that equal samples would give unequal bytes.
-    The layout of the chunk is ``"PEAK", size, version, time stamp, peaks`` (32-bit little-endian each);
-    see ``PEAK_CHUNK`` in libsndfile's ``wavlike.c``.
-    """
-    with path.open("r+b") as file:
-        for chunk in _walk(file) if _form(file) == b"RIFF" else ():
-            if chunk.name == b"PEAK":
-                file.seek(chunk.offset + 4)
-                file.write(bytes(4))
-            if chunk.name in (b"PEAK", b"data"):
-                return
-
-
 def _text(data: bytes) -> str:
     data = data.split(b"\0")[0]
     try:
@@ -174,42 +151,19 @@ def _text(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _form(file: BinaryIO) -> bytes | None:
-    """``RIFF`` for WAV and RF64, ``FORM`` for AIFF, None for others."""
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        return b"RIFF"
-    return b"FORM" if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC") else None
-
-
-def _order(form: bytes) -> str:
-    return "<" if form == b"RIFF" else ">"
-
-
-def _walk(file: BinaryIO) -> Iterator[_Chunk]:
-    """The chunks of a file, as far as they are whole; the position may be changed in between."""
-    layout = f"{_order(_form(file) or b'RIFF')}4sI"
-    end = file.seek(0, os.SEEK_END)
-    offset, data_size = 12, 0
-    while offset + 8 <= end:
-        file.seek(offset)
-        name, size = struct.unpack(layout, file.read(8))
-        if name == b"ds64":
-            data_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-        if size == _ELSEWHERE:
-            size = data_size
-        if offset + 8 + size > end:
+def _whole(file: BinaryIO, form: bytes) -> Iterator[Chunk]:
+    """The chunks of a file, as far as they are whole."""
+    for chunk in walk(file, form):
+        if chunk.size > chunk.available:
             return
-        yield _Chunk(name, offset + 8, size)
-        offset += 8 + size + size % 2
+        yield chunk
 
 
 def _kind(name: bytes, content: bytes) -> bytes:
     return content[:4] if name == b"LIST" else name
 
 
-def _speakers(file: BinaryIO, chunk: _Chunk) -> int | None:
+def _speakers(file: BinaryIO, chunk: Chunk) -> int | None:
     file.seek(chunk.offset)
     content = file.read(min(chunk.size, _MASK_OFFSET + 4))
     if len(content) < _MASK_OFFSET + 4 or struct.unpack_from("<H", content)[0] != _EXTENSIBLE:

@@ -8,10 +8,12 @@ References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991
 
 from __future__ import annotations
 
-import struct
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from musicdenoise.audio.containers.riff import AIFF, WAV, form_of, walk
 
 __all__ = ["DataChunk", "declared_wav_end", "find_data_chunk", "lacks_data_size"]
 
@@ -62,18 +64,29 @@ def lacks_data_size(path: Path) -> bool:
     Chunks behind no samples are not taken for samples.
     """
     with path.open("rb") as file:
-        chunk = _find_data_chunk(file, "WAV")
-        if chunk is None or chunk.declared_bytes or not chunk.available_bytes:
+        data = _find_data_chunk(file, "WAV")
+        if data is None or data.declared_bytes or not data.available_bytes:
             return False
         file_bytes = file.seek(0, 2)
-        offset = file_bytes - chunk.available_bytes
-        while offset + 8 <= file_bytes:
-            file.seek(offset)
-            name, size = struct.unpack("<4sI", file.read(8))
-            if not (name.isascii() and name.decode("ascii").isprintable()):
+        end = file_bytes - data.available_bytes
+        for chunk in walk(file, WAV, start=end):
+            if not (chunk.name.isascii() and chunk.name.decode("ascii").isprintable()):
                 return True
-            offset += 8 + size + size % 2
-        return offset not in (file_bytes, file_bytes + 1)
+            end = chunk.end
+        return end not in (file_bytes, file_bytes + 1)
+
+
+def declared_wav_end(head: bytes) -> int | None:
+    """Where the samples end by the header of a WAV or RF64 file, in bytes, given its first bytes.
+
+    None where it is no such file, its size was left open, or its samples begin behind those bytes.
+    """
+    file = io.BytesIO(head)
+    for chunk in walk(file, WAV) if form_of(file) == WAV else ():
+        if chunk.name == b"data":
+            is_open = not chunk.size if chunk.is_long else _is_open(chunk.size)
+            return None if is_open else chunk.offset + chunk.size
+    return None
 
 
 def _is_open(size: int) -> bool:
@@ -83,54 +96,13 @@ def _is_open(size: int) -> bool:
 def _find_data_chunk(file: BinaryIO, container: str) -> DataChunk | None:
     if container not in ("WAV", "WAVEX", "RF64", "AIFF"):
         return None
-    layout = ">4sI" if container == "AIFF" else "<4sI"
-    wanted = b"SSND" if container == "AIFF" else b"data"
-    file_bytes = file.seek(0, 2)
-    offset, size_64 = 12, None
-    while offset + 8 <= file_bytes:
-        file.seek(offset)
-        name, size = struct.unpack(layout, file.read(8))
-        offset += 8
-        if name == b"ds64":
-            size_64 = _read_ds64(file)
-        if name == wanted:
-            return _data_chunk(container, size, size_64, file_bytes - offset)
-        offset += size + size % 2
-    return None
-
-
-def declared_wav_end(head: bytes) -> int | None:
-    """Where the samples end by the header of a WAV or RF64 file, in bytes, given its first bytes.
-
-    None where it is no such file, its size was left open, or its samples begin behind those bytes.
-    """
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
+    form, wanted = (AIFF, b"SSND") if container == "AIFF" else (WAV, b"data")
+    chunk = next((chunk for chunk in walk(file, form) if chunk.name == wanted), None)
+    if chunk is None:
         return None
-    offset, size_64 = 12, None
-    while offset + 8 <= len(head):
-        name, size = struct.unpack_from("<4sI", head, offset)
-        if name == b"ds64" and offset + 24 <= len(head):
-            size_64 = int.from_bytes(head[offset + 16 : offset + 24], "little")
-        if name == b"data":
-            if size == 0xFFFFFFFF and size_64:
-                return offset + 8 + size_64
-            return None if _is_open(size) else offset + 8 + int(size)
-        offset += 8 + size + size % 2
-    return None
-
-
-def _read_ds64(file: BinaryIO) -> int | None:
-    """Read the 64-bit size of the data chunk, the second number of a ds64 chunk."""
-    body = file.read(16)
-    return int.from_bytes(body[8:], "little") if len(body) == 16 else None
-
-
-def _data_chunk(container: str, size: int, size_64: int | None, available: int) -> DataChunk | None:
-    if container == "AIFF":
+    if form == AIFF:
         # The chunk begins with two numbers, offset and block size, that are no samples.
-        return DataChunk(declared_bytes=max(size - 8, 0), available_bytes=max(available - 8, 0))
-    if size_64 is not None and size == 0xFFFFFFFF:
-        return DataChunk(declared_bytes=size_64, available_bytes=available)
-    if _is_open(size):
+        return DataChunk(declared_bytes=max(chunk.size - 8, 0), available_bytes=max(chunk.available - 8, 0))
+    if not chunk.is_long and _is_open(chunk.size):
         return None
-    return DataChunk(declared_bytes=size, available_bytes=available)
+    return DataChunk(declared_bytes=chunk.size, available_bytes=chunk.available)
