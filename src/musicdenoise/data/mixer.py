@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.signal
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from musicdenoise.core.mixing import mix_at_snr, rms
+from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT, mean_power
 from musicdenoise.data.augment import chain_response, through_chain, through_codec
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import NoiseSource
 from musicdenoise.errors import ConfigurationError, DataError
 
-__all__ = ["AlternatingPairs", "MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
+__all__ = ["AlternatingPairs", "Example", "MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
 
 _ATTEMPTS = 20
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
 _SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share", "song_level_share")
+_SAMPLE_SECONDS = (0.5, 6.0)
 _SPEEDS = ((9, 10), (19, 20), (21, 20), (11, 10))  # output samples per input sample
 _SECOND_SONG_DB = 6.0
 _SECOND_NOISE_DB = 10.0
@@ -60,6 +63,8 @@ class MixConfig:
         Share of examples whose SNR is that of the whole song.
     chain
         Whether pairs go through a recording chain; see `musicdenoise.data.augment.chain_response`.
+    sample_share
+        Share of inputs that come with a sample of their noise alone, of half a second to six seconds.
     """
 
     num_samples: int
@@ -72,6 +77,7 @@ class MixConfig:
     second_noise_share: float = 0.2
     song_level_share: float = 0.5
     chain: bool = True
+    sample_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -82,7 +88,7 @@ class MixConfig:
                 raise ConfigurationError(f"{name} is {limits}; the lower limit comes first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
-        for name in _SHARES:
+        for name in (*_SHARES, "sample_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
 
@@ -91,6 +97,18 @@ class MixConfig:
         """Crops and noises as they are, at the SNR within the crop."""
         shares: dict[str, Any] = dict.fromkeys(_SHARES, 0.0)
         return cls(chain=False, **shares, **settings)
+
+
+class Example(NamedTuple):
+    """Input and target ``(1, num_samples)``, and what is known of the input's noise.
+
+    ``sample_power`` is the mean power per bin of a sample of the noise alone, ``(1, freqs)`` of
+    `musicdenoise.core.noise_spectrum_net.SPECTRUM_STFT`; zeros where there is none.
+    """
+
+    noisy: Tensor
+    target: Tensor
+    sample_power: Tensor
 
 
 class PairMixer:
@@ -127,20 +145,31 @@ class PairMixer:
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
+        return self.example(index)[:2]
+
+    def example(self, index: int) -> Example:
+        """Input, target and sample of the noise of example ``index``."""
         rng = np.random.default_rng((self.seed, index))
         clean, level = self._music(rng)
-        config = self.config
-        noisy = self._add_noise(clean, level, config.snr_range_db, rng)
-        target = clean
+        config, count, rate = self.config, self.config.num_samples, self.songs.sample_rate
+        sampled = 0
+        if config.sample_share and rng.random() < config.sample_share:
+            sampled = min(count, round(rng.uniform(*_SAMPLE_SECONDS) * rate))
+        noise = self._draw_noise(level, config.snr_range_db, count + sampled, rng)
+        noisy, sample, target = clean + noise[:, :count], noise[:, count:], clean
         if config.targets == "noisy":
-            target = self._add_noise(clean, level, config.target_snr_range_db or config.snr_range_db, rng)
-        rate = self.songs.sample_rate
+            limits_db = config.target_snr_range_db or config.snr_range_db
+            target = clean + self._draw_noise(level, limits_db, count, rng)
         if config.chain:
-            response = chain_response(config.num_samples, rate, rng)
+            response = chain_response(count, rate, rng)
             noisy, target = through_chain(noisy, response), through_chain(target, response)
+            if sampled:
+                padded = F.pad(sample, (0, count - sampled))
+                sample = through_chain(padded, response)[:, :sampled]
         if rng.random() < self.config.coded_share:
             noisy = through_codec(noisy, rate, rng)
-        return noisy, target
+        power = mean_power(sample) if sampled else torch.zeros(1, SPECTRUM_STFT.num_freqs)
+        return Example(noisy=noisy, target=target, sample_power=power)
 
     def _music(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""
@@ -183,15 +212,16 @@ class PairMixer:
             self._song_rms[song] = rms(self.songs.read(song))
         return self._song_rms[song]
 
-    def _add_noise(
-        self, clean: Tensor, level: float, snr_range_db: tuple[float, float], rng: np.random.Generator
+    def _draw_noise(
+        self, level: float, snr_range_db: tuple[float, float], count: int, rng: np.random.Generator
     ) -> Tensor:
+        """Noise ``(1, count)`` at a random SNR below ``level``."""
         snr_db = float(rng.uniform(*snr_range_db))
-        noise = self.noise.draw(clean.shape[-1], rng)
+        noise = self.noise.draw(count, rng)
         if rng.random() < self.config.second_noise_share:
-            other = self.noise.draw(clean.shape[-1], rng)
+            other = self.noise.draw(count, rng)
             noise = noise + other * (rms(noise) / rms(other) * _random_gain(_SECOND_NOISE_DB, rng))
-        return clean + noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
+        return noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
 
 
 class AlternatingPairs:
@@ -217,9 +247,13 @@ class AlternatingPairs:
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
         """Input and target of example ``index``, each float32 ``(1, num_samples)``."""
+        return self.example(index)[:2]
+
+    def example(self, index: int) -> Example:
+        """Input, target and sample of the noise of example ``index``."""
         # The third number keeps this stream apart from those of the examples.
         is_first = np.random.default_rng((self.seed, index, 1)).random() < self.share
-        return (self.first if is_first else self.second).pair(index)
+        return (self.first if is_first else self.second).example(index)
 
 
 def _one_channel(samples: Tensor, rng: np.random.Generator) -> Tensor:

@@ -1,0 +1,49 @@
+"""Averages over time of what lies around each frame, as long as needed, at a cost that does not grow with it.
+
+A window covers what there is: at the ends of a signal, or in one that is shorter, the mean is that of the
+frames inside. A signal of up to ``reach + 1`` frames has one mean for all of them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["mean_around", "moments_around"]
+
+
+def mean_around(x: Tensor, reach: int) -> Tensor:
+    """Mean of the frames up to ``reach`` before and after each, over the last axis.
+
+    Parameters
+    ----------
+    x
+        Real, ``(..., frames)``.
+    reach
+        Frames to each side.
+
+    Returns
+    -------
+    Tensor
+        Same shape; a view of one mean where the window always covers all frames.
+    """
+    frames = x.shape[-1]
+    if frames <= reach + 1:
+        return x.mean(-1, keepdim=True).expand_as(x)
+    # In double precision, for the difference of two long sums must not show in a short window.
+    sums = torch.nn.functional.pad(x.double().cumsum(-1), (1, 0))
+    places = torch.arange(frames, device=x.device)
+    first, after = (places - reach).clamp_min(0), (places + reach + 1).clamp_max(frames)
+    means = (sums[..., after] - sums[..., first]) / (after - first)
+    return means.to(x.dtype)
+
+
+def moments_around(x: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the frames around each; see `mean_around`."""
+    x = x.float()
+    if x.shape[-1] <= reach + 1:
+        spread, mean = torch.std_mean(x, -1, correction=0, keepdim=True)
+        return mean.expand_as(x), spread.expand_as(x)
+    mean = mean_around(x, reach)
+    square = mean_around(x.square(), reach)
+    return mean, (square - mean.square()).clamp_min(0.0).sqrt()
