@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from dataset_trees import save, tune
 
+from dataset_trees import save, tune
 from musicdenoise.data.folders import load_pairs, match_by_name, pair_key
 from musicdenoise.data.manifest import PairRow, write_manifest
 from musicdenoise.errors import AudioReadError, DataError

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from musicdenoise.data.mixer import Example
 from musicdenoise.errors import DataError, TrainingError
 from musicdenoise.training.feed import BatchPlan, feed
 
@@ -20,12 +21,12 @@ class Numbers:
     deadly: int = -1
     epoch_size: int = 10
 
-    def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def example(self, index: int) -> Example:
         if index == self.broken:
             raise DataError(f"example {index} cannot be read")
         if index == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
-        return torch.full((1, 1), float(index)), torch.full((1, 1), -float(index))
+        return Example.without_sample(torch.full((1, 1), float(index)), torch.full((1, 1), -float(index)))
 
 
 def numbers(plan: BatchPlan, steps: int, workers: int = 0) -> list[list[int]]:
@@ -33,8 +34,8 @@ def numbers(plan: BatchPlan, steps: int, workers: int = 0) -> list[list[int]]:
     taken = list(itertools.islice(batches, steps))
     batches.close()
     for parts in taken:
-        assert all(torch.equal(noisy, -target) for noisy, target in parts)
-    return [[int(number) for noisy, _ in parts for number in noisy.flatten()] for parts in taken]
+        assert all(torch.equal(noisy, -target) for noisy, target, _ in parts)
+    return [[int(number) for noisy, _, _ in parts for number in noisy.flatten()] for parts in taken]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -102,7 +102,8 @@ def test_any_table_of_channels_can_be_given(tmp_path: Path) -> None:
 
 def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"no recipe 'magic': choose gpu, mixed, profile, reference, together, white"
+        UsageError,
+        match=r"no recipe 'magic': choose gpu, mixed, profile, recorded, reference, together, white",
     ):
         load_recipe("magic")
     path = tmp_path / "bad.toml"

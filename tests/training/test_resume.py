@@ -58,7 +58,7 @@ class KilledError(Exception):
 
 def test_a_run_without_workers_goes_on_to_the_bit(tmp_path: Path) -> None:
     source = Sine(CONFIG.segment_samples)
-    clean, noisy = (wave[:, :44_100] for wave in (source.pair(0)[0], source.pair(1)[0]))
+    clean, noisy = (wave[:, :44_100] for wave in (source.example(0).noisy, source.example(1).noisy))
     items = [ValidationItem(clean=clean, noisy=noisy, snr_db=5.0)]
 
     def run(name: str, **options) -> None:

@@ -16,15 +16,16 @@ from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.mixer import MixConfig, PairMixer, ValidationItem, fixed_mixes
+from musicdenoise.data.mixer import Example, MixConfig, PairMixer, ValidationItem, fixed_mixes
 from musicdenoise.data.noise import WhiteNoise
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.config import TrainConfig, changed_settings, frames_for_seconds
 from musicdenoise.training.loop import train
+from musicdenoise.training.objective import estimate
 from musicdenoise.training.records import only_writer
 from musicdenoise.training.schedule import schedule
 from musicdenoise.training.state import averaged_network, load_checkpoint, new_state, save_checkpoint
-from musicdenoise.training.step import estimate, resolve_precision, train_step
+from musicdenoise.training.step import resolve_precision, train_step
 from musicdenoise.weights.checkpoint import load_weights
 
 
@@ -41,7 +42,7 @@ def run(folder: Path, data, config: TrainConfig = CONFIG, **options) -> Path:
 
 
 def step(state, noisy: torch.Tensor, target: torch.Tensor) -> None:
-    loss_db, _ = train_step(state, [(noisy, target)], torch.float32, CPU)
+    loss_db, _ = train_step(state, [Example.without_sample(noisy, target)], torch.float32, CPU)
     state.note_step(loss_db, 0.1)
 
 
@@ -64,7 +65,7 @@ def test_a_small_network_overfits_one_pair() -> None:
         step(state, noisy, clean)
     state.network.train()
     with torch.no_grad():
-        after = snr(clean, estimate(state.network, config.network, config.stft, noisy, torch.float32))
+        after = snr(clean, estimate(state.network, config, noisy, torch.float32))
     assert after - before > 8.0
 
 
@@ -118,9 +119,10 @@ def test_a_run_that_meets_a_nan_keeps_what_was_good(tmp_path: Path, data) -> Non
     class Spoilt:
         epoch_size = 8
 
-        def pair(self, index: int):
-            noisy, target = mixer.pair(index)
-            return (noisy * math.nan, target) if index >= 4 * CONFIG.batch_size else (noisy, target)
+        def example(self, index: int) -> Example:
+            example = mixer.example(index)
+            is_bad = index >= 4 * CONFIG.batch_size
+            return example._replace(noisy=example.noisy * math.nan) if is_bad else example
 
     with pytest.raises(TrainingError, match=r"nan.*at step 4.*--init"):
         run(tmp_path / "run", (Spoilt(), items))
@@ -293,8 +295,8 @@ def test_frozen_layers_stay_as_they_are() -> None:
     before = {name: value.clone() for name, value in state.network.state_dict().items()}
     for name, value in learnt.state_dict().items():
         assert torch.equal(before[name], value)
-    pairs = [Sine(config.segment_samples).pair(i) for i in range(2)]
-    parts = [tuple(torch.stack(waves) for waves in zip(*pairs, strict=True))]
+    pairs = [Sine(config.segment_samples).example(i) for i in range(2)]
+    parts = [Example(*(torch.stack(waves) for waves in zip(*pairs, strict=True)))]
     for _ in range(3):
         train_step(state, parts, torch.float32, CPU)
     changed = {
@@ -321,16 +323,16 @@ def test_a_profile_filter_of_another_width_starts_from_nothing() -> None:
 
 def test_parts_of_a_batch_give_the_gradient_of_their_mean() -> None:
     source = Sine(CONFIG.segment_samples)
-    pairs = [source.pair(i) for i in range(2)]
-    parts = [tuple(torch.stack([wave, wave]) for wave in pair) for pair in pairs]
+    pairs = [source.example(i) for i in range(2)]
+    parts = [Example(*(torch.stack([wave, wave]) for wave in pair)) for pair in pairs]
     apart = new_state(replace(CONFIG, batch_size=4, accumulation=2), CPU)
     loss_db, _ = train_step(apart, parts, torch.float32, CPU)
     # Batch norms see each part on its own, and so does this sum of two passes.
     whole = new_state(CONFIG, CPU)
     whole.network.train()
     losses = []
-    for noisy, target in parts:
-        cleaned = estimate(whole.network, CONFIG.network, CONFIG.stft, noisy, torch.float32)
+    for noisy, target, _ in parts:
+        cleaned = estimate(whole.network, CONFIG, noisy, torch.float32)
         losses.append(error_ratio_loss(target, cleaned))
     (sum(losses) / 2).backward()
     torch.nn.utils.clip_grad_norm_(whole.network.parameters(), CONFIG.clip_norm)

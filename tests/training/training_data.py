@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.data.mixer import Example
 from musicdenoise.training.config import TrainConfig
 
 CPU = torch.device("cpu")
@@ -32,11 +33,11 @@ class Sine:
     num_samples: int
     epoch_size: int = 8
 
-    def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def example(self, index: int) -> Example:
         generator = torch.Generator().manual_seed(index)
         tone = 0.1 * torch.sin(torch.arange(self.num_samples) * (0.01 + 0.002 * (index % 5)))[None]
         first, second = (0.05 * torch.randn(tone.shape, generator=generator) for _ in range(2))
-        return tone + first, tone + second
+        return Example.without_sample(tone + first, tone + second)
 
 
 def run_command(*arguments: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

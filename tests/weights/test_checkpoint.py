@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.fine_net import FineNet, FineNetConfig
+from musicdenoise.core.fine_unet import FINE_STFT
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights.checkpoint import (
@@ -44,6 +46,33 @@ def test_saved_weights_come_back_bit_for_bit(tmp_path: Path, network: DCUNet) ->
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
     assert [file.name for file in path.parent.iterdir()] == ["x.safetensors"]
+
+
+def test_both_families_come_back_bit_for_bit(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "x.safetensors"
+    fine = FineNet(FineNetConfig.mini())
+    metadata = replace(METADATA, network=fine.config, stft=FINE_STFT)
+    save_weights(path, fine.state_dict(), metadata)
+    loaded, read = load_weights(path)
+    assert read == metadata
+    assert isinstance(loaded, FineNet)
+    for name, tensor in fine.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    noisy = torch.randn(1, 1, 44_100)
+    with torch.no_grad():
+        assert torch.equal(loaded.denoise(noisy), fine.eval().denoise(noisy))
+
+
+def test_unknown_families_are_refused() -> None:
+    document = json.loads(METADATA.to_json())
+    assert "family" not in document["network"], "earlier versions could not read it"
+    document["network"]["family"] = "magic"
+    with pytest.raises(WeightsError, match=r"family 'magic'.*newer version"):
+        CheckpointMetadata.from_json(json.dumps(document))
+    document["network"] = {"family": "fine", "spectrum_width": "8"}
+    with pytest.raises(WeightsError, match="spectrum_width is '8'"):
+        CheckpointMetadata.from_json(json.dumps(document))
 
 
 def test_damaged_files_are_refused(tmp_path: Path, network: DCUNet) -> None:

@@ -17,7 +17,7 @@ from musicdenoise.cli.common import choose_device, note, reports_errors, warn
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicdenoise.core.dcunet import DCUNet
+    from musicdenoise.core.families import Network
     from musicdenoise.training.config import TrainConfig
     from musicdenoise.training.loop import Progress, RunReport
     from musicdenoise.training.sources import TrainingData
@@ -110,7 +110,7 @@ class _Command:
         if is_first:
             self._tell(report)
 
-    def _config(self, initial: DCUNet | None) -> TrainConfig:
+    def _config(self, initial: Network | None) -> TrainConfig:
         from musicdenoise.kinds import parse_kind
         from musicdenoise.training.recipe import build_config, load_recipe
 
@@ -128,7 +128,7 @@ class _Command:
             given["steps"] = 1  # until the size of the data is known
         return build_config(recipe, given, None if initial is None else initial.config)
 
-    def _initial(self) -> DCUNet | None:
+    def _initial(self) -> Network | None:
         from musicdenoise.weights.loading import load_network
         from musicdenoise.weights.store import resolve_weights
 
@@ -174,7 +174,7 @@ class _Command:
         data: TrainingData,
         out: Path,
         device: str,
-        initial: DCUNet | None,
+        initial: Network | None,
         *,
         is_first: bool,
     ) -> RunReport:

@@ -88,9 +88,7 @@ TargetSnrRange = Annotated[
         "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets, where they are to differ."
     ),
 ]
-Schedule = Annotated[
-    str | None, typer.Option("--schedule", help="cosine (with warm-up, default) or onecycle.")
-]
+Schedule = Annotated[str | None, typer.Option("--schedule", help="cosine (default), trapezoid, or onecycle.")]
 Optimizer = Annotated[
     str | None, typer.Option("--optimizer", help="muon (for the kernels, default) or adamw.")
 ]

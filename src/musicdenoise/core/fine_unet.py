@@ -1,9 +1,9 @@
 """A Deep Complex U-Net for noise that lasts: fine bins below 4 kHz, and a memory of half a minute.
 
 Recordings of engines, air conditioners or tape differ from music below 2 kHz, bin by bin and over seconds.
-So the transform has 10.8 Hz a bin (n_fft 4096), and the stem reads rows of three kinds: bins to 4.1 kHz one by
-one, to 11 kHz four at a time, above eight at a time. Four encoders and four decoders with skips follow, and
-between them blocks that see averages over time of up to 15 s to each side.
+So the transform has 10.8 Hz a bin (n_fft 4096), and the stem reads rows of three kinds: bins to 4.1 kHz one
+by one, to 11 kHz four at a time, above eight at a time. Four encoders and four decoders with skips follow,
+and between them blocks that see averages over time of up to 15 s to each side.
 
 The output is a complex mask as in Choi et al. 2019. The decoders are sub-pixel convolutions (Shi et al.,
 "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural network",
@@ -46,8 +46,8 @@ _STEM_PADDINGS: tuple[Size, ...] = ((3, 1), (2, 1), (4, 1))
 _OUTPUT_KERNELS: tuple[Size, ...] = ((7, 3), (3, 3), (3, 3))
 _STRIDES: tuple[Size, ...] = ((2, 1), (2, 2), (2, 1), (2, 2))
 _NEAR_REACHES = (3, 11)  # frames of the memory, 11 a second: 0.6 and 2.1 s in all
-_FIRST_MASK = 1.0  # before the limit: training starts near "keep everything"
-_FIRST_KERNELS = 0.3  # of the last layers, as a share of the usual
+_FIRST_MASK = 2.0  # before the limit: training starts near "keep everything"
+_FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ class FineUNet(nn.Module):
         return torch.complex(mask[:, :, 0], mask[:, :, 1]) * spectrogram
 
     def features(self, scaled: Tensor) -> Tensor:
-        """What the layers read: the scaled spectrogram; compressed; divided by the long-term level of each bin.
+        """What the layers read: the spectrogram scaled; compressed; divided by each bin's long-term level.
 
         Parameters
         ----------
@@ -228,6 +228,16 @@ class _SubPixelConv(nn.Module):
         padding = (kernel[0] // 2, kernel[1] // 2)
         self.conv = ComplexConv2d(groups, after * stride[0] * stride[1], kernel, (1, 1), padding)
 
+    def start_open(self) -> None:
+        """Begin with a mask of `_FIRST_MASK` and little else, as the last layer of a network."""
+        real, imag = self.conv.real_conv, self.conv.im_conv
+        assert real.bias is not None and imag.bias is not None
+        with torch.no_grad():
+            for kernel in (real.weight, imag.weight):
+                kernel.mul_(_FIRST_KERNELS)
+            real.bias.fill_(0.5 * _FIRST_MASK)  # the real part has the difference of both, the other the sum
+            imag.bias.fill_(-0.5 * _FIRST_MASK)
+
     def forward(self, x: Tensor) -> Tensor:
         return _spread(self.conv(x), self.stride)
 
@@ -256,30 +266,20 @@ class _Output(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.bands = nn.ModuleList(
+        bands = [
             _SubPixelConv((channels, channels), 1, kernel, (bins, 1))
             for kernel, bins in zip(_OUTPUT_KERNELS, _BINS_PER_ROW, strict=True)
-        )
+        ]
+        for band in bands:
+            band.start_open()
+        self.bands = nn.ModuleList(bands)
         counts = [(high - low) // bins for (low, high), bins in zip(_BANDS, _BINS_PER_ROW, strict=True)]
         self._counts = counts
-        for band in self.bands:
-            _start_open(band.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.split(self._counts, 2)
+        rows = torch.split(x, self._counts, 2)
         bins = [band(part) for band, part in zip(self.bands, rows, strict=True)]
         return torch.cat([*bins, bins[-1][:, :, -1:]], 2).float()
-
-
-def _start_open(conv: ComplexConv2d) -> None:
-    """Let a last layer begin with a mask of `_FIRST_MASK` and little else."""
-    real, imag = conv.real_conv, conv.im_conv
-    assert real.bias is not None and imag.bias is not None
-    with torch.no_grad():
-        for kernel in (real.weight, imag.weight):
-            kernel.mul_(_FIRST_KERNELS)
-        real.bias.fill_(0.5 * _FIRST_MASK)  # the real part has the difference of both, the imaginary the sum
-        imag.bias.fill_(-0.5 * _FIRST_MASK)
 
 
 class _LongMemory(nn.Module):

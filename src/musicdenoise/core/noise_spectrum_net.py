@@ -26,7 +26,14 @@ from torch.nn import functional as F
 from musicdenoise.core.level import SILENCE_POWER
 from musicdenoise.core.stft import StftConfig, stft
 
-__all__ = ["SPECTRUM_STFT", "NoiseSpectrum", "NoiseSpectrumNet", "mean_power", "smooth_bins", "subtraction_gain"]
+__all__ = [
+    "SPECTRUM_STFT",
+    "NoiseSpectrum",
+    "NoiseSpectrumNet",
+    "mean_power",
+    "smooth_bins",
+    "subtraction_gain",
+]
 
 SPECTRUM_STFT = StftConfig(n_fft=8192, hop_length=2048)
 
@@ -141,7 +148,7 @@ def mean_power(sample: Tensor) -> Tensor:
 
 
 def smooth_bins(x: Tensor) -> Tensor:
-    """Mean over 3 x 3 bins of a real ``(batch, channels, freqs, frames)``; at the edges over those there are."""
+    """Mean of ``(batch, channels, freqs, frames)`` over 3 x 3 bins; at the edges over those there are."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 

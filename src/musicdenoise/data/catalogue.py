@@ -16,6 +16,7 @@ from pathlib import Path
 from musicdenoise.audio import find_audio
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import FASTEST, MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.data.old_media import TapeNoise, VinylNoise
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import NOISE_CLASSES
 
@@ -76,6 +77,7 @@ def noise_source(
     on_progress: Callable[[int], None] | None = None,
     *,
     fastest: float = FASTEST,
+    generated_share: float = 0.0,
 ) -> NoiseSource:
     """Source of noise of a kind.
 
@@ -94,6 +96,9 @@ def noise_source(
         Called with the number of recordings decoded so far.
     fastest
         Half of the recordings are read out up to so many times as fast.
+    generated_share
+        Share of the noises of the kind ``mixed`` that are those of tapes and records; see
+        `musicdenoise.data.old_media`.
 
     Raises
     ------
@@ -108,7 +113,12 @@ def noise_source(
     bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)
     recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=fastest)
     if kind == "mixed":
-        return MixedNoise([WhiteNoise(), recorded], [_WHITE_SHARE, 1.0 - _WHITE_SHARE])
+        sources: list[NoiseSource] = [WhiteNoise(), recorded]
+        shares = [_WHITE_SHARE, 1.0 - _WHITE_SHARE]
+        if generated_share:
+            sources += [TapeNoise(sample_rate), VinylNoise(sample_rate)]
+            shares = [*(share * (1.0 - generated_share) for share in shares), *[0.5 * generated_share] * 2]
+        return MixedNoise(sources, shares)
     return recorded
 
 

@@ -25,7 +25,7 @@ from musicdenoise.audio import probe, read_audio
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.resample import resample, resample_ratio
 from musicdenoise.data.manifest import PairRow
-from musicdenoise.data.mixer import ValidationItem
+from musicdenoise.data.mixer import Example, ValidationItem
 from musicdenoise.errors import DataError
 
 __all__ = ["ExampleSource", "PairFiles", "fixed_pairs", "read_clean", "read_stretch"]
@@ -41,8 +41,8 @@ class ExampleSource(Protocol):
         """Examples that make up one pass over the data."""
         ...
 
-    def pair(self, index: int) -> tuple[Tensor, Tensor]:
-        """Input and target of example ``index``, each float32 ``(1, samples)``."""
+    def example(self, index: int) -> Example:
+        """Input and target of example ``index``, each float32 ``(1, samples)``, and a sample of its noise."""
         ...
 
 
@@ -129,6 +129,10 @@ class PairFiles:
             target = read_stretch(self.folder / row.target, row, start, needed)
         channel = int(rng.integers(noisy.shape[0] + 1))
         return self._finish(noisy, channel, row), self._finish(target, channel, row)
+
+    def example(self, index: int) -> Example:
+        """The pair of that number; nothing is known of its noise."""
+        return Example.without_sample(*self.pair(index))
 
     def _finish(self, samples: Tensor, channel: int, row: PairRow) -> Tensor:
         mono = samples.mean(0, keepdim=True) if channel >= samples.shape[0] else samples[channel, None]

@@ -110,6 +110,11 @@ class Example(NamedTuple):
     target: Tensor
     sample_power: Tensor
 
+    @classmethod
+    def without_sample(cls, noisy: Tensor, target: Tensor) -> Example:
+        """Example of whose noise nothing is known."""
+        return cls(noisy, target, torch.zeros(1, SPECTRUM_STFT.num_freqs))
+
 
 class PairMixer:
     """Endless training pairs from songs and a source of noise.

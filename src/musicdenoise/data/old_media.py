@@ -85,7 +85,8 @@ class TapeNoise(_Generated):
         def power(hz: Array) -> Array:
             rising = (1.0 + np.square(hz / corner)) ** rise
             lost = 1.0 + (hz / losses_hz) ** order
-            return rising / lost * np.square(hz) / (np.square(hz) + low_hz**2)
+            power: Array = rising / lost * np.square(hz) / (np.square(hz) + low_hz**2)
+            return power
 
         return _coloured(num_samples, self.sample_rate, power, rng)
 
@@ -135,7 +136,8 @@ class VinylNoise(_Generated):
             riaa = (1.0 + np.square(hz / middle)) / (
                 (1.0 + np.square(hz / low)) * (1.0 + np.square(hz / high))
             )
-            return riaa * (1.0 + hz / 1_000.0) ** tilt
+            tilted: Array = riaa * (1.0 + hz / 1_000.0) ** tilt
+            return tilted
 
         return _coloured(num_samples, self.sample_rate, power, rng)
 
@@ -148,7 +150,7 @@ class VinylNoise(_Generated):
         num_shapes: int,
         rng: np.random.Generator,
     ) -> Array:
-        """Poisson clicks of heavy-tailed size that ring out, in a few shapes; at most 10 dB above the hiss."""
+        """Poisson clicks of heavy-tailed size that ring out in a few shapes, at most 10 dB above the hiss."""
         sound = np.zeros(num_samples)
         tail = rng.uniform(1.5, 3.0)
         for _ in range(num_shapes):

@@ -14,14 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicdenoise.core.architecture import SEEN_FRAMES
 from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network
 from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.stream import SongStream, as_samples
-from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError
+from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError, WeightsError
 from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
 from musicdenoise.runtime.device import resolve_device
-from musicdenoise.weights.index import default_weights, load_aliases
+from musicdenoise.weights.index import default_weights, load_aliases, network_names
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
@@ -164,12 +165,13 @@ class Denoiser:
         self.metadata = metadata
         self._prepare(network, metadata.stft, resolve_device(device), config or DenoiseConfig())
         # NoiseRemover's network for white noise runs as its authors run it.
-        self._is_for_white = metadata.noise_kind == WHITE_NOISE and network.config.level_reach > 0
+        runs_as_authors = isinstance(network, DCUNet) and network.config.level_reach == 0
+        self._is_for_white = metadata.noise_kind == WHITE_NOISE and not runs_as_authors
 
     @classmethod
     def from_network(
         cls,
-        network: DCUNet,
+        network: Network,
         stft: StftConfig,
         *,
         device: str = "cpu",
@@ -183,8 +185,13 @@ class Denoiser:
         return denoiser
 
     def _prepare(
-        self, network: DCUNet, stft: StftConfig, device: torch.device, config: DenoiseConfig
+        self, network: Network, stft: StftConfig, device: torch.device, config: DenoiseConfig
     ) -> None:
+        if not isinstance(network, DCUNet):
+            raise WeightsError(
+                "these weights are of a network for recorded noise, which can be trained but not yet run on "
+                f"songs: choose {', '.join(network_names())}"
+            )
         self.device, self.stft, self.config = device, stft, config
         self._is_for_white = False
         self._plan = config.plan(stft, network.config.level_reach)

@@ -9,17 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from musicdenoise.core.architecture import (
-    FEWEST_FRAMES,
-    NUM_FREQS,
-    TIME_STRIDE,
-    DCUNetConfig,
-    pad_frames_to_fit,
-)
+from musicdenoise.core.architecture import FEWEST_FRAMES, TIME_STRIDE, DCUNetConfig, pad_frames_to_fit
+from musicdenoise.core.families import NetworkConfig, n_fft_of
+from musicdenoise.core.fine_net import FineNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 
 __all__ = [
+    "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
@@ -30,9 +27,10 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "float32", "bf16")
-SCHEDULES = ("cosine", "onecycle")
+SCHEDULES = ("cosine", "trapezoid", "onecycle")
 OPTIMIZERS = ("adamw", "muon")
 TARGETS = ("noisy", "clean")
+OBJECTIVES = ("apart", "joined", "spectrum", "unet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +49,15 @@ class TrainConfig:
         SNRs in dB of inputs and of noisy targets.
     target_snr_range_db
         SNRs of noisy targets where they are to differ, or None.
+    objective
+        What of a network for recorded noise (`musicdenoise.core.fine_net`) is trained: ``"apart"``, both
+        parts, each for itself; ``"joined"``, both through what they give together; ``"spectrum"`` or
+        ``"unet"``, one part, while the other stays as it is. Other networks have one part, and this does not
+        count.
+    sample_share
+        Share of inputs that come with a sample of their noise alone, for networks that take one: 0 to 1.
+    generated_share
+        Share of noises of the kind ``mixed`` that are those of tapes and records, from a generator: 0 to 1.
     plain_share
         Share of examples in which songs and noises are mixed as they are, in place of all that `MixConfig`
         does to them: 0 to 1.
@@ -64,11 +71,11 @@ class TrainConfig:
         Length of the run; the learning rate follows whichever is nearer to its end. At least one.
         Only a run bounded by steps alone is reproducible to the bit.
     schedule
-        ``"cosine"`` or ``"onecycle"``; see `musicdenoise.training.schedule`.
+        ``"cosine"``, ``"trapezoid"`` or ``"onecycle"``; see `musicdenoise.training.schedule`.
     optimizer
         ``"muon"`` for the kernels (see `musicdenoise.training.muon`), or ``"adamw"`` for everything.
     learning_rate, warmup_steps, weight_decay, clip_norm
-        Highest learning rate, steps of warm-up (cosine only), decay, and limit of the gradient's norm.
+        Highest learning rate, steps of warm-up (not onecycle), decay, and limit of the gradient's norm.
     ema_decay
         The weights that are validated and kept are an exponential moving average over steps.
     validate_every_seconds, checkpoint_every_seconds
@@ -88,11 +95,14 @@ class TrainConfig:
     """
 
     noise_kind: str = "white"
-    network: DCUNetConfig = field(default_factory=DCUNetConfig.tapered)
+    network: NetworkConfig = field(default_factory=DCUNetConfig.tapered)
     stft: StftConfig = field(default_factory=StftConfig)
     targets: str = "noisy"
     snr_range_db: tuple[float, float] = (-5.0, 35.0)
     target_snr_range_db: tuple[float, float] | None = None
+    objective: str = "apart"
+    sample_share: float = 0.0
+    generated_share: float = 0.0
     plain_share: float = 0.0
     segment_frames: int = 131
     batch_size: int = 6
@@ -123,10 +133,11 @@ class TrainConfig:
             ("schedule", self.schedule, SCHEDULES),
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("precision", self.precision, PRECISIONS),
+            ("objective", self.objective, OBJECTIVES),
         ):
             if value not in allowed:
                 raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-        if self.frozen_layers and not self.network.profile_width:
+        if self.frozen_layers and not getattr(self.network, "profile_width", 0):
             raise ConfigurationError(
                 "with frozen layers there is nothing to train: the network has no profile filter; give it "
                 "one (profile_width), or train the layers"
@@ -137,14 +148,16 @@ class TrainConfig:
                 "parts: "
                 "make batch_size a multiple of accumulation"
             )
-        if self.part_size() == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
+        is_fine = isinstance(self.network, FineNetConfig)
+        if not is_fine and self.part_size() == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
             raise ConfigurationError(
                 f"parts of one example of {self.segment_frames} frames give the batch norms one value to "
                 f"average: raise batch_size to 2, or segment_frames to more than {FEWEST_FRAMES}"
             )
-        if self.stft.num_freqs != NUM_FREQS:
+        fitting = n_fft_of(self.network)
+        if self.stft.n_fft != fitting:
             raise ConfigurationError(
-                f"n_fft is {self.stft.n_fft}; the network's layers fit n_fft = {2 * (NUM_FREQS - 1)} only"
+                f"n_fft is {self.stft.n_fft}; the network's layers fit n_fft = {fitting} only"
             )
 
     def _check_numbers(self) -> None:
@@ -158,8 +171,9 @@ class TrainConfig:
         for name in ("warmup_steps", "weight_decay", "validate_every_seconds", "checkpoint_every_seconds"):
             if not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        if not 0.0 <= self.plain_share <= 1.0:
-            raise ConfigurationError(f"plain_share is {self.plain_share}; it must be from 0 to 1")
+        for name in ("plain_share", "sample_share", "generated_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         if self.segment_frames < 2:
             raise ConfigurationError(f"segment_frames is {self.segment_frames}; it must be at least 2")
         if not 0.0 <= self.ema_decay < 1.0:

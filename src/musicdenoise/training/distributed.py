@@ -21,10 +21,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network
 from musicdenoise.errors import TrainingError
 
-__all__ = ["SyncedBatchNorm2d", "Topology", "process_group", "synchronise_norms", "wrap"]
+__all__ = ["SyncedBatchNorm1d", "SyncedBatchNorm2d", "Topology", "process_group", "synchronise_norms", "wrap"]
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -118,7 +118,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def synchronise_norms(network: DCUNet, topology: Topology, device: torch.device) -> DCUNet:
+def synchronise_norms(network: Network, topology: Topology, device: torch.device) -> Network:
     """Give the network batch norms whose statistics are those of all processes; names stay as they are."""
     if topology.is_alone:
         return network
@@ -127,14 +127,19 @@ def synchronise_norms(network: DCUNet, topology: Topology, device: torch.device)
         return network
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if type(child) is nn.BatchNorm2d:
+            synced: nn.Module
+            if type(child) is nn.BatchNorm1d:
+                synced = SyncedBatchNorm1d(child.num_features)
+            elif type(child) is nn.BatchNorm2d:
                 synced = SyncedBatchNorm2d(child.num_features)
-                synced.load_state_dict(child.state_dict())
-                setattr(module, name, synced)
+            else:
+                continue
+            synced.load_state_dict(child.state_dict())
+            setattr(module, name, synced)
     return network
 
 
-def wrap(network: DCUNet, topology: Topology, device: torch.device) -> nn.Module:
+def wrap(network: Network, topology: Topology, device: torch.device) -> nn.Module:
     """What computes the steps: the network itself, or the network with gradients averaged over processes."""
     if topology.is_alone:
         return network
@@ -152,22 +157,33 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(batch, channels, freqs, frames)``."""
-        if not self.training:
-            return super().forward(x)
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
-        wide = x.float()
-        shape = (1, -1, 1, 1)
-        mean: Tensor = _Average.apply(wide.mean(dim=(0, 2, 3)))  # type: ignore[no-untyped-call]
-        centred = wide - mean.reshape(shape)
-        variance: Tensor = _Average.apply(centred.square().mean(dim=(0, 2, 3)))  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            count = x.numel() // x.shape[1] * dist.get_world_size()
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale.reshape(shape) + self.bias.reshape(shape)).to(x.dtype)
+        return _normalise(self, x) if self.training else super().forward(x)
+
+
+class SyncedBatchNorm1d(nn.BatchNorm1d):
+    """The same for ``(batch, channels, freqs)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(batch, channels, freqs)``."""
+        return _normalise(self, x) if self.training else super().forward(x)
+
+
+def _normalise(norm: SyncedBatchNorm1d | SyncedBatchNorm2d, x: Tensor) -> Tensor:
+    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    wide = x.float()
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    others = tuple(axis for axis in range(x.dim()) if axis != 1)
+    mean: Tensor = _Average.apply(wide.mean(dim=others))  # type: ignore[no-untyped-call]
+    centred = wide - mean.reshape(shape)
+    variance: Tensor = _Average.apply(centred.square().mean(dim=others))  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        count = x.numel() // x.shape[1] * dist.get_world_size()
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return (centred * scale.reshape(shape) + norm.bias.reshape(shape)).to(x.dtype)
 
 
 class _Average(torch.autograd.Function):

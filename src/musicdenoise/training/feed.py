@@ -15,15 +15,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from musicdenoise.data.datasets import ExampleSource
+from musicdenoise.data.mixer import Example
 from musicdenoise.errors import MusicDenoiseError, TrainingError
 
 __all__ = ["BatchPlan", "feed"]
-
-Pair = tuple[Tensor, Tensor]
 
 _WAITING_PARTS = 4  # parts that each worker prepares ahead
 
@@ -64,8 +62,8 @@ class BatchPlan:
         return self.batch_size // (self.part_size * self.num_processes)
 
 
-def feed(source: ExampleSource, plan: BatchPlan, workers: int) -> Generator[list[Pair], None, None]:
-    """Parts of each batch for one process: pairs of input and target ``(part_size, 1, samples)``.
+def feed(source: ExampleSource, plan: BatchPlan, workers: int) -> Generator[list[Example], None, None]:
+    """Parts of each batch for one process: examples whose tensors have ``part_size`` in front.
 
     Parameters
     ----------
@@ -109,7 +107,7 @@ def feed(source: ExampleSource, plan: BatchPlan, workers: int) -> Generator[list
             parts = []
 
 
-_Outcome = Pair | MusicDenoiseError
+_Outcome = Example | MusicDenoiseError
 
 
 class _Examples(Dataset[_Outcome]):
@@ -120,15 +118,15 @@ class _Examples(Dataset[_Outcome]):
 
     def __getitem__(self, index: int) -> _Outcome:
         try:
-            return self.source.pair(index)
+            return self.source.example(index)
         except MusicDenoiseError as error:
             return error
 
 
 def _collate(outcomes: list[_Outcome]) -> _Outcome:
-    pairs = []
+    examples = []
     for outcome in outcomes:
         if isinstance(outcome, MusicDenoiseError):
             return outcome
-        pairs.append(outcome)
-    return torch.stack([noisy for noisy, _ in pairs]), torch.stack([target for _, target in pairs])
+        examples.append(outcome)
+    return Example(*(torch.stack(tensors) for tensors in zip(*examples, strict=True)))

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network
 from musicdenoise.data.datasets import ExampleSource
 from musicdenoise.data.mixer import ValidationItem
 from musicdenoise.errors import TrainingError
@@ -112,7 +112,7 @@ def train(
     device: torch.device,
     data: Mapping[str, Any],
     licence: str = "unknown",
-    initial: DCUNet | None = None,
+    initial: Network | None = None,
     resume: bool = False,
     workers: int = 0,
     on_progress: Callable[[Progress], None] | None = None,

@@ -12,6 +12,7 @@ coefficients; complex here, with the conjugate transpose); Liu et al., "Muon is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,30 +38,37 @@ class ComplexMuon(torch.optim.AdamW):
         What is trained.
     lr, weight_decay
         Learning rate and decay of both.
+    real_kernels
+        Further kernels of the network that Muon trains, each a real matrix with a row per channel.
     """
 
-    def __init__(self, network: nn.Module, *, lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, network: nn.Module, *, lr: float, weight_decay: float, real_kernels: Sequence[Tensor] = ()
+    ) -> None:
         kernels = [part for pair in kernel_pairs(network) for part in pair]
-        known = {id(part) for part in kernels}
+        known = {id(part) for part in (*kernels, *real_kernels)}
         others = [parameter for parameter in network.parameters() if id(parameter) not in known]
         groups: list[dict[str, Any]] = [{"params": kernels}, {"params": others}]
+        if real_kernels:
+            groups.append({"params": list(real_kernels)})
         super().__init__(groups, lr=lr, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update all parameters that have a gradient."""
         groups = self.param_groups
-        group = groups[0]
-        parameters: list[Tensor] = group["params"]
+        parameters: list[Tensor] = groups[0]["params"]
         for real, imag in zip(parameters[0::2], parameters[1::2], strict=True):
             if real.grad is None or imag.grad is None:
                 continue
             update = orthogonalise(torch.complex(self._momentum(real), self._momentum(imag)).flatten(1))
-            length = _STEP_LENGTH * max(update.shape) ** 0.5
-            for kernel, part in ((real, update.real), (imag, update.imag)):
-                kernel.mul_(1.0 - group["lr"] * group["weight_decay"])
-                kernel.sub_(part.reshape(kernel.shape), alpha=group["lr"] * length)
-        self.param_groups = groups[1:]
+            _move(real, update.real, groups[0])
+            _move(imag, update.imag, groups[0])
+        for group in groups[2:]:
+            for kernel in group["params"]:
+                if kernel.grad is not None:
+                    _move(kernel, orthogonalise(self._momentum(kernel).flatten(1)), group)
+        self.param_groups = groups[1:2]
         try:
             super().step(closure)
         finally:
@@ -76,6 +84,12 @@ class ComplexMuon(torch.optim.AdamW):
         state["step"] += 1
         state["momentum"].lerp_(kernel.grad, 1.0 - _MOMENTUM)
         return kernel.grad.lerp(state["momentum"], _MOMENTUM)
+
+
+def _move(kernel: Tensor, update: Tensor, group: dict[str, Any]) -> None:
+    kernel.mul_(1.0 - group["lr"] * group["weight_decay"])
+    length = _STEP_LENGTH * max(update.shape) ** 0.5
+    kernel.sub_(update.reshape(kernel.shape), alpha=group["lr"] * length)
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:

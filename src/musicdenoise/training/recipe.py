@@ -2,9 +2,10 @@
 
 A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_frames``), with two tables:
 ``[network]`` (``channels = "tapered"`` or ``"deep"``, ``complexity = C``, or ``encoder_channels`` and
-``decoder_channels``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. What is
-not in it keeps its default. The recipes in the package are those of the published weights, one for a large
-GPU, and the reference's.
+``decoder_channels``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. With
+``family = "fine"`` the table has the fields of `musicdenoise.core.fine_unet.FineUNetConfig` and
+``spectrum_width``. What is not in it keeps its default. The recipes in the package are those of the published
+weights, one for a large GPU, one for recorded noise, and the reference's.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from musicdenoise.core.dcunet import DCUNetConfig
+from musicdenoise.core.architecture import DCUNetConfig
+from musicdenoise.core.families import FAMILIES, FINE, NetworkConfig
+from musicdenoise.core.fine_net import FineNetConfig
+from musicdenoise.core.fine_unet import FINE_STFT, FineUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, UsageError
 from musicdenoise.training.config import TrainConfig, frames_for_seconds
@@ -87,20 +91,44 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"the recipe {path} is no text in UTF-8, as TOML is: save it so") from error
 
 
-def build_network(settings: Mapping[str, Any]) -> DCUNetConfig:
+def build_network(settings: Mapping[str, Any]) -> NetworkConfig:
     """Network of a table ``[network]``.
 
     Parameters
     ----------
     settings
-        ``complexity``, or ``encoder_channels`` and ``decoder_channels``, or ``channels``, ``"tapered"`` (the
-        default) or ``"deep"``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``.
+        ``family``, ``"dcunet"`` (the default) or ``"fine"``. Of the first: ``complexity``, or
+        ``encoder_channels`` and ``decoder_channels``, or ``channels``, ``"tapered"`` (the default) or
+        ``"deep"``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``. Of the second: the fields
+        of `FineUNetConfig`, and ``spectrum_width``.
 
     Raises
     ------
     ConfigurationError
         If a setting is unknown or out of range.
     """
+    family = settings.get("family", FAMILIES[0])
+    if family not in FAMILIES:
+        raise ConfigurationError(f"family is {family!r}; it must be one of {', '.join(FAMILIES)}")
+    others = {name: value for name, value in settings.items() if name != "family"}
+    return _fine_network(others) if family == FINE else _dcunet(others)
+
+
+def _fine_network(settings: Mapping[str, Any]) -> FineNetConfig:
+    known = {field.name for field in fields(FineUNetConfig)}
+    for name in sorted(settings.keys() - {*known, "spectrum_width"}):
+        raise ConfigurationError(
+            f"{name} is no setting of a network of the family fine: it has {', '.join(sorted(known))} and "
+            "spectrum_width"
+        )
+    unet = {name: value for name, value in settings.items() if name in known}
+    if "channels" in unet:
+        unet["channels"] = _counts("channels", unet["channels"])
+    others = {name: value for name, value in settings.items() if name not in known}
+    return FineNetConfig(unet=FineUNetConfig(**unet), **others)
+
+
+def _dcunet(settings: Mapping[str, Any]) -> DCUNetConfig:
     changes = _changes(settings)
     unknown = settings.keys() - {"channels", "complexity", *_OTHERS, *_CHANNELS}
     table = [settings.get(name) for name in _CHANNELS]
@@ -140,12 +168,12 @@ def _exponents(value: object) -> tuple[float, ...]:
 
 def _counts(name: str, value: object) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(isinstance(count, int) for count in value):
-        raise ConfigurationError(f"{name} is {value!r}; it must be a list of ten whole numbers")
+        raise ConfigurationError(f"{name} is {value!r}; it must be a list of whole numbers")
     return tuple(value)
 
 
 def build_config(
-    recipe: Mapping[str, Any], overrides: Mapping[str, Any], initial: DCUNetConfig | None = None
+    recipe: Mapping[str, Any], overrides: Mapping[str, Any], initial: NetworkConfig | None = None
 ) -> TrainConfig:
     """Configuration of a recipe, in which the overrides that are not None take precedence.
 
@@ -177,9 +205,12 @@ def build_config(
     table = tables["network"]
     try:
         network = build_network(table)
-        if initial is not None and not table.keys() - set(_OTHERS):
+        if isinstance(initial, FineNetConfig) and not table:
+            network = initial
+        elif isinstance(initial, DCUNetConfig) and not table.keys() - set(_OTHERS):
             network = replace(initial, **_changes(table))
-        stft = StftConfig(**tables["stft"])
+        is_fine = isinstance(network, FineNetConfig)
+        stft = StftConfig(**{**(asdict(FINE_STFT) if is_fine else {}), **tables["stft"]})
         if _SECONDS in settings:
             settings["segment_frames"] = frames_for_seconds(settings.pop(_SECONDS), stft)
         return TrainConfig(network=network, stft=stft, **settings)

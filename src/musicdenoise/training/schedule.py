@@ -4,6 +4,9 @@ A run bounded by time does not know how many steps it will have, so the decay fo
 is nothing to store: a run that goes on computes the same rates.
 
 ``cosine``: linear warm-up over ``warmup_steps`` times a half cosine from the highest rate to 1 % of it.
+``trapezoid``: the same warm-up, then the highest rate, and over the last 15 % of the run a line down to 1 %
+of it. A run can be made longer without a trace of its first end (Hägele et al., "Scaling laws and
+compute-optimal training beyond fixed training durations", 2024).
 ``onecycle``: a half cosine up from 1/25 of the highest rate over the first 15 % of the run, then one down to
 1/250 000 (Smith & Topin, "Super-convergence", 2019; the defaults of ``torch.optim.lr_scheduler.OneCycleLR``
 but for the 15 %, which is NoiseRemover's).
@@ -17,7 +20,8 @@ from musicdenoise.training.config import TrainConfig
 
 __all__ = ["schedule"]
 
-_LAST_RATE = 0.01  # cosine: rate at the end, as a share of the highest
+_LAST_RATE = 0.01  # cosine and trapezoid: rate at the end, as a share of the highest
+_DECAY_SHARE = 0.15
 
 _RISE_SHARE = 0.15
 _FIRST_RATE = 1.0 / 25.0
@@ -43,6 +47,9 @@ def schedule(config: TrainConfig, step: int, progress: float) -> float:
             share = _between(1.0, _FINAL_RATE, (progress - _RISE_SHARE) / (1.0 - _RISE_SHARE))
         return config.learning_rate * share
     warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "trapezoid":
+        left = min(1.0, (1.0 - progress) / _DECAY_SHARE)
+        return config.learning_rate * warmup * (_LAST_RATE + (1.0 - _LAST_RATE) * left)
     return config.learning_rate * warmup * _between(1.0, _LAST_RATE, progress)
 
 

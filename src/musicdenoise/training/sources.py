@@ -106,9 +106,12 @@ def mixed_on_the_fly(
         "snr_range_db": config.snr_range_db,
         "target_snr_range_db": config.target_snr_range_db,
         "targets": config.targets,
+        "sample_share": config.sample_share,
     }
-    altered = PairMixer(music, noise_source(kind, noises, cache, rate), MixConfig(**settings), config.seed)
-    as_they_are = noise_source(kind, noises, cache, rate, fastest=1.0)
+    generated = config.generated_share
+    altering = noise_source(kind, noises, cache, rate, generated_share=generated)
+    altered = PairMixer(music, altering, MixConfig(**settings), config.seed)
+    as_they_are = noise_source(kind, noises, cache, rate, fastest=1.0, generated_share=generated)
     plain = PairMixer(music, as_they_are, MixConfig.plain(**settings), config.seed)
     mixer = AlternatingPairs(plain, altered, config.plain_share, config.seed)
     items, valid_count = _mixes(config, held_out, valid_noises or noises, cache)

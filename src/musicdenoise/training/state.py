@@ -18,13 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network, config_from_json, new_network
+from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.widen import widen
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.runtime.atomic import AtomicFile
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
 from musicdenoise.training.muon import ComplexMuon
+from musicdenoise.training.objective import freeze_parts
 
 __all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "save_checkpoint"]
 
@@ -77,7 +80,7 @@ class TrainState:
     """
 
     config: TrainConfig
-    network: DCUNet
+    network: Network
     averaged: AveragedModel
     runner: nn.Module
     optimizer: torch.optim.Optimizer
@@ -110,7 +113,7 @@ class TrainState:
 def new_state(
     config: TrainConfig,
     device: torch.device,
-    initial: DCUNet | None = None,
+    initial: Network | None = None,
     topology: Topology | None = None,
 ) -> TrainState:
     """State before the first step; ``initial`` gives the weights to start from.
@@ -128,11 +131,12 @@ def new_state(
         raise TrainingError("frozen layers need weights to be frozen at: give them with --init")
     topology = topology or Topology()
     torch.manual_seed(config.seed)
-    network = DCUNet(config.network)
+    network = new_network(config.network)
     if initial is not None:
         _copy_weights(initial, network)
-    if config.frozen_layers:
+    if config.frozen_layers and isinstance(network, DCUNet):
         network.freeze_layers()
+    freeze_parts(network, config)
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = synchronise_norms(network, topology, device)
     network.train()
@@ -140,7 +144,8 @@ def new_state(
     optimizer = _optimizer(config, network)
     if config.compile:
         # The layers alone: around them the spectrograms are complex, which the compiler leaves as they are.
-        network.mask = torch.compile(network.mask)  # type: ignore[method-assign]
+        layers = network.unet if isinstance(network, FineNet) else network
+        layers.mask = torch.compile(layers.mask)  # type: ignore[method-assign]
     return TrainState(
         config=config,
         network=network,
@@ -151,14 +156,27 @@ def new_state(
     )
 
 
-def _optimizer(config: TrainConfig, network: DCUNet) -> torch.optim.Optimizer:
+def _optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimizer:
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
-        return ComplexMuon(network, lr=rate, weight_decay=decay)
+        real_kernels = list(network.real_kernels()) if isinstance(network, FineNet) else []
+        return ComplexMuon(network, lr=rate, weight_decay=decay, real_kernels=real_kernels)
     return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
 
 
-def _copy_weights(initial: DCUNet, network: DCUNet) -> None:
+def _copy_weights(initial: Network, network: Network) -> None:
+    if isinstance(initial, DCUNet) and isinstance(network, DCUNet):
+        _copy_layers(initial, network)
+    elif initial.config == network.config:
+        network.load_state_dict(initial.state_dict())
+    else:
+        raise TrainingError(
+            f"the initial weights are of a network with {initial.config}, the run's has {network.config}: "
+            "leave out --recipe to take the weights' network, or leave out --init"
+        )
+
+
+def _copy_layers(initial: DCUNet, network: DCUNet) -> None:
     ours, theirs = network.config, initial.config
     if replace(ours, profile_width=theirs.profile_width) != theirs:
         try:
@@ -223,7 +241,7 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
     try:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         # What could not be chosen yet when the run began has its default.
-        if DCUNetConfig(**document["network_config"]) != state.config.network:
+        if config_from_json(document["network_config"]) != state.config.network:
             raise TrainingError(
                 f"the checkpoint {path} is of a network with another configuration: resume with the options "
                 "that the run began with (config.json beside it)"

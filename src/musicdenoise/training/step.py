@@ -9,22 +9,17 @@ from contextlib import AbstractContextManager
 from statistics import fmean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from musicdenoise.core.dcunet import DCUNetConfig
-from musicdenoise.core.level import frame_gains, frame_powers
-from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.metrics import improvement, snr
-from musicdenoise.core.stft import StftConfig, istft, stft
-from musicdenoise.data.mixer import ValidationItem
+from musicdenoise.data.mixer import Example, ValidationItem
 from musicdenoise.errors import TrainingError
+from musicdenoise.training.objective import estimate, loss_db
 from musicdenoise.training.schedule import schedule
 from musicdenoise.training.state import TrainState, averaged_network
 
-__all__ = ["estimate", "resolve_precision", "snr_improvements", "summarise", "train_step"]
-
-Pair = tuple[Tensor, Tensor]
+__all__ = ["resolve_precision", "snr_improvements", "summarise", "train_step"]
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -38,21 +33,8 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def estimate(
-    network: nn.Module, config: DCUNetConfig, stft_config: StftConfig, noisy: Tensor, dtype: torch.dtype
-) -> Tensor:
-    """Denoise ``(batch, channels, samples)`` with one pass of the network over all of it."""
-    spectrogram = stft(noisy, stft_config)
-    # The gains stay in float32: levels span more than bfloat16 can tell apart.
-    gains = frame_gains(frame_powers(spectrogram), config.level_reach) if config.level_reach else None
-    mixed = dtype is not torch.float32
-    with torch.autocast(noisy.device.type, dtype) if mixed else contextlib.nullcontext():
-        cleaned: Tensor = network(spectrogram, gains)
-    return istft(cleaned, stft_config, num_samples=noisy.shape[-1])
-
-
 def train_step(
-    state: TrainState, parts: Sequence[Pair], dtype: torch.dtype, device: torch.device
+    state: TrainState, parts: Sequence[Example], dtype: torch.dtype, device: torch.device
 ) -> tuple[float, float]:
     """Update the network by one batch.
 
@@ -61,8 +43,8 @@ def train_step(
     state
         State of the run; its networks and optimizer are changed, its counters are not.
     parts
-        This process's share of the batch, in as many parts as are computed one after the other: pairs of
-        input and target ``(batch, 1, samples)``.
+        This process's share of the batch, in as many parts as are computed one after the other: examples
+        with a batch axis in front.
     dtype
         Type in which the layers are computed.
     device
@@ -84,24 +66,24 @@ def train_step(
         group["lr"] = rate
     state.network.train()
     state.optimizer.zero_grad(set_to_none=True)
-    loss_db = 0.0
-    for number, (noisy, target) in enumerate(parts, start=1):
+    total_db = 0.0
+    for number, part in enumerate(parts, start=1):
         with _exchange(state.runner, is_last=number == len(parts)):
-            cleaned = estimate(state.runner, config.network, config.stft, noisy.to(device), dtype)
-            loss = error_ratio_loss(target.to(device), cleaned) / len(parts)
+            moved = Example(*(tensor.to(device) for tensor in part))
+            loss = loss_db(state.runner, config, moved, dtype) / len(parts)
             loss.backward()  # type: ignore[no-untyped-call]
-        loss_db += float(loss.detach())
+        total_db += float(loss.detach())
     norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm))
-    if not math.isfinite(loss_db) or not math.isfinite(norm):
+    if not math.isfinite(total_db) or not math.isfinite(norm):
         raise TrainingError(
-            f"the loss is {loss_db} dB and the gradient's norm {norm} at step {state.step}: look for "
+            f"the loss is {total_db} dB and the gradient's norm {norm} at step {state.step}: look for "
             "samples that "
             "are not finite, or lower --learning-rate; the checkpoint and best weights on disk are good, "
             "go on from them with --init"
         )
     state.optimizer.step()
     state.averaged.update_parameters(state.network)
-    return loss_db, norm
+    return total_db, norm
 
 
 def _exchange(runner: nn.Module, *, is_last: bool) -> AbstractContextManager[object]:
@@ -121,7 +103,7 @@ def snr_improvements(
     gains_db = []
     for item in items[state.topology.rank :: state.topology.num_processes]:
         noisy = item.noisy.to(device).unsqueeze(0)
-        cleaned = estimate(network, state.config.network, state.config.stft, noisy, dtype)[0].cpu()
+        cleaned = estimate(network, state.config, noisy, dtype)[0].cpu()
         gains_db.append(improvement(snr, item.clean, item.noisy, cleaned))
     return state.topology.gather(gains_db)
 

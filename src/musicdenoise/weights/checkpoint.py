@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.architecture import DCUNetConfig
+from musicdenoise.core.families import DCUNET, FINE, Network, NetworkConfig, check_family, new_network
+from musicdenoise.core.fine_net import FineNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, WeightsError
 from musicdenoise.runtime.atomic import make_folder, write_bytes
@@ -56,7 +58,7 @@ class CheckpointMetadata:
         Versions of the software that made them.
     """
 
-    network: DCUNetConfig
+    network: NetworkConfig
     stft: StftConfig
     noise_kind: str
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -87,26 +89,42 @@ class CheckpointMetadata:
             If the text is no JSON, of a newer format, or lacks a field.
         """
         try:
-            version = _format_version(text)
+            # These alone: the other fields of another version or family need not be those of this one.
+            header = read_document(_Header, text, skip_unknown=True)
+            version = header.format_version
             if version != FORMAT_VERSION:
                 raise WeightsError(
                     f"the weights have format version {version}; this musicdenoise reads version "
                     f"{FORMAT_VERSION}: install a version that matches"
                 )
-            return read_document(cls, text)
+            read = read_document(_BY_FAMILY[check_family(header.network.family)], text)
+            return cls(**{field.name: getattr(read, field.name) for field in fields(cls)})
         except (DocumentError, ConfigurationError) as error:
             raise WeightsError(f"the metadata of the weights cannot be understood: {error}") from error
 
 
-def _format_version(text: str) -> int:
-    """The version alone: the other fields of another version need not be those of this one."""
-    version = read_document(_Version, text, skip_unknown=True)
-    return version.format_version
+@dataclass(frozen=True, kw_only=True)
+class _NetworkHeader:
+    family: str = DCUNET
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Version:
+class _Header:
     format_version: int
+    network: _NetworkHeader = field(default_factory=_NetworkHeader)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DCUNetMetadata(CheckpointMetadata):
+    network: DCUNetConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FineMetadata(CheckpointMetadata):
+    network: FineNetConfig
+
+
+_BY_FAMILY: dict[str, type[CheckpointMetadata]] = {DCUNET: _DCUNetMetadata, FINE: _FineMetadata}
 
 
 def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: CheckpointMetadata) -> None:
@@ -138,7 +156,7 @@ def read_metadata(path: Path) -> CheckpointMetadata:
     return _read(path, tensors=False)[0]
 
 
-def load_weights(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
+def load_weights(path: Path) -> tuple[Network, CheckpointMetadata]:
     """Network in evaluation mode on the CPU, and what its file says about it.
 
     Raises
@@ -150,7 +168,7 @@ def load_weights(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
     return build_network(metadata.network, tensors, path), metadata
 
 
-def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: Path) -> DCUNet:
+def build_network(config: NetworkConfig, state_dict: Mapping[str, Tensor], path: Path) -> Network:
     """Network of ``config`` with the given weights (from ``path``, for messages), in evaluation mode.
 
     Raises
@@ -159,7 +177,7 @@ def build_network(config: DCUNetConfig, state_dict: Mapping[str, Tensor], path: 
         If names or shapes do not match the configuration.
     """
     with torch.device("meta"):
-        network = DCUNet(config)
+        network = new_network(config)
     tensors = _checked_tensors(state_dict, network.state_dict(), path)
     try:
         network.load_state_dict(tensors, strict=True, assign=True)

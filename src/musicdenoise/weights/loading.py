@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network
 from musicdenoise.weights.checkpoint import CheckpointMetadata, load_weights
 from musicdenoise.weights.reference import load_reference
 
@@ -13,7 +13,7 @@ __all__ = ["load_network"]
 _PICKLED = (".pth", ".pt")
 
 
-def load_network(path: Path) -> tuple[DCUNet, CheckpointMetadata]:
+def load_network(path: Path) -> tuple[Network, CheckpointMetadata]:
     """Network in evaluation mode on the CPU, and what is known of it; the suffix tells the form.
 
     Raises

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+from musicdenoise.core.architecture import DCUNetConfig
+from musicdenoise.core.families import Network
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, WeightsError
 from musicdenoise.weights.checkpoint import CheckpointMetadata, build_network
@@ -24,7 +25,7 @@ _FIRST_KERNEL = "encoder0.cconv.real_conv.weight"
 _KERNEL_DIMENSIONS = 4
 
 
-def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[DCUNet, CheckpointMetadata]:
+def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[Network, CheckpointMetadata]:
     """Network in evaluation mode on the CPU, and what is known of it.
 
     Parameters
