@@ -1,0 +1,254 @@
+"""Where a song is quietest and alike, and what speaks for noise there.
+
+In music, minima of different bands come at different times. Where all bands are near a common low spectrum
+at once, and stay there, nothing plays but noise, or something that looks like it. This module finds such
+frames and measures what tells noise from quiet music; `noise_finder` decides.
+
+1. Windows of three frames are sorted by the mean of their levels in dB. The quietest of them, half a second
+   apart, are the seeds.
+2. The spectrum at a seed is the mean of the frames around it that look like it.
+3. All frames of the song that look like this spectrum, three or more in a row, belong to it.
+
+A frame looks like a spectrum if its levels differ no more than chance and some unsteadiness make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicdenoise.denoising.band_levels import Bands
+
+__all__ = ["Evidence", "collect", "runs_of"]
+
+SEED_FRAMES = 3
+SEEDS = 12
+SEED_DISTANCE_FRAMES = 5
+LEAST_RUN_FRAMES = 3  # 0.28 s, of which the edges are cut
+SILENT_DB = -85.0  # re full scale: dither of 16 bits has -96 to -93 dB
+# A band's level in one frame varies by 4.34 dB / sqrt(n) for n independent bins (chi-square, 2 n degrees of
+# freedom). Neighbouring bins of a Hann window are not independent: 0.6 of them count (simulated).
+INDEPENDENT_BINS = 0.6
+DB_PER_NEPER = 4.343
+UNSTEADY_DB = 1.5  # recorded air conditioners and rain vary by this much beside chance
+MOST_DISTANCE = 2.0  # mean squared deviation re the variance of both; 1 is chance
+MOST_DEVIATION = 3.0  # of one band, in standard deviations: more counts as this, so that one click is no end
+MOST_OFFSET_DB = 2.0  # all bands together
+HEARD_DB = 60.0  # bands further below the loudest say nothing
+HEARD_LEVEL_DB = -105.0  # re full scale: dither of 16 bits has less in each band
+LEAST_BANDS = 4
+MOST_LOUDER_DB = 1.0  # a run than the seed's: a single loud bass note is not many bands
+FLOOR_QUANTILE = 0.02
+SHOWN_DB = 3.0
+GAUSSIAN_FLATNESS_DB = -2.507
+FLATNESS_OF_FEW_BINS_DB = 4.2  # over the number of bins, what a band of few bins is flatter (simulated)
+_SILENT_POWER = 10.0 ** (SILENT_DB / 10.0)
+_PIECE_FRAMES = 4096
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Frames that look alike, and what speaks for noise.
+
+    Attributes
+    ----------
+    runs
+        First frame and the one behind the last.
+    level_db
+        Mean level of these frames, re full scale.
+    below_music_db
+        How far this is below the mean of the song.
+    tonality_db
+        Mean over bands: how much less flat they are than Gaussian noise.
+    variation
+        Variance of the levels over time re that of chance, mean over bands.
+    flutter
+        Median over frames.
+    slope_db
+        How fast the level changes along the longest run, dB per second.
+    floor_db
+        How far the floor of the rest of the song is above this spectrum, ``(bands,)``.
+        Only bands in which this spectrum is heard.
+    heard
+        Share of these bands.
+    """
+
+    runs: list[tuple[int, int]]
+    level_db: float
+    below_music_db: float
+    tonality_db: float
+    variation: float
+    flutter: float
+    slope_db: float
+    floor_db: Floats
+    heard: float
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in all runs."""
+        return sum(end - begin for begin, end in self.runs)
+
+    @property
+    def longest(self) -> int:
+        """Frames in the longest run."""
+        return max(end - begin for begin, end in self.runs)
+
+    @property
+    def shown(self) -> float:
+        """Share of the bands in which the rest of the song comes down to this spectrum."""
+        return float((self.floor_db < SHOWN_DB).mean())
+
+
+def runs_of(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Runs of true values: first index, and the one behind the last."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def collect(bands: Bands) -> Iterator[Evidence]:
+    """Evidence for each group of quiet frames that look alike, from the quietest seed on."""
+    if len(bands) < 2 * SEED_FRAMES:
+        return
+    totals, quietness = _loudness(bands)
+    music_db = _db(totals.mean())
+    variance = np.square(DB_PER_NEPER) / (INDEPENDENT_BINS * bands.num_bins)
+    for seed in _seeds(np.where(_whole(totals > _SILENT_POWER), quietness, np.inf)):
+        group = _Group(bands, totals, variance, slice(seed, seed + SEED_FRAMES))
+        if group.runs:
+            yield _evidence(bands, group, totals, music_db)
+
+
+def _db(power: Floats | float) -> Floats | float:
+    return 10.0 * np.log10(np.maximum(power, 1e-16))
+
+
+def _powers(levels_db: NDArray[np.float32]) -> Floats:
+    return np.power(10.0, 0.1 * levels_db.astype(np.float64))
+
+
+def _whole(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether all frames of a window are in the mask, by the window's first frame."""
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(mask, SEED_FRAMES).all(axis=1))
+
+
+def _loudness(bands: Bands) -> tuple[Floats, Floats]:
+    """Power of each frame, and the mean level over bands of each window."""
+    totals, quietness = [], []
+    for first in range(0, len(bands), _PIECE_FRAMES):
+        powers = _powers(bands.levels_db(slice(first, first + _PIECE_FRAMES + SEED_FRAMES - 1)))
+        totals.append(powers[:_PIECE_FRAMES].sum(axis=1))
+        if len(powers) >= SEED_FRAMES:
+            windows = sum(powers[i : len(powers) - SEED_FRAMES + 1 + i] for i in range(SEED_FRAMES))
+            levels = _db(windows / SEED_FRAMES)
+            quietness.append(np.maximum(levels, HEARD_LEVEL_DB).mean(axis=1))
+    return np.concatenate(totals), np.concatenate(quietness)
+
+
+def _seeds(quietness: Floats) -> list[int]:
+    """The quietest windows, each the quietest around."""
+    reach = SEED_DISTANCE_FRAMES
+    padded = np.pad(quietness, reach, constant_values=np.inf)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
+    found = np.flatnonzero((quietness == around) & np.isfinite(quietness))
+    order: list[int] = found[np.argsort(quietness[found], kind="stable")][:SEEDS].tolist()
+    return order
+
+
+class _Group:
+    """Frames that look like those at a seed: their runs, spectrum and the bands that are heard."""
+
+    def __init__(self, bands: Bands, totals: Floats, variance: Floats, seed: slice) -> None:
+        self.runs: list[tuple[int, int]] = []
+        sounding = totals > _SILENT_POWER
+        near = slice(max(0, seed.start - 100), seed.stop + 100)
+        self.spectrum_db = np.asarray(_db(_powers(bands.levels_db(seed)).mean(axis=0)))
+        for _ in range(2):
+            alike = self._alike(bands.levels_db(near), variance) & sounding[near]
+            first, last = seed.start - near.start, seed.stop - near.start
+            own = [run for run in runs_of(alike) if run[0] < last and run[1] > first]
+            if not own:
+                return
+            begin, end = max(own, key=lambda run: run[1] - run[0])
+            own_frames = slice(near.start + begin, near.start + end)
+            self.spectrum_db = np.asarray(_db(_powers(bands.levels_db(own_frames)).mean(axis=0)))
+        alike = np.concatenate(
+            [
+                self._alike(bands.levels_db(slice(first, first + _PIECE_FRAMES)), variance)
+                for first in range(0, len(bands), _PIECE_FRAMES)
+            ]
+        )
+        most = np.power(10.0, 0.1 * MOST_LOUDER_DB) * totals[own_frames].mean()
+        self.runs = [
+            (begin, end)
+            for begin, end in runs_of(alike & sounding)
+            if end - begin >= LEAST_RUN_FRAMES and totals[begin:end].mean() < most
+        ]
+
+    @property
+    def heard(self) -> NDArray[np.bool_]:
+        """Bands with noise in them."""
+        spectrum = self.spectrum_db
+        heard: NDArray[np.bool_] = (spectrum > HEARD_LEVEL_DB) & (spectrum > spectrum.max() - HEARD_DB)
+        return heard
+
+    def _alike(self, levels_db: NDArray[np.float32], variance: Floats) -> NDArray[np.bool_]:
+        heard = self.heard
+        if heard.sum() < LEAST_BANDS:
+            return np.zeros(len(levels_db), dtype=bool)
+        deviation = (levels_db - self.spectrum_db.astype(np.float32))[:, heard]
+        scale = (1.0 / np.sqrt(variance[heard] + UNSTEADY_DB**2)).astype(np.float32)
+        squares = np.minimum(np.abs(deviation * scale), MOST_DEVIATION) ** 2
+        alike: NDArray[np.bool_] = (squares.mean(axis=1) < MOST_DISTANCE) & (
+            np.abs(deviation.mean(axis=1)) < MOST_OFFSET_DB
+        )
+        return alike
+
+
+def _evidence(bands: Bands, group: _Group, totals: Floats, music_db: Floats | float) -> Evidence:
+    frames = np.concatenate([np.arange(begin, end) for begin, end in group.runs])
+    heard = group.heard
+    deviation = (bands.levels_db(frames) - group.spectrum_db)[:, heard]
+    num_bins = bands.num_bins[heard]
+    expected = GAUSSIAN_FLATNESS_DB + FLATNESS_OF_FEW_BINS_DB / num_bins
+    chance = np.square(DB_PER_NEPER) / (INDEPENDENT_BINS * num_bins)
+    rest = totals > _SILENT_POWER
+    rest[frames] = False
+    level = float(_db(totals[frames].mean()))
+    return Evidence(
+        runs=group.runs,
+        level_db=level,
+        below_music_db=float(music_db) - level,
+        tonality_db=float((expected - bands.flatness_db(frames)[:, heard].mean(axis=0)).mean()),
+        variation=float((deviation.var(axis=0) / chance).mean()),
+        flutter=float(np.median(bands.flutter[frames])),
+        slope_db=_slope(deviation.mean(axis=1), group.runs) / bands.frame_seconds,
+        floor_db=_floor(bands, _whole(rest), np.flatnonzero(heard)) - group.spectrum_db[heard],
+        heard=float(heard.mean()),
+    )
+
+
+def _slope(offsets: Floats, runs: list[tuple[int, int]]) -> float:
+    """Slope of a line through the levels of the longest run, dB per frame, whichever way it goes."""
+    lengths = [end - begin for begin, end in runs]
+    longest = int(np.argmax(lengths))
+    first = sum(lengths[:longest])
+    levels = offsets[first : first + lengths[longest]]
+    return abs(float(np.polyfit(np.arange(len(levels)), levels, 1)[0]))
+
+
+def _floor(bands: Bands, windows: NDArray[np.bool_], heard: NDArray[np.intp]) -> Floats:
+    """Level below which a band seldom falls in these windows, ``(heard,)``; inf without windows."""
+    count = int(windows.sum())
+    if count == 0:
+        return np.full(len(heard), np.inf)
+    floor = np.empty(len(heard))
+    rank = int(FLOOR_QUANTILE * count)
+    for i, band in enumerate(heard):
+        powers = np.convolve(_powers(bands.levels[:, band] * np.float32(0.01)), np.ones(SEED_FRAMES), "valid")
+        floor[i] = np.partition(powers[windows], rank)[rank] / SEED_FRAMES
+    return np.asarray(_db(floor))
