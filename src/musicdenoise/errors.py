@@ -22,6 +22,10 @@ that each reader finds the name that is theirs: the argument in Python, the opti
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "AudioError",
@@ -52,6 +56,22 @@ class MusicDenoiseError(Exception):
     def __init__(self, message: str, **fields: object) -> None:
         super().__init__(message)
         self.fields = fields
+
+    @classmethod
+    def wrong(cls, field: str, value: object, allowed: str, shown: str | None = None) -> Self:
+        """An error about one field.
+
+        Parameters
+        ----------
+        field, value
+            Its name and what it was given.
+        allowed
+            What it must be.
+        shown
+            The value as the message shows it, with its unit.
+        """
+        given = value if shown is None else shown
+        return cls(f"{{{field}}} is {given}; it must be {allowed}", **{field: value})
 
     def __str__(self) -> str:
         """The message for a caller in Python."""

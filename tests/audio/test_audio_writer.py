@@ -69,7 +69,7 @@ def _umask() -> int:
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path, make_music):
     path = tmp_path / "song.wav"
     path.write_bytes(b"as it was")
-    with pytest.raises(AudioWriteError, match=r"song\.wav: already exists; pass --force"):
+    with pytest.raises(AudioWriteError, match=r"song\.wav: already exists; give overwrite"):
         _open(path)
     assert path.read_bytes() == b"as it was"
     with _open(path, overwrite=True) as writer:

@@ -132,9 +132,9 @@ def test_bad_datasets_are_explained(dataset) -> None:
     folder, rows = dataset
     with pytest.raises(DataError, match="no training pairs"):
         PairFiles(folder, [], num_samples=10, sample_rate=RATE)
-    with pytest.raises(DataError, match=r"train-0 has 30000 samples.*--segment-seconds"):
+    with pytest.raises(DataError, match=r"train-0 has 30000 samples.*segment_seconds"):
         examples(dataset, num_samples=LENGTH + 1)
-    with pytest.raises(DataError, match="no clean file; use --targets noisy"):
+    with pytest.raises(DataError, match="no clean file; use targets noisy"):
         PairFiles(folder, [replace(rows[0], clean=None)], num_samples=10, sample_rate=RATE, targets="clean")
     (folder / rows[1].target).unlink()
     with pytest.raises(DataError, match=r"target1\.wav: is missing, but the pair train-1"):

@@ -252,7 +252,7 @@ def test_folders_are_not_overwritten_unless_asked(tmp_path: Path, songs: Path) -
     out = tmp_path / "out"
     build(out, kind="white", songs=songs, pairs_per_song=2)
     (out / "diary.txt").touch()
-    with pytest.raises(DataError, match=r"is not empty; give --resume .* --force"):
+    with pytest.raises(DataError, match=r"is not empty; give resume .* force"):
         build(out, kind="white", songs=songs)
     _, rows = build(out, kind="white", songs=songs, split="test", force=True)
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}

@@ -62,17 +62,17 @@ def test_songs_of_datasets_inside_the_folder_are_passed_over(tmp_path: Path) -> 
 
 
 def test_missing_songs_say_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such folder of songs; MUSDB18 .*https://.*--songs DIR"):
+    with pytest.raises(DataError, match=r"no such folder of songs; MUSDB18 .*https://.*by songs"):
         find_song_splits(tmp_path / "musdb18", None)
     with pytest.raises(DataError, match=r"holds no songs \(looked for .stem.mp4, mixture.wav"):
         find_song_splits(tmp_path, None)
     touch(tmp_path / "a.wav")
-    with pytest.raises(UsageError, match="--split both needs the folders"):
+    with pytest.raises(UsageError, match="split both needs the folders"):
         find_song_splits(tmp_path, "both")
 
 
 def test_missing_noises_say_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such folder of noises; UrbanSound8K .*https://.*--noises DIR"):
+    with pytest.raises(DataError, match=r"no such folder of noises; UrbanSound8K .*https://.*by noises"):
         find_split_noises(tmp_path / "UrbanSound8K" / "audio", ["train"])
 
 

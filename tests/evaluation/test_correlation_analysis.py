@@ -236,11 +236,11 @@ def test_report_paths_are_checked_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"must end in one of \.txt, \.csv, \.json"):
         check_report_path(tmp_path / "report.pdf", overwrite=False)
     (tmp_path / "old.txt").touch()
-    with pytest.raises(DataError, match="already exists; give --force"):
+    with pytest.raises(DataError, match="already exists; give overwrite"):
         check_report_path(tmp_path / "old.txt", overwrite=False)
     check_report_path(tmp_path / "old.txt", overwrite=True)
 
 
 def test_lags_out_of_range_are_errors() -> None:
-    with pytest.raises(UsageError, match="--max-lag is 0 s"):
+    with pytest.raises(UsageError, match="most_lag_seconds is 0 s"):
         correlate_files([], most_lag_seconds=0.0)

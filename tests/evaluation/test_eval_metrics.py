@@ -149,7 +149,7 @@ def test_measures_that_are_not_defined_are_left_empty() -> None:
 
 def test_a_worker_that_dies_is_no_mystery(items, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("musicdenoise.evaluation.speech.measure_speech", end_process)
-    with pytest.raises(DataError, match=r"process that measures PESQ or STOI died.*--workers"):
+    with pytest.raises(DataError, match=r"process that measures PESQ or STOI died.*fewer workers"):
         evaluate(items[:1], SYSTEMS, choose_measures("stoi"), workers=1)
 
 

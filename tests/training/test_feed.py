@@ -69,5 +69,5 @@ def test_an_unreadable_example_is_named_in_one_line(workers: int) -> None:
 
 def test_a_worker_that_dies_is_no_mystery() -> None:
     batches = feed(Numbers(deadly=0), BatchPlan(first_step=0, batch_size=2, part_size=2), 1)
-    with pytest.raises(TrainingError, match=r"worker.*--resume"):
+    with pytest.raises(TrainingError, match=r"worker.*resume"):
         next(batches)

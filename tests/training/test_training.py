@@ -124,7 +124,7 @@ def test_a_run_that_meets_a_nan_keeps_what_was_good(tmp_path: Path, data) -> Non
             is_bad = index >= 4 * CONFIG.batch_size
             return example._replace(noisy=example.noisy * math.nan) if is_bad else example
 
-    with pytest.raises(TrainingError, match=r"nan.*at step 4.*--init"):
+    with pytest.raises(TrainingError, match=r"nan.*at step 4.*initial"):
         run(tmp_path / "run", (Spoilt(), items))
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
     network, metadata = load_weights(tmp_path / "run" / "best.safetensors")
@@ -271,7 +271,7 @@ def test_changes_of_a_run_that_goes_on_are_named(tmp_path: Path) -> None:
 
 def test_initial_weights_of_another_network_are_refused() -> None:
     other = DCUNet(DCUNetConfig.of_complexity(2))
-    with pytest.raises(TrainingError, match=r"encoder_channels .* fewer .*--complexity"):
+    with pytest.raises(TrainingError, match=r"encoder_channels .* fewer .*complexity"):
         new_state(CONFIG, CPU, other)
 
 
@@ -303,7 +303,7 @@ def test_frozen_layers_stay_as_they_are() -> None:
         name for name, value in state.network.state_dict().items() if not torch.equal(before[name], value)
     }
     assert changed == {name for name in before if name.startswith("profile.")}
-    with pytest.raises(TrainingError, match="--init"):
+    with pytest.raises(TrainingError, match="by initial"):
         new_state(config, CPU)
 
 
@@ -350,7 +350,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
-        with pytest.raises(TrainingError, match=r"cannot write the checkpoint.*--resume"):
+        with pytest.raises(TrainingError, match=r"cannot write the checkpoint.*resume"):
             save_checkpoint(path, state)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

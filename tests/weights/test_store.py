@@ -244,7 +244,7 @@ def test_addresses_that_are_none(tmp_path: Path, mirror: str) -> None:
 
 def test_offline_fetches_nothing(tmp_path: Path, server: Server) -> None:
     store = WeightsStore(folder=tmp_path / "cache", mirror=server.url, offline=True, options=QUICK)
-    with pytest.raises(WeightsError, match="leave --offline out"):
+    with pytest.raises(WeightsError, match="leave offline out"):
         store.fetch(entry_for())
     assert not server.requests
     bundled = load_index()[0]

@@ -262,7 +262,9 @@ class AudioWriter:
             raise self._existing()
 
     def _existing(self) -> AudioWriteError:
-        return AudioWriteError(f"{self.path}: already exists; pass --force (overwrite=True) to replace it")
+        return AudioWriteError(
+            f"{self.path}: already exists; give {{overwrite}} to replace it", overwrite=False
+        )
 
     def _check_room(self, more_samples: int) -> None:
         limit = FORMATS[self.container].max_bytes

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import codecs
 import functools
+import inspect
 import io
 import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -33,6 +35,7 @@ __all__ = [
     "print_data",
     "print_error",
     "reports_errors",
+    "takes",
     "tell_failure",
     "warn",
 ]
@@ -42,6 +45,10 @@ USAGE = 2
 BROKEN_PIPE = 141
 
 _Params = ParamSpec("_Params")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Request = TypeVar("_Request", bound=DataclassInstance)
 
 
 def print_error(message: object) -> None:
@@ -132,6 +139,31 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
             raise typer.Exit(FAILED) from error
 
     return wrapper
+
+
+def takes(request: type[_Request]) -> Callable[[Callable[[_Request], None]], Callable[..., None]]:
+    """Decorate a command whose options are the fields of a dataclass, and that gets one made of them."""
+    hints = get_type_hints(request, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(request)
+    ]
+
+    def decorate(command: Callable[[_Request], None]) -> Callable[..., None]:
+        def wrapper(**options: Any) -> None:
+            command(request(**options))
+
+        wrapper.__name__, wrapper.__doc__, wrapper.__module__ = command.__name__, command.__doc__, __name__
+        wrapper.__annotations__ = hints
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
 
 
 def choose_device(device: str | None, *, cuda: bool) -> str:

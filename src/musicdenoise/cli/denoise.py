@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, tell_failure
+from musicdenoise.cli.common import (
+    FAILED,
+    choose_device,
+    note,
+    print_error,
+    reports_errors,
+    takes,
+    tell_failure,
+)
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,93 +28,99 @@ if TYPE_CHECKING:
 
 __all__ = ["denoise"]
 
+_PIPE = Path("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    inputs: options.Inputs
+    output: options.Output = None
+    noise: options.NoiseKind = None
+    weights: options.Weights = None
+    strength: options.Strength = 1.0
+    atten_limit: options.AttenLimit = None
+    always: options.Always = False
+    residual: options.Residual = False
+    report: options.Report = None
+    output_format: options.Format = None
+    bit_depth: options.BitDepthOption = None
+    bitrate: options.Bitrate = None
+    start: options.Start = 0.0
+    duration: options.Duration = None
+    channels: options.Channels = options.ChannelMode.AUTO
+    segment_seconds: options.SegmentSeconds = 6.0
+    batch_size: options.BatchSize = "auto"
+    precision: options.PrecisionOption = options.Precision.AUTO
+    compile: options.Compile = False
+    weights_url: options.WeightsUrl = None
+    offline: options.Offline = False
+    device: options.Device = None
+    cuda: options.Cuda = False
+    jobs: options.Jobs = 1
+    threads: options.Threads = None
+    force: options.Force = False
+    skip_existing: options.SkipExisting = False
+    dry_run: options.DryRun = False
+    as_json: options.Json = False
+    verbose: options.Verbose = False
+    quiet: options.Quiet = False
+
 
 @reports_errors
-def denoise(
-    inputs: options.Inputs,
-    output: options.Output = None,
-    noise: options.NoiseKind = None,
-    weights: options.Weights = None,
-    strength: options.Strength = 1.0,
-    atten_limit: options.AttenLimit = None,
-    always: options.Always = False,
-    residual: options.Residual = False,
-    report: options.Report = None,
-    output_format: options.Format = None,
-    bit_depth: options.BitDepthOption = None,
-    bitrate: options.Bitrate = None,
-    start: options.Start = 0.0,
-    duration: options.Duration = None,
-    channels: options.Channels = options.ChannelMode.AUTO,
-    segment_seconds: options.SegmentSeconds = 6.0,
-    batch_size: options.BatchSize = "auto",
-    precision: options.PrecisionOption = options.Precision.AUTO,
-    compile: options.Compile = False,
-    weights_url: options.WeightsUrl = None,
-    offline: options.Offline = False,
-    device: options.Device = None,
-    cuda: options.Cuda = False,
-    jobs: options.Jobs = 1,
-    threads: options.Threads = None,
-    force: options.Force = False,
-    skip_existing: options.SkipExisting = False,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(Request)
+def denoise(request: Request) -> None:
     """Remove noise from songs.
 
     Sample rate, channels, length, format and level of each song are kept. Songs may be WAV, FLAC, AIFF,
     OGG, Opus, MP3, M4A or MP4, of any length.
     """
-    parameters = dict(locals())
-    if inputs == [Path("-")] and output is None:
-        output = parameters["output"] = Path("-")
-    _check_usage(parameters)
+    if request.inputs == [_PIPE] and request.output is None:
+        request = replace(request, output=_PIPE)
+    _check_usage(request)
     from musicdenoise.denoising.plan import plan_jobs
 
-    settings = _settings(parameters)
+    settings = _settings(request)
     planned, failures = plan_jobs(
-        inputs,
-        output,
-        f".{output_format.value}" if output_format else None,
-        residuals=residual,
-        pictures=report,
+        request.inputs,
+        request.output,
+        f".{request.output_format.value}" if request.output_format else None,
+        residuals=request.residual,
+        pictures=request.report,
     )
     for source, error in failures:
-        tell_failure(source, error, as_json=as_json)
-    rest = _without_finished(planned, quiet=quiet) if skip_existing else planned
-    _run(rest, len(failures), len(planned) - len(rest), settings, dry_run=dry_run)
+        tell_failure(source, error, as_json=request.as_json)
+    rest = _without_finished(planned, quiet=request.quiet) if request.skip_existing else planned
+    _run(rest, len(failures), len(planned) - len(rest), settings, dry_run=request.dry_run)
 
 
-def _check_usage(parameters: Mapping[str, Any]) -> None:
-    given = parameters.get
+def _check_usage(request: Request) -> None:
     _check_choices(
         (
             "--noise",
-            given("noise") is not None,
+            request.noise is not None,
             "--weights",
-            given("weights") is not None,
+            request.weights is not None,
             "both choose a network",
         ),
-        ("--force", given("force"), "--skip-existing", given("skip_existing"), "contradict each other"),
-        ("--verbose", given("verbose"), "--quiet", given("quiet"), "contradict each other"),
-        ("--bit-depth", given("bit_depth"), "--bitrate", given("bitrate") is not None, "exclude each other"),
-        ("--jobs", given("jobs", 1) > 1, "--threads", given("threads"), "both share out the processors"),
+        ("--force", request.force, "--skip-existing", request.skip_existing, "contradict each other"),
+        ("--verbose", request.verbose, "--quiet", request.quiet, "contradict each other"),
+        ("--bit-depth", request.bit_depth, "--bitrate", request.bitrate is not None, "exclude each other"),
+        ("--jobs", request.jobs > 1, "--threads", request.threads, "both share out the processors"),
     )
-    duration = parameters["duration"]
+    duration = request.duration
     if duration is not None and not 0.0 < duration < math.inf:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
-    if not parameters["start"] < math.inf:
-        raise UsageError(f"--start is {parameters['start']:g}; it must be a number of seconds")
-    if parameters["output"] == Path("-") and (parameters["as_json"] or parameters["residual"]):
+    if not request.start < math.inf:
+        raise UsageError(f"--start is {request.start:g}; it must be a number of seconds")
+    if request.output == _PIPE and (request.as_json or request.residual):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
-    if parameters["output"] == Path("-") and given("bitrate") is not None:
+    if request.output == _PIPE and request.bitrate is not None:
         raise UsageError("standard output is a WAV stream, which has no bit rate: leave --bitrate out")
 
 
-def _settings(parameters: Mapping[str, Any]) -> Run:
+def _settings(request: Request) -> Run:
     """What the options mean together."""
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO
@@ -113,37 +128,36 @@ def _settings(parameters: Mapping[str, Any]) -> Run:
     from musicdenoise.denoising.file_options import FileOptions
     from musicdenoise.weights.store import WeightsStore
 
-    noise, depth, bitrate = (parameters[name] for name in ("noise", "bit_depth", "bitrate"))
-    weights = parameters["weights"]
+    noise, weights = request.noise, request.weights
     if noise is not None:
         weights = AUTO if noise.strip().lower() == AUTO else _kind(noise)
     return Run(
         weights=weights,
-        device=choose_device(parameters["device"], cuda=parameters["cuda"]),
+        device=choose_device(request.device, cuda=request.cuda),
         config=DenoiseConfig(
-            segment_seconds=parameters["segment_seconds"],
-            batch_size=_parse_batch_size(parameters["batch_size"]),
-            precision=parameters["precision"].value,
-            compile=parameters["compile"],
-            strength=parameters["strength"],
-            atten_limit_db=parameters["atten_limit"],
-            channels=parameters["channels"].value,
+            segment_seconds=request.segment_seconds,
+            batch_size=_parse_batch_size(request.batch_size),
+            precision=request.precision.value,
+            compile=request.compile,
+            strength=request.strength,
+            atten_limit_db=request.atten_limit,
+            channels=request.channels.value,
         ),
-        store=WeightsStore.of_user(mirror=parameters["weights_url"], offline=parameters["offline"]),
+        store=WeightsStore.of_user(mirror=request.weights_url, offline=request.offline),
         options=FileOptions(
-            overwrite=parameters["force"],
-            overwrite_extras=parameters["skip_existing"],
-            always=parameters["always"],
-            start_seconds=parameters["start"],
-            duration_seconds=parameters["duration"],
-            bit_depth=depth.value if depth else None,
-            bitrate=None if bitrate is None else _parse_bitrate(bitrate),
+            overwrite=request.force,
+            overwrite_extras=request.skip_existing,
+            always=request.always,
+            start_seconds=request.start,
+            duration_seconds=request.duration,
+            bit_depth=request.bit_depth.value if request.bit_depth else None,
+            bitrate=None if request.bitrate is None else _parse_bitrate(request.bitrate),
         ),
-        processes=parameters["jobs"],
-        threads=parameters["threads"],
-        as_json=parameters["as_json"],
-        verbose=parameters["verbose"],
-        quiet=parameters["quiet"],
+        processes=request.jobs,
+        threads=request.threads,
+        as_json=request.as_json,
+        verbose=request.verbose,
+        quiet=request.quiet,
     )
 
 

@@ -11,11 +11,32 @@ from musicdenoise.errors import MusicDenoiseError
 __all__ = ["describe", "option_of"]
 
 # Fields whose options are not called as they are.
-_OPTIONS: dict[str, str] = {}
+_OPTIONS = {
+    "accumulation": "--accumulate",
+    "checkpoint_every_seconds": "--checkpoint-seconds",
+    "duration_seconds": "--duration",
+    "file_format": "--format",
+    "initial": "--init",
+    "most_lag_seconds": "--max-lag",
+    "noise_class": "--class",
+    "num_samples": "--length",
+    "overwrite": "--force",
+    "pairs_per_song": "--max-noises",
+    "skip_end_seconds": "--skip-end",
+    "skip_start_seconds": "--skip-start",
+    "snr_range_db": "--snr-range",
+    "start_seconds": "--start",
+    "validate_every_seconds": "--validate-seconds",
+    "validate_every_steps": "--validate-every",
+}
+# What only a recipe sets.
+_IN_RECIPES = frozenset({"generated_share", "objective", "plain_share", "sample_share", "segment_frames"})
 
 
 def option_of(field: str) -> str:
-    """The option that sets a field: ``"--max-train"`` of ``"max_train"``."""
+    """The option that sets a field: ``"--max-train"`` of ``"max_train"``; the field itself if none does."""
+    if field in _IN_RECIPES:
+        return field
     return _OPTIONS.get(field, f"--{field.replace('_', '-')}")
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from musicdenoise.cli import train_options as options
-from musicdenoise.cli.common import choose_device, note, reports_errors, warn
+from musicdenoise.cli.common import choose_device, note, reports_errors, takes, warn
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,85 +23,39 @@ __all__ = ["train"]
 
 
 @reports_errors
-def train(
-    context: typer.Context,
-    data: options.Data = None,
-    songs: options.Songs = None,
-    noises: options.Noises = None,
-    valid_songs: options.ValidSongs = None,
-    valid_noises: options.ValidNoises = None,
-    out: options.Out = None,
-    recipe: options.Recipe = None,
-    noise: options.Noise = None,
-    targets: options.Targets = None,
-    complexity: options.Complexity = None,
-    mask: options.Mask = None,
-    n_fft: options.NFft = None,
-    hop_length: options.HopLength = None,
-    sample_rate: options.SampleRate = None,
-    init: options.Init = None,
-    minutes: options.Minutes = None,
-    steps: options.Steps = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    accumulate: options.Accumulate = None,
-    segment_seconds: options.SegmentSeconds = None,
-    snr_range: options.SnrRange = None,
-    target_snr_range: options.TargetSnrRange = None,
-    schedule: options.Schedule = None,
-    optimizer: options.Optimizer = None,
-    learning_rate: options.LearningRate = None,
-    warmup_steps: options.WarmupSteps = None,
-    weight_decay: options.WeightDecay = None,
-    clip_norm: options.ClipNorm = None,
-    ema_decay: options.EmaDecay = None,
-    precision: options.Precision = None,
-    compile: options.Compile = None,
-    seed: options.Seed = None,
-    validate_every: options.ValidateEvery = None,
-    validate_seconds: options.ValidateSeconds = None,
-    checkpoint_seconds: options.CheckpointSeconds = None,
-    workers: options.Workers = 0,
-    resume: options.Resume = False,
-    licence: options.Licence = "unknown",
-    cache: options.Cache = None,
-    device: options.Device = None,
-    cuda: options.Cuda = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(options.Request)
+def train(request: options.Request) -> None:
     """Train a network by Noise2Noise: from songs mixed with noise on the fly, or from a dataset.
 
     The run folder gets the configuration, the history of validations with pictures, a checkpoint every few
     minutes and the best weights so far (best.safetensors). To use several GPUs or machines, start it by
     torchrun --nproc-per-node N -m musicdenoise train ...
     """
-    if (data is None) == (songs is None):
+    if (request.data is None) == (request.songs is None):
         raise UsageError("a run needs data: give either a dataset, or songs to mix with noise by --songs")
-    _Command(context.params).run()
+    _Command(request).run()
 
 
 class _Command:
-    """One call of the command: from parameters to a run and its report."""
+    """One call of the command: from a request to a run and its report."""
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.parameters = parameters
-        self.quiet: bool = parameters["quiet"]
+    def __init__(self, request: options.Request) -> None:
+        self.request = request
 
     def run(self) -> None:
         from musicdenoise.training.distributed import Topology
 
-        parameters = self.parameters
-        device = choose_device(parameters["device"], cuda=parameters["cuda"])
+        request = self.request
+        device = choose_device(request.device, cuda=request.cuda)
         initial = self._initial()
         config = self._config(initial)
         is_first = Topology.from_environment().is_first
         data = self._data(config)
         config = self._with_epochs(config, data)
-        if parameters["noise"] is None:
+        if request.noise is None:
             config = replace(config, noise_kind=data.noise_kind)
-        out = parameters["out"] or Path("runs") / config.noise_kind
-        if parameters["resume"] and is_first:
+        out = request.out or Path("runs") / config.noise_kind
+        if request.resume and is_first:
             self._warn_of_changes(config, out)
         report = self._train(config, data, out, device, initial, is_first=is_first)
         if is_first:
@@ -114,12 +65,12 @@ class _Command:
         from musicdenoise.kinds import parse_kind
         from musicdenoise.training.recipe import build_config, load_recipe
 
-        parameters = self.parameters
-        recipe = {} if parameters["recipe"] is None else load_recipe(parameters["recipe"])
-        given = options.settings(parameters)
-        if parameters["noise"] is not None:
-            given["noise_kind"] = parse_kind(parameters["noise"])
-        lengths = [name for name in ("minutes", "steps", "epochs") if parameters[name] is not None]
+        request = self.request
+        recipe = {} if request.recipe is None else load_recipe(request.recipe)
+        given = options.settings(request)
+        if request.noise is not None:
+            given["noise_kind"] = parse_kind(request.noise)
+        lengths = [name for name in ("minutes", "steps", "epochs") if getattr(request, name) is not None]
         if not lengths and not {"minutes", "steps"} & recipe.keys():
             raise UsageError("a run needs an end: give --minutes, --steps or --epochs")
         if "epochs" in lengths:
@@ -132,32 +83,44 @@ class _Command:
         from musicdenoise.weights.loading import load_network
         from musicdenoise.weights.store import resolve_weights
 
-        init = self.parameters["init"]
+        init = self.request.init
         return None if init is None else load_network(resolve_weights(init).path)[0]
 
     def _data(self, config: TrainConfig) -> TrainingData:
         from musicdenoise.training.sources import mixed_on_the_fly, pairs_on_disk
         from musicdenoise.weights.store import cache_folder
 
-        parameters = self.parameters
-        cache = parameters["cache"] or cache_folder() / "decoded"
-        others = {name: parameters[name] for name in ("valid_songs", "valid_noises")}
-        if parameters["data"] is not None:
-            kind = None if parameters["noise"] is None else config.noise_kind
-            return pairs_on_disk(config, parameters["data"], valid_kind=kind, cache=cache, **others)
-        note("Decoding songs and noises (once) ...", quiet=self.quiet)
+        request = self.request
+        cache = request.cache or cache_folder() / "decoded"
+        if request.data is not None:
+            kind = None if request.noise is None else config.noise_kind
+            return pairs_on_disk(
+                config,
+                request.data,
+                valid_kind=kind,
+                cache=cache,
+                valid_songs=request.valid_songs,
+                valid_noises=request.valid_noises,
+            )
+        assert request.songs is not None  # one of the two is given
+        note("Decoding songs and noises (once) ...", quiet=request.quiet)
         return mixed_on_the_fly(
-            config, parameters["songs"], noises=parameters["noises"], cache=cache, **others
+            config,
+            request.songs,
+            noises=request.noises,
+            cache=cache,
+            valid_songs=request.valid_songs,
+            valid_noises=request.valid_noises,
         )
 
     def _with_epochs(self, config: TrainConfig, data: TrainingData) -> TrainConfig:
-        epochs = self.parameters["epochs"]
+        epochs = self.request.epochs
         if epochs is None:
             return config
         steps = data.source.epoch_size / config.batch_size
         if not 0 < epochs * steps < math.inf:
             raise UsageError(f"--epochs is {epochs:g}; it must be positive and finite")
-        every = self.parameters["validate_every"] or max(1, round(steps))
+        every = self.request.validate_every or max(1, round(steps))
         return replace(config, steps=max(1, math.ceil(epochs * steps)), validate_every_steps=every)
 
     def _warn_of_changes(self, config: TrainConfig, out: Path) -> None:
@@ -182,9 +145,9 @@ class _Command:
         from musicdenoise.runtime.device import resolve_device
         from musicdenoise.training.loop import train as run_training
 
-        as_json = self.parameters["as_json"] and is_first
+        as_json = self.request.as_json and is_first
         with ExitStack() as stack:
-            show = stack.enter_context(training_progress(quiet=self.quiet or not is_first))
+            show = stack.enter_context(training_progress(quiet=self.request.quiet or not is_first))
 
             def on_progress(progress: Progress) -> None:
                 show(progress)
@@ -198,15 +161,15 @@ class _Command:
                 out,
                 device=resolve_device(device),
                 data=data.description,
-                licence=self.parameters["licence"],
+                licence=self.request.licence,
                 initial=initial,
-                resume=self.parameters["resume"],
-                workers=self.parameters["workers"],
+                resume=self.request.resume,
+                workers=self.request.workers,
                 on_progress=on_progress,
             )
 
     def _tell(self, report: RunReport) -> None:
-        if self.parameters["as_json"]:
+        if self.request.as_json:
             document = {
                 "event": "done",
                 "best": str(report.best),
@@ -218,5 +181,5 @@ class _Command:
         note(
             f"Best weights: {report.best} (mean SNR improvement {report.best_db:+.2f} dB, {report.steps} "
             "steps)",
-            quiet=self.quiet,
+            quiet=self.request.quiet,
         )

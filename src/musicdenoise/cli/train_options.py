@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["settings"]
+__all__ = ["Request", "settings"]
 
 Data = Annotated[
     Path | None,
@@ -139,6 +139,57 @@ Json = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    data: Data = None
+    songs: Songs = None
+    noises: Noises = None
+    valid_songs: ValidSongs = None
+    valid_noises: ValidNoises = None
+    out: Out = None
+    recipe: Recipe = None
+    noise: Noise = None
+    targets: Targets = None
+    complexity: Complexity = None
+    mask: Mask = None
+    n_fft: NFft = None
+    hop_length: HopLength = None
+    sample_rate: SampleRate = None
+    init: Init = None
+    minutes: Minutes = None
+    steps: Steps = None
+    epochs: Epochs = None
+    batch_size: BatchSize = None
+    accumulate: Accumulate = None
+    segment_seconds: SegmentSeconds = None
+    snr_range: SnrRange = None
+    target_snr_range: TargetSnrRange = None
+    schedule: Schedule = None
+    optimizer: Optimizer = None
+    learning_rate: LearningRate = None
+    warmup_steps: WarmupSteps = None
+    weight_decay: WeightDecay = None
+    clip_norm: ClipNorm = None
+    ema_decay: EmaDecay = None
+    precision: Precision = None
+    compile: Compile = None
+    seed: Seed = None
+    validate_every: ValidateEvery = None
+    validate_seconds: ValidateSeconds = None
+    checkpoint_seconds: CheckpointSeconds = None
+    workers: Workers = 0
+    resume: Resume = False
+    licence: Licence = "unknown"
+    cache: Cache = None
+    device: Device = None
+    cuda: Cuda = False
+    as_json: Json = False
+    quiet: Quiet = False
+
+
 _SAME_NAME = (
     "targets",
     "minutes",
@@ -158,16 +209,16 @@ _SAME_NAME = (
 )
 
 
-def settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a recipe (`musicdenoise.training.recipe`) from parameters; None if not given."""
+def settings(request: Request) -> dict[str, Any]:
+    """Settings of a recipe (`musicdenoise.training.recipe`) from a request; None if not given."""
     return {
-        **{name: parameters[name] for name in _SAME_NAME},
-        "accumulation": parameters["accumulate"],
-        "snr_range_db": parameters["snr_range"],
-        "target_snr_range_db": parameters["target_snr_range"],
-        "validate_every_steps": parameters["validate_every"],
-        "validate_every_seconds": parameters["validate_seconds"],
-        "checkpoint_every_seconds": parameters["checkpoint_seconds"],
-        "network": {"complexity": parameters["complexity"], "mask": parameters["mask"]},
-        "stft": {name: parameters[name] for name in ("n_fft", "hop_length", "sample_rate")},
+        **{name: getattr(request, name) for name in _SAME_NAME},
+        "accumulation": request.accumulate,
+        "snr_range_db": request.snr_range,
+        "target_snr_range_db": request.target_snr_range,
+        "validate_every_steps": request.validate_every,
+        "validate_every_seconds": request.validate_seconds,
+        "checkpoint_every_seconds": request.checkpoint_seconds,
+        "network": {"complexity": request.complexity, "mask": request.mask},
+        "stft": {name: getattr(request, name) for name in ("n_fft", "hop_length", "sample_rate")},
     }

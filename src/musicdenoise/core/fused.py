@@ -106,7 +106,7 @@ class FusedDCUNet(nn.Module):
         except RuntimeError as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DeviceError(
-                f"the network cannot be compiled here: {reason}; leave --compile out"
+                f"the network cannot be compiled here: {reason}; leave {{compile}} out", compile=True
             ) from error
         self._compiled = compiled
         return output

@@ -108,7 +108,9 @@ def noise_source(
     if kind == "white":
         return WhiteNoise()
     if folder is None:
-        raise DataError(f"noise of the kind {kind} needs recordings: give their folder with --noises")
+        raise DataError(
+            f"noise of the kind {kind} needs recordings: give their folder by {{noises}}", noises=None
+        )
     noises = find_noises(folder, kind)
     bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)
     recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=fastest)

@@ -82,9 +82,7 @@ class PairFiles:
         seed: int = 0,
     ) -> None:
         if not rows:
-            raise DataError(
-                f"{folder}: holds no training pairs; build some with `dataset build --split train`"
-            )
+            raise DataError(f"{folder}: holds no training pairs; build some for the split train")
         self.folder, self.rows, self.seed = folder, tuple(rows), seed
         self.num_samples, self.sample_rate, self.targets = num_samples, sample_rate, targets
         for row in self.rows:
@@ -96,7 +94,8 @@ class PairFiles:
         if row.num_samples < needed:
             raise DataError(
                 f"{self.folder}: the pair {row.id} has {row.num_samples} samples at {row.sample_rate} Hz, an "
-                f"example needs {needed}: shorten --segment-seconds or remove the pair"
+                f"example needs {needed}: shorten {{segment_seconds}} or remove the pair",
+                segment_seconds=self.num_samples / self.sample_rate,
             )
 
     def _needed(self, row: PairRow) -> int:
@@ -155,8 +154,9 @@ def check_files(folder: Path, row: PairRow, *, needs_clean: bool) -> None:
     """
     if needs_clean and row.clean is None:
         raise DataError(
-            f"{folder}: the pair {row.id} has no clean file; use --targets noisy, or a dataset with clean "
-            "music"
+            f"{folder}: the pair {row.id} has no clean file; use {{targets}} noisy, or a dataset with "
+            "clean music",
+            targets="clean",
         )
     names = (row.input, row.target, row.clean if needs_clean else None)
     for name in names:
@@ -233,7 +233,8 @@ def fixed_pairs(
             items.append(ValidationItem(clean=clean, noisy=noisy, snr_db=band))
     if not items:
         raise DataError(
-            f"{folder}: holds no test pairs with clean music to measure on; build some with "
-            "`dataset build --split both`, or give songs with --valid-songs"
+            f"{folder}: holds no test pairs with clean music to measure on; build some for the split "
+            "test, or give songs by {valid_songs}",
+            valid_songs=None,
         )
     return items

@@ -114,7 +114,8 @@ def _check_apart(layout: BuildLayout, sources: list[Path]) -> None:
         if not places.isdisjoint((resolved := folder.resolve(), *resolved.parents)):
             raise UsageError(
                 f"{folder}: holds songs or noises, but files of the dataset go there, too; choose another "
-                "--out"
+                "{out}",
+                out=layout.root,
             )
 
 
@@ -218,8 +219,10 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
     occupied = [] if resume or force else _occupied(layout)
     if occupied:
         raise DataError(
-            f"{occupied[0]}: is not empty; give --resume to go on with the dataset in it, --force to replace "
-            "that, or choose another folder"
+            f"{occupied[0]}: is not empty; give {{resume}} to go on with the dataset in it, {{force}} to "
+            "replace that, or choose another folder",
+            resume=resume,
+            force=force,
         )
     for folder in (*layout.folders(), layout.work / _PARTS):
         make_folder(folder)
@@ -247,7 +250,9 @@ def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
             former = json.loads(path.read_text(encoding="utf-8"))
             options, plan = former["options"], former["plan_sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: cannot be understood ({error}); give --force to build anew") from error
+            raise DataError(
+                f"{path}: cannot be understood ({error}); give {{force}} to build anew", force=False
+            ) from error
         wanted = state["options"]
         if options != wanted and isinstance(wanted, dict):
             different = ", ".join(
@@ -256,19 +261,22 @@ def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
                 if options.get(name) != value
             )
             raise DataError(
-                f"{layout.root}: was begun with other options ({different}); repeat those, or give --force"
+                f"{layout.root}: was begun with other options ({different}); repeat those, or give {{force}}",
+                force=False,
             )
         if plan != state["plan_sha256"]:
             raise DataError(
                 f"{layout.root}: was begun when the folders held other songs or noises; "
-                "restore them, or give --force to build anew"
+                "restore them, or give {force} to build anew",
+                force=False,
             )
         return
     occupied = _occupied(layout)
     if occupied:
         raise DataError(
             f"{occupied[0]}: is not empty and holds no dataset that was begun; choose another folder, "
-            "or give --force to build into it"
+            "or give {force} to build into it",
+            force=False,
         )
 
 
@@ -295,7 +303,9 @@ def _check_own(layout: BuildLayout) -> None:
     """See that a manifest in the folder is that of a build."""
     root = layout.root
     if (root / MANIFEST_NAME).exists() and not (root / SUMMARY_NAME).exists() and not layout.work.exists():
-        raise UsageError(f"{root}: holds pairs that no build made, such as segments; choose another --out")
+        raise UsageError(
+            f"{root}: holds pairs that no build made, such as segments; choose another {{out}}", out=root
+        )
 
 
 def _remove_own(layout: BuildLayout) -> None:

@@ -71,42 +71,52 @@ class BuildConfig:
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
-            ("--kind", self.kind, BUILD_KINDS),
-            ("--format", self.file_format, tuple(FILE_FORMATS)),
-            ("--split", self.split, (*SPLITS, "both", None)),
+            ("kind", self.kind, BUILD_KINDS),
+            ("file_format", self.file_format, tuple(FILE_FORMATS)),
+            ("split", self.split, (*SPLITS, "both", None)),
         ):
             if value not in allowed:
                 listed = ", ".join(str(choice) for choice in allowed if choice is not None)
-                raise UsageError(f"{name} is {value!r}; it must be one of {listed}")
-        for name, count in (("--max-songs", self.max_songs), ("--max-noises", self.pairs_per_song)):
+                raise UsageError.wrong(name, value, f"one of {listed}", repr(value))
+        for name, count in (("max_songs", self.max_songs), ("pairs_per_song", self.pairs_per_song)):
             if count is not None and count < 1:
-                raise UsageError(f"{name} is {count}; it must be at least 1")
+                raise UsageError.wrong(name, count, "at least 1")
         if self.seed < 0:
-            raise UsageError(f"--seed is {self.seed}; it must be at least 0")
+            raise UsageError.wrong("seed", self.seed, "at least 0")
         if not 8_000 <= self.sample_rate <= 192_000:
-            raise UsageError(f"--sample-rate is {self.sample_rate} Hz; it must be 8000 to 192000 Hz")
+            rate = self.sample_rate
+            raise UsageError.wrong("sample_rate", rate, "8000 to 192000 Hz", f"{rate} Hz")
         self._check_noise()
 
     def _check_noise(self) -> None:
         if self.kind == "class" and self.noise_class is None:
-            raise UsageError("--kind class needs a class: give its number or name with --class")
+            raise UsageError(
+                "{kind} class needs a class: give its number or name by {noise_class}",
+                kind=self.kind,
+                noise_class=None,
+            )
         if self.kind != "class" and self.noise_class is not None:
             raise UsageError(
-                f"--class belongs to --kind class, not to --kind {self.kind}: leave one of them out"
+                f"{{noise_class}} belongs to {{kind}} class, not to {{kind}} {self.kind}: leave one out",
+                kind=self.kind,
+                noise_class=self.noise_class,
             )
         if self.same_class is not None and self.kind in ("class", "white"):
             implied = self.kind == "class" and self.same_class
             if not implied:
-                option = "--same-class" if self.same_class else "--different-class"
+                field = "same_class" if self.same_class else "different_class"
                 raise UsageError(
-                    f"{option} makes no sense with --kind {self.kind}, which has one class: leave it out"
+                    f"{{{field}}} makes no sense with {{kind}} {self.kind}, which has one class: "
+                    "leave it out",
+                    **{"kind": self.kind, field: True},
                 )
         if self.snr_range_db is not None:
             low, high = self.snr_range_db
             if not -_SNR_LIMIT_DB <= low <= high <= _SNR_LIMIT_DB:
                 raise UsageError(
-                    f"--snr-range is {low:g} {high:g}; give the lower limit first, "
-                    f"both from -{_SNR_LIMIT_DB:g} to {_SNR_LIMIT_DB:g} dB"
+                    f"{{snr_range_db}} is {low:g} {high:g}; give the lower limit first, "
+                    f"both from -{_SNR_LIMIT_DB:g} to {_SNR_LIMIT_DB:g} dB",
+                    snr_range_db=self.snr_range_db,
                 )
 
     def to_dict(self) -> dict[str, object]:
@@ -154,13 +164,19 @@ class BuildLayout:
 
     def __post_init__(self) -> None:
         if (self.input_dir is None) is not (self.target_dir is None):
-            raise UsageError("--input-dir and --target-dir belong together: give both or neither")
+            raise UsageError(
+                "{input_dir} and {target_dir} belong together: give both or neither",
+                input_dir=self.input_dir,
+                target_dir=self.target_dir,
+            )
         if self.input_dir is not None and self.target_dir is not None:
             first, second = self.input_dir.resolve(), self.target_dir.resolve()
             if first == second:
                 raise UsageError(
-                    f"--input-dir and --target-dir are the same folder {self.input_dir}; inputs and targets "
-                    "need a folder each"
+                    f"{{input_dir}} and {{target_dir}} are the same folder {first}; inputs and targets need "
+                    "a folder each",
+                    input_dir=first,
+                    target_dir=second,
                 )
 
     def folder(self, split: str, role: str) -> Path:

@@ -37,11 +37,11 @@ _FEWEST_TO_DIVIDE = 3
 
 _GET_SONGS = (
     "MUSDB18 and MUSDB18-HQ are at https://sigsep.github.io/datasets/musdb.html; "
-    "point to your own folder of songs with --songs DIR"
+    "point to your own folder of songs by {songs}"
 )
 _GET_NOISES = (
     "UrbanSound8K is at https://urbansounddataset.weebly.com/urbansound8k.html; "
-    "point to your own folder of noises with --noises DIR"
+    "point to your own folder of noises by {noises}"
 )
 
 
@@ -72,11 +72,13 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[Song]]:
         If both splits are asked for, but the folder is not divided.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder of songs; {_GET_SONGS}")
+        raise DataError(f"{folder}: there is no such folder of songs; {_GET_SONGS}", songs=folder)
     is_divided = all((folder / name).is_dir() for name in SPLITS)
     if split == "both" and not is_divided:
         raise UsageError(
-            f"--split both needs the folders {folder}/train and {folder}/test; make them, or give one split"
+            f"{{split}} both needs the folders {folder}/train and {folder}/test; make them, or give one "
+            "split",
+            split=split,
         )
     wanted = SPLITS if split == "both" or (split is None and is_divided) else (split or "train",)
     found = {name: _find_songs(folder / name if is_divided else folder) for name in wanted}
@@ -84,7 +86,8 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[Song]]:
         if not songs:
             place = folder / name if is_divided else folder
             raise DataError(
-                f"{place}: holds no songs (looked for .stem.mp4, mixture.wav and other audio); {_GET_SONGS}"
+                f"{place}: holds no songs (looked for .stem.mp4, mixture.wav and other audio); {_GET_SONGS}",
+                songs=folder,
             )
     return found
 
@@ -128,7 +131,7 @@ def find_split_noises(folder: Path, splits: Sequence[str]) -> dict[str, list[Noi
         If the folder is missing or a split has none.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder of noises; {_GET_NOISES}")
+        raise DataError(f"{folder}: there is no such folder of noises; {_GET_NOISES}", noises=folder)
     if all((folder / name).is_dir() for name in SPLITS):
         return {name: find_noises(folder / name, "mixed") for name in splits}
     divided = split_noises(find_noises(folder, "mixed"), folder)

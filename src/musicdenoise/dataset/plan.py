@@ -206,7 +206,7 @@ class _NoiseDeck:
             self._noises = [noise for noise in self._noises if noise.path not in self._skipped]
             used = [noise for noise in self._noises if noise not in passed_over]
             self._deck = deque(passed_over + [used[i] for i in self._rng.permutation(len(used))])
-        raise DataError(self._explain(beside, same_class=same_class))
+        raise DataError(self._explain(beside, same_class=same_class), same_class=same_class)
 
     def _fits(self, noise: NoiseFile, beside: NoisePick | None, *, same_class: bool) -> bool:
         if beside is None or beside.path is None:
@@ -242,7 +242,7 @@ class _NoiseDeck:
         )
         return (
             f"{self._folder}: the split {self._split} has no usable second noise beside {beside.name}: "
-            f"{rule} is needed{unusable}; add recordings, or change --same-class/--different-class"
+            f"{rule} is needed{unusable}; add recordings, or change {{same_class}}"
         )
 
 

@@ -57,8 +57,10 @@ class Task:
             is_left_over = path == self.job.residual and self.options.overwrite_extras
             if not is_left_over and exists(path) and not path.is_dir():
                 raise AudioWriteError(
-                    f"{path}: already exists; --force replaces it, --skip-existing passes over songs that "
-                    "are done"
+                    f"{path}: already exists; {{overwrite}} replaces it, {{skip_existing}} passes over songs "
+                    "that are done",
+                    overwrite=False,
+                    skip_existing=False,
                 )
 
 
@@ -117,9 +119,11 @@ def try_to_denoise(
     except AudioError as error:
         return _with_name(error, task)
     except MusicDenoiseError as error:
-        return AudioError(f"{source}: {error}")
+        return AudioError(f"{source}: {error.args[0]}", **error.fields)
     except MemoryError:
-        return AudioError(f"{source}: needs more memory than there is; close other programs, or lower --jobs")
+        return AudioError(
+            f"{source}: needs more memory than there is; close other programs, or lower {{jobs}}", jobs=None
+        )
     except Exception as error:  # noqa: BLE001 - the songs behind it have done nothing wrong
         reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         return AudioError(f"{source}: failed unexpectedly ({reason}); please report it with the file")
@@ -131,7 +135,7 @@ def _with_name(error: AudioError, task: Task) -> AudioError:
     files = (name, "standard output", *map(str, task.job.outputs))
     if str(error).startswith(tuple(f"{file}: " for file in files)):
         return error
-    return type(error)(f"{name}: {error}")
+    return type(error)(f"{name}: {error.args[0]}", **error.fields)
 
 
 def denoise_in_parallel(

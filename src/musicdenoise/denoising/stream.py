@@ -183,7 +183,8 @@ def _finite(result: Tensor) -> Tensor:
     if not bool(torch.isfinite(result).all()):
         raise AudioError(
             "the network's result is not finite: its weights are damaged, or do not fit this song; use "
-            "other weights, or --precision float32"
+            "other weights, or {precision} float32",
+            precision=None,
         )
     return result
 

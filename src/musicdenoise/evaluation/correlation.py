@@ -183,7 +183,8 @@ def correlate_files(
         If ``most_lag_seconds`` or ``jobs`` is out of range.
     """
     if not 0.0 < most_lag_seconds <= 20.0:
-        raise UsageError(f"--max-lag is {most_lag_seconds:g} s; it must be above 0 and at most 20")
+        lag = most_lag_seconds
+        raise UsageError.wrong("most_lag_seconds", lag, "above 0 and at most 20", f"{lag:g} s")
     results: dict[int, PairCorrelation | PairFailure] = {}
     work = partial(_try_pair, most_lag_seconds=most_lag_seconds)
     for index, result in map_jobs(work, pairs, jobs):

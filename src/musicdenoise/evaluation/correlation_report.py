@@ -44,7 +44,7 @@ def check_report_path(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; give the name of a file")
     if path.exists() and not overwrite:
-        raise DataError(f"{path}: already exists; give --force to replace it")
+        raise DataError(f"{path}: already exists; give {{overwrite}} to replace it", overwrite=False)
 
 
 def write_report(path: Path, report: CorrelationReport) -> None:

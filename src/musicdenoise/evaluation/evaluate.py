@@ -140,7 +140,9 @@ class _Signal:
         except BrokenProcessPool as error:
             raise DataError(
                 "a process that measures PESQ or STOI died, perhaps for want of memory: run again with fewer "
-                "--workers, or without these --metrics"
+                "{workers}, or without these {metrics}",
+                workers=None,
+                metrics=None,
             ) from error
 
 

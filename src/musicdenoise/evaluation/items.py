@@ -86,9 +86,8 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
     ]
     if not items:
         raise DataError(
-            f"{folder}: holds no {split} pairs with clean music; build some with `dataset build --split "
-            f"{split}`, "
-            "or give two folders, NOISY_DIR and CLEAN_DIR"
+            f"{folder}: holds no {split} pairs with clean music; build some, or give two folders, one "
+            "of noisy and one of clean music"
         )
     return items
 

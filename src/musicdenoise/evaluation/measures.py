@@ -26,7 +26,7 @@ class Measure:
     Parameters
     ----------
     name
-        As it is chosen by ``--metrics``.
+        As it is chosen.
     key
         Name of the value in reports, with its unit.
     label

@@ -36,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cpu")
     if name == "mps":
         if not torch.backends.mps.is_available():
-            raise DeviceError("the device mps is not available on this machine: use --device cpu or auto")
+            raise DeviceError("the device mps is not available on this machine: choose cpu or auto")
         return torch.device("mps")
     match = re.fullmatch(r"cuda(?::(\d+))?", name)
     if match is None:
@@ -44,5 +44,5 @@ def resolve_device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(match[1] or 0) >= count:
         found = "no CUDA device" if count == 0 else f"only {count} CUDA device(s), cuda:0 to cuda:{count - 1}"
-        raise DeviceError(f"the device {name} was asked for, but this machine has {found}: use --device auto")
+        raise DeviceError(f"the device {name} was asked for, but this machine has {found}: choose auto")
     return torch.device(name)

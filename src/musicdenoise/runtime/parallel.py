@@ -60,7 +60,7 @@ def map_jobs(
         If a process was killed.
     """
     if jobs < 1:
-        raise UsageError(f"--jobs is {jobs}; it must be at least 1")
+        raise UsageError.wrong("jobs", jobs, "at least 1")
     if jobs == 1 or len(items) <= 1:
         yield from _map_here(function, items, threads)
         return
@@ -79,7 +79,7 @@ def map_jobs(
         is_complete = True
     except BrokenProcessPool as error:
         raise DataError(
-            "a worker process was killed, perhaps for want of memory; run again with fewer --jobs"
+            "a worker process was killed, perhaps for want of memory; run again with fewer {jobs}", jobs=jobs
         ) from error
     finally:
         executor.shutdown(wait=is_complete, cancel_futures=True)

@@ -136,7 +136,7 @@ class TrainConfig:
             ("objective", self.objective, OBJECTIVES),
         ):
             if value not in allowed:
-                raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+                raise ConfigurationError.wrong(name, value, f"one of {', '.join(allowed)}", repr(value))
         if self.frozen_layers and not getattr(self.network, "profile_width", 0):
             raise ConfigurationError(
                 "with frozen layers there is nothing to train: the network has no profile filter; give it "
@@ -145,39 +145,42 @@ class TrainConfig:
         if self.batch_size % self.accumulation:
             raise ConfigurationError(
                 f"a batch of {self.batch_size} examples cannot be computed in {self.accumulation} equal "
-                "parts: "
-                "make batch_size a multiple of accumulation"
+                "parts: make {batch_size} a multiple of {accumulation}",
+                batch_size=self.batch_size,
+                accumulation=self.accumulation,
             )
         is_fine = isinstance(self.network, FineNetConfig)
         if not is_fine and self.part_size() == 1 and pad_frames_to_fit(self.segment_frames) == FEWEST_FRAMES:
             raise ConfigurationError(
                 f"parts of one example of {self.segment_frames} frames give the batch norms one value to "
-                f"average: raise batch_size to 2, or segment_frames to more than {FEWEST_FRAMES}"
+                f"average: raise {{batch_size}} to 2, or segment_frames to more than {FEWEST_FRAMES}",
+                batch_size=self.batch_size,
             )
         fitting = n_fft_of(self.network)
         if self.stft.n_fft != fitting:
             raise ConfigurationError(
-                f"n_fft is {self.stft.n_fft}; the network's layers fit n_fft = {fitting} only"
+                f"{{n_fft}} is {self.stft.n_fft}; the network's layers fit {fitting} only",
+                n_fft=self.stft.n_fft,
             )
 
     def _check_numbers(self) -> None:
         for name in ("minutes", "steps", "batch_size", "accumulation", "segment_frames", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise ConfigurationError(f"{name} is {value}; it must be positive and finite")
+                raise ConfigurationError.wrong(name, value, "positive and finite")
         for name in ("clip_norm", "validate_every_steps"):
             if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise ConfigurationError.wrong(name, getattr(self, name), "positive")
         for name in ("warmup_steps", "weight_decay", "validate_every_seconds", "checkpoint_every_seconds"):
             if not getattr(self, name) >= 0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+                raise ConfigurationError.wrong(name, getattr(self, name), "0 or more")
         for name in ("plain_share", "sample_share", "generated_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+                raise ConfigurationError.wrong(name, getattr(self, name), "from 0 to 1")
         if self.segment_frames < 2:
-            raise ConfigurationError(f"segment_frames is {self.segment_frames}; it must be at least 2")
+            raise ConfigurationError.wrong("segment_frames", self.segment_frames, "at least 2")
         if not 0.0 <= self.ema_decay < 1.0:
-            raise ConfigurationError(f"ema_decay is {self.ema_decay}; it must be in [0, 1)")
+            raise ConfigurationError.wrong("ema_decay", self.ema_decay, "in [0, 1)")
 
     def part_size(self, num_processes: int = 1) -> int:
         """Examples that one process computes at once.
@@ -191,8 +194,8 @@ class TrainConfig:
         if self.batch_size % parts:
             raise ConfigurationError(
                 f"a batch of {self.batch_size} examples cannot be divided among {num_processes} processes "
-                "with "
-                f"{self.accumulation} part(s) each: make batch_size a multiple of {parts}"
+                f"with {self.accumulation} part(s) each: make {{batch_size}} a multiple of {parts}",
+                batch_size=self.batch_size,
             )
         return self.batch_size // parts
 

@@ -97,7 +97,10 @@ def feed(source: ExampleSource, plan: BatchPlan, workers: int) -> Generator[list
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise TrainingError(
-                f"a worker that prepares examples died ({reason}): go on with --resume and fewer --workers"
+                f"a worker that prepares examples died ({reason}): go on with {{resume}} and fewer "
+                "{workers}",
+                resume=False,
+                workers=None,
             ) from error
         if isinstance(outcome, MusicDenoiseError):
             raise outcome

@@ -150,7 +150,9 @@ def train(
     """
     if not resume and any((run / name).exists() for name in (CHECKPOINT, BEST)):
         raise TrainingError(
-            f"{run} already holds a training run: go on with --resume, or choose another --out"
+            f"{run} already holds a training run: go on with {{resume}}, or choose another {{out}}",
+            resume=resume,
+            out=run,
         )
     topology = Topology.from_environment()
     device = topology.choose_device(device)

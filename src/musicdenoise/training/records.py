@@ -53,10 +53,12 @@ def only_writer(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise TrainingError(
-            f"{folder}: another process is training there; wait for it, or choose another --out"
+            f"{folder}: another process is training there; wait for it, or choose another {{out}}", out=folder
         ) from error
     except OSError as error:
-        raise TrainingError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from error
+        raise TrainingError(
+            f"{folder}: cannot be made: {error.strerror}; choose another {{out}}", out=folder
+        ) from error
     try:
         yield
     finally:

@@ -61,7 +61,8 @@ def split_songs(songs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     if len(songs) < 2:
         raise DataError(
             "a single song cannot be divided into songs to train on and songs to measure on: add songs, or "
-            "name some with --valid-songs"
+            "name some by {valid_songs}",
+            valid_songs=None,
         )
     held_out = set(songs[_HELD_OUT_SHARE - 1 :: _HELD_OUT_SHARE] or songs[-1:])
     return [song for song in songs if song not in held_out], [song for song in songs if song in held_out]

@@ -128,7 +128,9 @@ def new_state(
         stay as they are and there is no ``initial``.
     """
     if config.frozen_layers and initial is None:
-        raise TrainingError("frozen layers need weights to be frozen at: give them with --init")
+        raise TrainingError(
+            "frozen layers need weights to be frozen at: give them by {initial}", initial=None
+        )
     topology = topology or Topology()
     torch.manual_seed(config.seed)
     network = new_network(config.network)
@@ -183,8 +185,11 @@ def _copy_layers(initial: DCUNet, network: DCUNet) -> None:
             initial = widen(initial, ours)
         except ConfigurationError as error:
             raise TrainingError(
-                f"the initial weights do not fit the run's network: {error}; leave out --complexity, "
-                "--mask and --recipe to take the weights' network"
+                f"the initial weights do not fit the run's network: {error}; leave out {{complexity}}, "
+                "{mask} and {recipe} to take the weights' network",
+                complexity=None,
+                mask=None,
+                recipe=None,
             ) from error
     learnt = initial.state_dict()
     if ours.profile_width == theirs.profile_width:
@@ -223,8 +228,9 @@ def save_checkpoint(path: Path, state: TrainState) -> None:
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(
-            f"cannot write the checkpoint {path}: {reason}; free some space and go on with --resume, which "
-            "starts from the last checkpoint that was complete"
+            f"cannot write the checkpoint {path}: {reason}; free some space and go on with {{resume}}, which "
+            "starts from the last checkpoint that was complete",
+            resume=False,
         ) from error
 
 
@@ -237,7 +243,9 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         If the file is missing, damaged, or of another network.
     """
     if not path.is_file():
-        raise TrainingError(f"there is no checkpoint {path} to resume from: start without --resume")
+        raise TrainingError(
+            f"there is no checkpoint {path} to resume from: start without {{resume}}", resume=True
+        )
     try:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         # What could not be chosen yet when the run began has its default.
@@ -248,8 +256,9 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
             )
         if document["optimizer_name"] != state.config.optimizer:
             raise TrainingError(
-                f"the checkpoint {path} is of a run with another optimizer: resume with --optimizer "
-                f"{document['optimizer_name']}"
+                f"the checkpoint {path} is of a run with another optimizer: resume with {{optimizer}} "
+                f"{document['optimizer_name']}",
+                optimizer=state.config.optimizer,
             )
         state.network.load_state_dict(document["network"])
         state.averaged.load_state_dict(document["averaged"])
@@ -263,8 +272,9 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
     except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(
-            f"the checkpoint {path} cannot be read: {reason}; start a new run, with --init if "
-            "best.safetensors is good"
+            f"the checkpoint {path} cannot be read: {reason}; start a new run, with {{initial}} if "
+            "best.safetensors is good",
+            initial=None,
         ) from error
 
 

@@ -77,9 +77,10 @@ def train_step(
     if not math.isfinite(total_db) or not math.isfinite(norm):
         raise TrainingError(
             f"the loss is {total_db} dB and the gradient's norm {norm} at step {state.step}: look for "
-            "samples that "
-            "are not finite, or lower --learning-rate; the checkpoint and best weights on disk are good, "
-            "go on from them with --init"
+            "samples that are not finite, or lower {learning_rate}; the checkpoint and best weights on disk "
+            "are good, go on from them with {initial}",
+            learning_rate=config.learning_rate,
+            initial=None,
         )
     state.optimizer.step()
     state.averaged.update_parameters(state.network)

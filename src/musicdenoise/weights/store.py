@@ -200,9 +200,10 @@ class WeightsStore:
                     return
                 failures.append(f"{without_secrets(source)} gave {_describe(part, entry)}")
                 part.unlink()
-        advice = "leave --offline out" if self.offline else "check the connection, or name a mirror"
+        advice = "leave {offline} out" if self.offline else "check the connection, or name a mirror"
         raise WeightsError(
-            f"the weights {entry.name} could not be fetched: {'; '.join(failures) or 'no source'}; {advice}"
+            f"the weights {entry.name} could not be fetched: {'; '.join(failures) or 'no source'}; {advice}",
+            offline=self.offline,
         )
 
     def _sources(self, entry: IndexEntry) -> list[str]:

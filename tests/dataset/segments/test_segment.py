@@ -380,7 +380,7 @@ def test_names_that_are_no_text_are_decoded_once(tmp_path: Path) -> None:
 def test_output_folders(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = cut(dataset, out, overlap=0.5)
-    with pytest.raises(DataError, match="is not empty; give --force"):
+    with pytest.raises(DataError, match="is not empty; give force"):
         cut(dataset, out)
     (out / "diary.txt").touch()
     second = cut(dataset, out, force=True)

@@ -62,21 +62,19 @@ class SegmentConfig:
 
     def __post_init__(self) -> None:
         if self.num_samples < 2_048:
-            raise UsageError(f"--length is {self.num_samples} samples; it must be at least 2048")
-        for name, value in (("--skip-start", self.skip_start_seconds), ("--skip-end", self.skip_end_seconds)):
+            count = self.num_samples
+            raise UsageError.wrong("num_samples", count, "at least 2048", f"{count} samples")
+        for name in ("skip_start_seconds", "skip_end_seconds"):
+            value = getattr(self, name)
             if not 0.0 <= value < 86_400.0:
-                raise UsageError(f"{name} is {value:g} s; it must be at least 0 and less than a day")
-        for name, count in (
-            ("--max-train", self.max_train),
-            ("--max-test", self.max_test),
-            ("--seed", self.seed),
-        ):
-            if count < 0:
-                raise UsageError(f"{name} is {count}; it must be at least 0")
+                raise UsageError.wrong(name, value, "at least 0 and less than a day", f"{value:g} s")
+        for name in ("max_train", "max_test", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError.wrong(name, getattr(self, name), "at least 0")
         if not 0.0 <= self.overlap <= 0.95:
-            raise UsageError(f"--overlap is {self.overlap:g}; it must be 0 to 0.95 of a segment")
+            raise UsageError.wrong("overlap", self.overlap, "0 to 0.95 of a segment", f"{self.overlap:g}")
         if self.sort not in SORTS:
-            raise UsageError(f"--sort is {self.sort!r}; it must be one of {', '.join(SORTS)}")
+            raise UsageError.wrong("sort", self.sort, f"one of {', '.join(SORTS)}", repr(self.sort))
 
     @property
     def grid(self) -> SegmentGrid:

@@ -131,7 +131,7 @@ def segment_dataset(
         chosen, statistics, segments = _choose(rows, scores, config)
         failures = tuple(f"{row.id}: {scores[i].failure}" for i, row in enumerate(rows) if scores[i].failure)
         if not any(choice.segments for choice in chosen):
-            raise DataError(_explain_nothing(dataset, statistics, failures))
+            raise _nothing_left(dataset, statistics, failures, config)
         _make_folders(out, config)
         written: dict[int, tuple[PairRow, ...]] = {}
         write = partial(write_segments, root=dataset, out=out, kept=kept, config=config)
@@ -200,13 +200,19 @@ def _choose(
 
 def _check_out(dataset: Path, out: Path, *, force: bool) -> None:
     if out.resolve() == dataset.resolve():
-        raise UsageError(f"{out}: is the dataset itself; segments need a folder of their own, see --out")
+        raise UsageError(
+            f"{out}: is the dataset itself; segments need a folder of their own, see {{out}}", out=out
+        )
     if any((out / name).exists() for name in (SUMMARY_NAME, WORK_NAME)):
         raise UsageError(
-            f"{out}: is a dataset of whole songs; segments need a folder of their own, see --out"
+            f"{out}: is a dataset of whole songs; segments need a folder of their own, see {{out}}", out=out
         )
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise DataError(f"{out}: is not empty; give --force to replace the segments in it, or another --out")
+        raise DataError(
+            f"{out}: is not empty; give {{force}} to replace the segments in it, or another {{out}}",
+            force=force,
+            out=out,
+        )
 
 
 def _make_folders(out: Path, config: SegmentConfig) -> None:
@@ -223,15 +229,20 @@ def _make_folders(out: Path, config: SegmentConfig) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _explain_nothing(dataset: Path, splits: Mapping[str, SplitStatistics], failures: Sequence[str]) -> str:
+def _nothing_left(
+    dataset: Path, splits: Mapping[str, SplitStatistics], failures: Sequence[str], config: SegmentConfig
+) -> DataError:
     total = {
         name: sum(getattr(split, name) for split in splits.values())
         for name in ("pairs", "pairs_too_short", "candidates", "silent", "rejected")
     }
     first = f"; first failure: {failures[0]}" if failures else ""
-    return (
+    return DataError(
         f"{dataset}: no segment is left of {total['pairs']} pair(s): {total['pairs_too_short']} too short, "
         f"{len(failures)} unreadable; of {total['candidates']} segments {total['silent']} are silent and "
-        f"{total['rejected']} beyond the thresholds; use a smaller --length, --skip-start "
-        f"or --skip-end{first}"
+        f"{total['rejected']} beyond the thresholds; use a smaller {{num_samples}}, "
+        f"{{skip_start_seconds}} or {{skip_end_seconds}}{first}",
+        num_samples=config.num_samples,
+        skip_start_seconds=config.skip_start_seconds,
+        skip_end_seconds=config.skip_end_seconds,
     )

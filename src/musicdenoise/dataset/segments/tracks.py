@@ -181,7 +181,7 @@ def _create(path: Path) -> BinaryIO:
 def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(
         f"{path}: cannot be written: {error.strerror}; compressed songs take 4 bytes a sample while they are "
-        "cut: free some space or choose another --out"
+        "cut: free some space or choose another folder"
     )
 
 
