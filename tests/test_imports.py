@@ -32,7 +32,7 @@ AUDIO_LAYERS = [
     {"bitrate", "identify"},
     {"tags"},
     {"containers"},
-    {"find", "dither"},
+    {"folder", "dither"},
     {"formats"},
     {"types"},
 ]

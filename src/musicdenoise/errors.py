@@ -22,6 +22,7 @@ that each reader finds the name that is theirs: the argument in Python, the opti
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "DataError",
     "DeviceError",
+    "Failure",
     "MusicDenoiseError",
     "TrainingError",
     "UnsupportedAudioError",
@@ -123,3 +125,11 @@ class DeviceError(MusicDenoiseError):
 
 class TrainingError(MusicDenoiseError):
     """A training run that cannot start or cannot go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Something that could not be done while the rest went on, and why."""
+
+    what: str
+    reason: str

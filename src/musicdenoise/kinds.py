@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from musicdenoise.errors import UsageError
 
-__all__ = ["ANY_NOISE", "NOISE_CLASSES", "NOISE_KINDS", "WHITE_NOISE", "WHITE_SHARE", "parse_kind"]
+__all__ = [
+    "ANY_NOISE",
+    "NOISE_CLASSES",
+    "NOISE_KINDS",
+    "WHITE_NOISE",
+    "WHITE_SHARE_IN_DATASETS",
+    "WHITE_SHARE_IN_TRAINING",
+    "parse_kind",
+]
 
 NOISE_CLASSES = (
     "air_conditioner",
@@ -24,9 +32,11 @@ NOISE_CLASSES = (
 
 WHITE_NOISE = "white"
 ANY_NOISE = "mixed"
-"""The kind of which a noise is that may be any."""
-WHITE_SHARE = 0.5
-"""Probability that a noise of a dataset of that kind is white; the others are recordings."""
+"""Noise of every class, and white noise."""
+WHITE_SHARE_IN_DATASETS = 0.5
+"""Share of white noise in a dataset of the kind `mixed`, as in NoiseRemover's; the rest are recordings."""
+WHITE_SHARE_IN_TRAINING = 0.2
+"""Share of white noise where `mixed` is mixed on the fly: it is one kind beside ten, and quickly learnt."""
 NOISE_KINDS = (WHITE_NOISE, ANY_NOISE, *NOISE_CLASSES)
 
 

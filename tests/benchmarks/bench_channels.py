@@ -22,7 +22,7 @@ from torch import Tensor
 from musicdenoise.core.metrics import improvement, snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_noises, find_songs
+from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
@@ -37,7 +37,7 @@ WIDEST_PAN_DB = 10.0
 
 def stretches(folder: Path, cache: Path) -> list[Tensor]:
     """Stereo stretches that are not silent."""
-    songs = AudioBank(find_songs(folder), cache, RATE)
+    songs = AudioBank(song_files(folder), cache, RATE)
     length = SECONDS * RATE
     found = []
     for song in range(len(songs)):

@@ -21,7 +21,7 @@ from musicdenoise.audio import open_writer, probe, read_audio
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr
 from musicdenoise.core.resample import resample
-from musicdenoise.data.catalogue import find_songs
+from musicdenoise.data.catalogue import song_files
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.runtime.allocator import keep_freed_memory
@@ -75,7 +75,7 @@ def main() -> None:
     kinds = list(FORMATS)
     gains: dict[tuple[float, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for i, path in enumerate(find_songs(arguments.songs)):
+        for i, path in enumerate(song_files(arguments.songs)):
             kind = kinds[i % len(kinds)]
             clean = stereo(path, arguments.seconds, FORMATS[kind][0])
             for snr_db in SNRS_DB:

@@ -24,7 +24,7 @@ from musicdenoise.audio import open_writer
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_noises, find_songs
+from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.batch import make_denoiser
@@ -43,7 +43,7 @@ UNHARMED_DB = 40.0
 
 def stretches(folder: Path, cache: Path) -> list[Tensor]:
     """Stereo stretches that are not silent, over all songs in turn."""
-    songs = AudioBank(find_songs(folder), cache, RATE)
+    songs = AudioBank(song_files(folder), cache, RATE)
     found: list[Tensor] = []
     for number in range(10):
         for song in range(len(songs)):

@@ -22,7 +22,7 @@ from musicdenoise.core.metrics import improvement, snr
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.core.resample import resample
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_songs
+from musicdenoise.data.catalogue import song_files
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
 
@@ -45,7 +45,7 @@ CASES = (  # rate of the song, rate at which its noise was made
 
 def stretches(folder: Path, cache: Path) -> list[Tensor]:
     """One mono stretch of each song that is not silent there."""
-    songs = AudioBank(find_songs(folder), cache, RATE)
+    songs = AudioBank(song_files(folder), cache, RATE)
     length = SECONDS * RATE
     found = (songs.read(song, length, length)[:1] for song in range(len(songs)))
     return [piece for piece in found if piece.shape[1] == length and rms(piece) > 1e-3]

@@ -19,10 +19,10 @@ import torch
 from musicdenoise.audio import open_writer
 from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_noises, find_songs
+from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.manifest import PairRow, write_manifest
 from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
-from musicdenoise.kinds import NOISE_CLASSES, WHITE_SHARE
+from musicdenoise.kinds import NOISE_CLASSES, WHITE_SHARE_IN_DATASETS
 
 RATE = 44_100
 SILENCE = 1e-3
@@ -37,7 +37,7 @@ def noise_of(kind: str, folder: Path, cache: Path) -> NoiseSource:
     recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=1.0)
     if kind != "mixed":
         return recorded
-    return MixedNoise([WhiteNoise(), recorded], [WHITE_SHARE, 1.0 - WHITE_SHARE])
+    return MixedNoise([WhiteNoise(), recorded], [WHITE_SHARE_IN_DATASETS, 1.0 - WHITE_SHARE_IN_DATASETS])
 
 
 def crop(songs: AudioBank, index: int, count: int, rng: np.random.Generator) -> torch.Tensor:
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
     cache = arguments.cache or arguments.out / "decoded"
-    songs = AudioBank(find_songs(arguments.songs), cache, RATE)
+    songs = AudioBank(song_files(arguments.songs), cache, RATE)
     count = round(arguments.seconds * RATE)
     rows = []
     for number, kind in enumerate(("white", "mixed", *NOISE_CLASSES)):

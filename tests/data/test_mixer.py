@@ -10,7 +10,7 @@ from musicdenoise.audio import open_writer
 from musicdenoise.core.metrics import snr
 from musicdenoise.data.augment import chain_response, through_chain
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_noises, find_songs, noise_source
+from musicdenoise.data.catalogue import find_noises, noise_source, song_files
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, fixed_mixes
 from musicdenoise.data.noise import MixedNoise, RecordedNoise, WhiteNoise
 from musicdenoise.errors import ConfigurationError, DataError, UsageError
@@ -23,7 +23,7 @@ RATE = 44_100
 def songs(tmp_path: Path, write_wav, tune) -> AudioBank:
     write_wav("songs/a.wav", tune)
     write_wav("songs/b.wav", tune[:1, : 2 * RATE] * 0.1)
-    return AudioBank(find_songs(tmp_path / "songs"), tmp_path / "bank", RATE)
+    return AudioBank(song_files(tmp_path / "songs"), tmp_path / "bank", RATE)
 
 
 def test_bank_reads_any_stretch(tmp_path: Path, songs: AudioBank, tune) -> None:
@@ -316,7 +316,7 @@ def test_noise_needs_recordings(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="by noises"):
         noise_source("mixed", None, tmp_path, RATE)
     with pytest.raises(DataError, match="holds no songs"):
-        find_songs(tmp_path / "nowhere")
+        song_files(tmp_path / "nowhere")
 
 
 def test_a_codec_changes_the_input_only(songs: AudioBank) -> None:

@@ -1,4 +1,5 @@
 import json
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from musicdenoise.weights.checkpoint import (
     save_weights,
 )
 from musicdenoise.weights.index import default_weights, load_aliases, load_index, read_aliases, read_index
-from musicdenoise.weights.publish import publish, publish_aliases
 from musicdenoise.weights.store import resolve_weights
 
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "examples" / "publish_network.py"))
+publish, publish_aliases = EXAMPLE["publish"], EXAMPLE["publish_aliases"]
 METADATA = CheckpointMetadata(
     network=DCUNetConfig.mini(mask="component", level_reach=7, compressions=(0.3,)),
     stft=StftConfig(),

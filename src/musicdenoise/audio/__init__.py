@@ -17,7 +17,7 @@ from __future__ import annotations
 from musicdenoise.audio.backends.lossy_codec import round_trip
 from musicdenoise.audio.backends.remux import has_other_streams
 from musicdenoise.audio.bitrate import nearest_bitrate, source_bitrate
-from musicdenoise.audio.find import find_audio
+from musicdenoise.audio.folder import find_audio
 from musicdenoise.audio.formats import (
     AUDIO_SUFFIXES,
     FORMATS,

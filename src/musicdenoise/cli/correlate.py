@@ -60,7 +60,7 @@ def correlate(
     elif not quiet:
         _show(report)
     for failure in report.failures:
-        print_error(f"{failure.key}: {failure.reason}")
+        print_error(f"{failure.what}: {failure.reason}")
     if report.failures:
         raise typer.Exit(FAILED)
 

@@ -73,7 +73,7 @@ def evaluate(
         write_evaluation(out, report, provenance, items, num_samples=samples, sample_seconds=sample_seconds)
         note(f"Report: {out / 'report.html'}", quiet=quiet)
     for failure in report.failures:
-        print_error(f"{failure.item}: {failure.reason}")
+        print_error(f"{failure.what}: {failure.reason}")
     if report.failures:
         raise typer.Exit(FAILED)
 

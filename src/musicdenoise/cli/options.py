@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.runtime.precision import Precision
+
 __all__ = [
     "Always",
     "AttenLimit",
@@ -73,15 +75,6 @@ class BitDepth(str, Enum):
     INT16 = "16"
     INT24 = "24"
     FLOAT32 = "32f"
-
-
-class Precision(str, Enum):
-    """Arithmetic of the layers."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    TF32 = "tf32"
-    BF16 = "bf16"
 
 
 def _path(text: str) -> Path:

@@ -20,12 +20,9 @@ from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, 
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.fast_layers import conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
+from musicdenoise.runtime.precision import PRECISIONS
 
-__all__ = ["PRECISIONS", "FusedDCUNet"]
-
-PRECISIONS = ("auto", "float32", "tf32", "bf16")
-"""Of the layers: ``tf32`` multiplies with 10 bits on GPUs that can (elsewhere it is ``float32``), ``bf16``
-keeps all maps in 7 bits; ``auto`` is ``tf32``."""
+__all__ = ["FusedDCUNet"]
 
 Size = tuple[int, int]
 _Layers = Callable[[Tensor], Tensor]
@@ -45,7 +42,7 @@ class FusedDCUNet(nn.Module):
     network
         The network; its weights are copied, on its device.
     precision
-        One of `PRECISIONS`.
+        One of `PRECISIONS`; ``auto`` is ``tf32``.
     compiled_frames
         Inputs of so many frames go through ``torch.compile``, on GPUs as CUDA graphs; None for no inputs.
         Others do not, since every number of frames would be compiled anew.

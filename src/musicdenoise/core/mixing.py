@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from musicdenoise.errors import DataError
 
-__all__ = ["dynamic_range", "loop_to_length", "mix_at_snr", "rms", "snr_gain", "zero_mean"]
+__all__ = ["loop_to_length", "mix_at_snr", "rms", "snr_gain", "zero_mean"]
 
 
 def rms(waveform: Tensor) -> float:
@@ -23,13 +22,13 @@ def rms(waveform: Tensor) -> float:
     return math.sqrt(float(waveform.double().square().mean()))
 
 
-def snr_gain(signal: Tensor, noise: Tensor, snr_db: float) -> float:
-    """Factor for ``noise`` that sets it ``snr_db`` below ``signal``.
+def snr_gain(signal_rms: float, noise_rms: float, snr_db: float) -> float:
+    """Factor for a noise that sets it ``snr_db`` below a signal.
 
     Parameters
     ----------
-    signal, noise
-        Waveforms ``(..., samples)``; shapes may differ.
+    signal_rms, noise_rms
+        Their levels.
     snr_db
         Wanted ratio of their powers in dB.
 
@@ -38,7 +37,6 @@ def snr_gain(signal: Tensor, noise: Tensor, snr_db: float) -> float:
     DataError
         If either is silent, since no factor then gives the wanted ratio.
     """
-    signal_rms, noise_rms = rms(signal), rms(noise)
     if signal_rms == 0.0 or noise_rms == 0.0:
         silent = "signal" if signal_rms == 0.0 else "noise"
         raise DataError(f"the {silent} is silent, so it cannot be mixed at {snr_db:g} dB SNR")
@@ -47,7 +45,7 @@ def snr_gain(signal: Tensor, noise: Tensor, snr_db: float) -> float:
 
 def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: float) -> Tensor:
     """``signal`` plus ``noise`` scaled to be ``snr_db`` below it; both ``(..., samples)``, same length."""
-    return signal + noise * snr_gain(signal, noise, snr_db)
+    return signal + noise * snr_gain(rms(signal), rms(noise), snr_db)
 
 
 def zero_mean(waveform: Tensor) -> Tensor:
@@ -68,20 +66,3 @@ def loop_to_length(waveform: Tensor, num_samples: int) -> Tensor:
         raise DataError("a waveform without samples cannot be repeated")
     copies = -(-num_samples // length)
     return waveform.repeat(*[1] * (waveform.dim() - 1), copies)[..., :num_samples]
-
-
-def dynamic_range(waveform: Tensor, sample_rate: int, floor: float = 1e-8) -> float:
-    """Largest over smallest root mean square of chunks of one second.
-
-    Parameters
-    ----------
-    waveform
-        ``(channels, samples)``; a last chunk of less than a second is left out where there are others.
-    sample_rate
-        Rate in Hz.
-    floor
-        Smallest level that counts, so that silence gives a large number and not infinity.
-    """
-    chunks = [chunk for chunk in torch.split(waveform, sample_rate, dim=-1) if chunk.shape[-1] == sample_rate]
-    levels = torch.tensor([rms(chunk) for chunk in chunks or [waveform]]).clamp_min(floor)
-    return float(levels.max() / levels.min())

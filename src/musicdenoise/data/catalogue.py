@@ -18,12 +18,11 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import FASTEST, MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.data.old_media import TapeNoise, VinylNoise
 from musicdenoise.errors import DataError
-from musicdenoise.kinds import NOISE_CLASSES
+from musicdenoise.kinds import ANY_NOISE, NOISE_CLASSES, WHITE_NOISE, WHITE_SHARE_IN_TRAINING
 
-__all__ = ["NoiseFile", "find_noises", "find_songs", "noise_source"]
+__all__ = ["NoiseFile", "find_noises", "noise_source", "song_files"]
 
 _URBANSOUND_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
-_WHITE_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class NoiseFile:
     label: str
 
 
-def find_songs(folder: Path) -> list[Path]:
+def song_files(folder: Path) -> list[Path]:
     """Audio files of a folder and its sub-folders, sorted.
 
     Raises
@@ -58,10 +57,10 @@ def find_noises(folder: Path, kind: str) -> list[NoiseFile]:
     """
     files = find_audio(folder) if folder.is_dir() else []
     noises = [NoiseFile(path=path, label=_label(path)) for path in files]
-    if kind != "mixed":
+    if kind != ANY_NOISE:
         noises = [noise for noise in noises if noise.label == kind]
     if not noises:
-        wanted = "noise recordings" if kind == "mixed" else f"noise recordings of the class {kind}"
+        wanted = "noise recordings" if kind == ANY_NOISE else f"noise recordings of the class {kind}"
         raise DataError(
             f"{folder}: holds no {wanted}: give a folder in the layout of UrbanSound8K/audio, or one whose "
             "sub-folders name the classes"
@@ -84,7 +83,7 @@ def noise_source(
     Parameters
     ----------
     kind
-        ``white``, ``mixed`` (recordings of all classes, and white noise a fifth of the time), or a
+        ``white``, ``mixed`` (recordings of all classes, and white noise: `WHITE_SHARE_IN_TRAINING`), or a
         class name.
     folder
         Noise recordings; not needed for white noise.
@@ -105,7 +104,7 @@ def noise_source(
     DataError
         If there are no recordings of the kind.
     """
-    if kind == "white":
+    if kind == WHITE_NOISE:
         return WhiteNoise()
     if folder is None:
         raise DataError(
@@ -114,9 +113,9 @@ def noise_source(
     noises = find_noises(folder, kind)
     bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)
     recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=fastest)
-    if kind == "mixed":
+    if kind == ANY_NOISE:
         sources: list[NoiseSource] = [WhiteNoise(), recorded]
-        shares = [_WHITE_SHARE, 1.0 - _WHITE_SHARE]
+        shares = [WHITE_SHARE_IN_TRAINING, 1.0 - WHITE_SHARE_IN_TRAINING]
         if generated_share:
             sources += [TapeNoise(sample_rate), VinylNoise(sample_rate)]
             shares = [*(share * (1.0 - generated_share) for share in shares), *[0.5 * generated_share] * 2]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from musicdenoise.core.mixing import mix_at_snr, rms
+from musicdenoise.core.mixing import mix_at_snr, rms, snr_gain
 from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT, mean_power
 from musicdenoise.data.augment import chain_response, through_chain, through_codec
 from musicdenoise.data.bank import AudioBank
@@ -226,7 +226,7 @@ class PairMixer:
         if rng.random() < self.config.second_noise_share:
             other = self.noise.draw(count, rng)
             noise = noise + other * (rms(noise) / rms(other) * _random_gain(_SECOND_NOISE_DB, rng))
-        return noise * (level / rms(noise) * math.pow(10.0, -snr_db / 20.0))
+        return noise * snr_gain(level, rms(noise), snr_db)
 
 
 class AlternatingPairs:

@@ -27,9 +27,9 @@ from musicdenoise.data.manifest import (
 from musicdenoise.dataset.config import BuildConfig, BuildLayout
 from musicdenoise.dataset.layouts import find_song_splits, find_split_noises, match_class
 from musicdenoise.dataset.plan import BuildPlan, SongPlan, limit_to_class, plan_pairs
-from musicdenoise.dataset.render import Failure, SongResult, render_song, try_noise
+from musicdenoise.dataset.render import SongResult, render_song, try_noise
 from musicdenoise.dataset.summary import SUMMARY_NAME, BuildSummary, summarise
-from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
+from musicdenoise.errors import DataError, Failure, MusicDenoiseError, UsageError
 from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 

@@ -27,7 +27,7 @@ from musicdenoise.dataset.config import WORK_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = ["Song", "find_song_splits", "find_split_noises", "match_class", "recording_id", "split_noises"]
+__all__ = ["SongFile", "find_song_splits", "find_split_noises", "match_class", "recording_id", "split_noises"]
 
 _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
@@ -37,23 +37,23 @@ _FEWEST_TO_DIVIDE = 3
 
 _GET_SONGS = (
     "MUSDB18 and MUSDB18-HQ are at https://sigsep.github.io/datasets/musdb.html; "
-    "point to your own folder of songs by {songs}"
+    "point to your own folder of songs by {songs} DIR"
 )
 _GET_NOISES = (
     "UrbanSound8K is at https://urbansounddataset.weebly.com/urbansound8k.html; "
-    "point to your own folder of noises by {noises}"
+    "point to your own folder of noises by {noises} DIR"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class SongFile:
     """A song of a collection: its file, and its name relative to the collection without the suffix."""
 
     path: Path
     name: str
 
 
-def find_song_splits(folder: Path, split: str | None) -> dict[str, list[Song]]:
+def find_song_splits(folder: Path, split: str | None) -> dict[str, list[SongFile]]:
     """Songs of the wanted splits.
 
     Parameters
@@ -92,7 +92,7 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[Song]]:
     return found
 
 
-def _find_songs(folder: Path) -> list[Song]:
+def _find_songs(folder: Path) -> list[SongFile]:
     paths = _outside_datasets(find_audio(folder), folder)
     hq_folders = {path.parent for path in paths if path.name.lower() == _HQ_MIXTURE}
     songs = []
@@ -100,11 +100,11 @@ def _find_songs(folder: Path) -> list[Song]:
         relative = path.relative_to(folder)
         if path.parent in hq_folders:
             if path.name.lower() == _HQ_MIXTURE:
-                songs.append(Song(path=path, name=relative.parent.as_posix()))
+                songs.append(SongFile(path=path, name=relative.parent.as_posix()))
         elif path.name.lower().endswith(_STEM_SUFFIX):
-            songs.append(Song(path=path, name=relative.as_posix()[: -len(_STEM_SUFFIX)]))
+            songs.append(SongFile(path=path, name=relative.as_posix()[: -len(_STEM_SUFFIX)]))
         else:
-            songs.append(Song(path=path, name=relative.with_suffix("").as_posix()))
+            songs.append(SongFile(path=path, name=relative.with_suffix("").as_posix()))
     return songs
 
 

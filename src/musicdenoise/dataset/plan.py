@@ -18,9 +18,9 @@ import numpy as np
 
 from musicdenoise.data.catalogue import NoiseFile
 from musicdenoise.data.manifest import SPLITS
-from musicdenoise.dataset.layouts import Song, recording_id
+from musicdenoise.dataset.layouts import SongFile, recording_id
 from musicdenoise.errors import DataError
-from musicdenoise.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE
+from musicdenoise.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE_IN_DATASETS
 
 __all__ = [
     "BuildPlan",
@@ -57,7 +57,7 @@ class SongPlan:
 
     split: str
     number: int
-    song: Song
+    song: SongFile
     pairs: tuple[PairPlan, ...]
 
 
@@ -105,7 +105,7 @@ class BuildPlan:
 
 
 def plan_pairs(
-    songs: Mapping[str, Sequence[Song]],
+    songs: Mapping[str, Sequence[SongFile]],
     noises: Mapping[str, Sequence[NoiseFile]],
     *,
     kind: str,
@@ -164,7 +164,7 @@ def plan_pairs(
 def _plan_pair(
     number: int, split: str, kind: str, deck: _NoiseDeck, rng: np.random.Generator, *, same_class: bool
 ) -> PairPlan:
-    share = {WHITE_NOISE: 1.0, ANY_NOISE: WHITE_SHARE}.get(kind, 0.0)
+    share = {WHITE_NOISE: 1.0, ANY_NOISE: WHITE_SHARE_IN_DATASETS}.get(kind, 0.0)
     white = NoisePick(name=WHITE_NOISE, label=WHITE_NOISE)
     first = white if rng.random() < share else deck.draw()
     if split == "test":

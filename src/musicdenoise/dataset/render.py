@@ -18,31 +18,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musicdenoise.core.mixing import snr_gain
 from musicdenoise.data.manifest import SPLITS, PairRow
 from musicdenoise.dataset.config import BuildConfig, BuildLayout
 from musicdenoise.dataset.naming import clean_name, pair_name
 from musicdenoise.dataset.output import DatasetFile
 from musicdenoise.dataset.plan import NoisePick, PairPlan, SkippedNoise, SongPlan
 from musicdenoise.dataset.tracks import Level, Track, decode_track, measure, measure_file, white_track
-from musicdenoise.errors import AudioWriteError, DataError, MusicDenoiseError
+from musicdenoise.errors import AudioWriteError, DataError, Failure, MusicDenoiseError
 
-__all__ = ["Failure", "SongResult", "default_snr_range", "render_song", "try_noise"]
+__all__ = ["SongResult", "default_snr_range", "render_song", "try_noise"]
 
 SILENCE_RMS = 1e-5  # -100 dB re full scale
 FEWEST_SECONDS = 2.0
 _FULL_SCALE = 1.0 - 2.0**-23  # the largest 24-bit sample
 _CHUNK_SECONDS = 1.0
-_CHUNK_FLOOR = 1e-8  # as in `dynamic_range`: silence gives a large range and not an infinite one
+_CHUNK_FLOOR = 1e-8  # silence gives a large range and not an infinite one
 
 Block = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Something that could not be made, and why."""
-
-    what: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +216,7 @@ class _Song:
         if level.rms < SILENCE_RMS:
             seconds = self.num_samples / self.config.sample_rate
             raise DataError(f"{pick.path}: its first {seconds:.1f} s, the length of the song, are silent")
-        factor = math.sqrt(self.power) / level.rms * math.pow(10.0, -snr_db / 20.0)
+        factor = snr_gain(math.sqrt(self.power), level.rms, snr_db)
         return _Noise(pick=pick, track=track, level=level, factor=factor)
 
     def _gain(self, *noises: _Noise | None) -> float:
@@ -284,7 +277,11 @@ class _Song:
 
 
 def _measure_song(track: Track, sample_rate: int) -> tuple[float, float, float]:
-    """Mean power, peak, and dynamic range (`musicdenoise.core.mixing.dynamic_range`) of a song."""
+    """Mean power, peak, and dynamic range of a song.
+
+    The range is that of the root mean squares of chunks of a second, the largest over the smallest. A last
+    chunk of less than a second is left out where there are others.
+    """
     chunk = round(_CHUNK_SECONDS * sample_rate)
     starts = np.arange(0, track.num_samples, chunk)
     energies, peak, position = np.zeros(len(starts)), 0.0, 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from musicdenoise.data.manifest import PairRow
 from musicdenoise.dataset.config import BuildConfig
 from musicdenoise.dataset.plan import BuildPlan, SkippedNoise
-from musicdenoise.dataset.render import Failure
+from musicdenoise.errors import Failure
 
 __all__ = ["SUMMARY_NAME", "BuildSummary", "snr_histogram", "summarise"]
 

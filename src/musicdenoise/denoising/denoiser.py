@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from musicdenoise.core.architecture import SEEN_FRAMES
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
-from musicdenoise.core.fused import PRECISIONS, FusedDCUNet
+from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.stream import SongStream, as_samples
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError, WeightsError
 from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
 from musicdenoise.runtime.device import resolve_device
+from musicdenoise.runtime.precision import PRECISIONS
 from musicdenoise.weights.index import default_weights, load_aliases, network_names
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from musicdenoise.core.correlation import CrossSpectrum, JointMoments, p_value
-from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
+from musicdenoise.errors import DataError, Failure, MusicDenoiseError, UsageError
 from musicdenoise.evaluation.file_pairs import FilePair
 from musicdenoise.evaluation.streams import AlignedPair
 from musicdenoise.runtime.parallel import map_jobs
@@ -23,7 +23,6 @@ __all__ = [
     "CorrelationReport",
     "CorrelationStatistics",
     "PairCorrelation",
-    "PairFailure",
     "correlate_files",
     "correlate_pair",
     "summarise_correlations",
@@ -119,14 +118,6 @@ class PairCorrelation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairFailure:
-    """A pair that could not be compared, and why."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class CorrelationStatistics:
     """Pearson's correlations of all pairs that have one; the counts are of |r|."""
 
@@ -153,7 +144,7 @@ class CorrelationReport:
     pairs: tuple[PairCorrelation, ...]
     statistics: CorrelationStatistics | None
     unpaired: tuple[str, ...]
-    failures: tuple[PairFailure, ...]
+    failures: tuple[Failure, ...]
 
 
 def correlate_files(
@@ -185,7 +176,7 @@ def correlate_files(
     if not 0.0 < most_lag_seconds <= 20.0:
         lag = most_lag_seconds
         raise UsageError.wrong("most_lag_seconds", lag, "above 0 and at most 20", f"{lag:g} s")
-    results: dict[int, PairCorrelation | PairFailure] = {}
+    results: dict[int, PairCorrelation | Failure] = {}
     work = partial(_try_pair, most_lag_seconds=most_lag_seconds)
     for index, result in map_jobs(work, pairs, jobs):
         results[index] = result
@@ -197,15 +188,15 @@ def correlate_files(
         pairs=measured,
         statistics=summarise_correlations(measured),
         unpaired=tuple(str(path) for path in unpaired),
-        failures=tuple(result for result in in_order if isinstance(result, PairFailure)),
+        failures=tuple(result for result in in_order if isinstance(result, Failure)),
     )
 
 
-def _try_pair(pair: FilePair, most_lag_seconds: float) -> PairCorrelation | PairFailure:
+def _try_pair(pair: FilePair, most_lag_seconds: float) -> PairCorrelation | Failure:
     try:
         return correlate_pair(pair, most_lag_seconds)
     except MusicDenoiseError as error:
-        return PairFailure(key=pair.key, reason=str(error))
+        return Failure(what=pair.key, reason=str(error))
 
 
 def correlate_pair(pair: FilePair, most_lag_seconds: float = 1.0) -> PairCorrelation:

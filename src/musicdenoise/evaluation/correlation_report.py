@@ -66,7 +66,7 @@ def report_to_json(report: CorrelationReport) -> str:
             "pairs": [_as_dict(pair) for pair in report.pairs],
             "statistics": None if report.statistics is None else asdict(report.statistics),
             "unpaired": list(report.unpaired),
-            "failures": [asdict(failure) for failure in report.failures],
+            "failures": [{"key": failure.what, "reason": failure.reason} for failure in report.failures],
             "significance": SIGNIFICANCE,
             "fixed_covariance": FIXED_COVARIANCE,
         },
@@ -97,7 +97,7 @@ def report_to_text(report: CorrelationReport) -> str:
     if report.unpaired:
         blocks.append("\n".join(["Files without a partner", *(f"  {name}" for name in report.unpaired)]))
     if report.failures:
-        blocks.append("\n".join(["Failed", *(f"  {item.key}: {item.reason}" for item in report.failures)]))
+        blocks.append("\n".join(["Failed", *(f"  {item.what}: {item.reason}" for item in report.failures)]))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -12,22 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
-from musicdenoise.errors import AudioError, DataError, UsageError
+from musicdenoise.errors import AudioError, DataError, Failure, UsageError
 from musicdenoise.evaluation.aggregate import MetricRow, Stats, band_of, group_stats
 from musicdenoise.evaluation.items import EvalItem, LoadedItem, load_item
 from musicdenoise.evaluation.measures import Measure, improvements, measure_waves, speech_waves
 from musicdenoise.evaluation.speech import SpeechPool
 from musicdenoise.evaluation.systems import System
 
-__all__ = ["Failure", "MetricReport", "evaluate"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An item that could not be measured, and why."""
-
-    item: str
-    reason: str
+__all__ = ["MetricReport", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +103,7 @@ def evaluate(
             try:
                 pending.append(_start(load_item(item), systems, measures, pool))
             except (AudioError, DataError) as error:
-                failures.append(Failure(item=item.id, reason=str(error)))
+                failures.append(Failure(what=item.id, reason=str(error)))
             while len(pending) > most_pending:
                 rows += pending.popleft().finish(measures)
             if on_progress:

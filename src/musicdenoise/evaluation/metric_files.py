@@ -78,7 +78,7 @@ def report_to_json(report: MetricReport, provenance: Provenance) -> str:
             "by_noise_kind": _groups(report.by_kind()),
             "by_input_snr": _groups(report.by_band()),
         },
-        "failures": [asdict(failure) for failure in report.failures],
+        "failures": [{"item": failure.what, "reason": failure.reason} for failure in report.failures],
         "rows": [asdict(row) for row in report.rows],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

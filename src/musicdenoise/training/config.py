@@ -14,11 +14,11 @@ from musicdenoise.core.families import NetworkConfig, n_fft_of
 from musicdenoise.core.fine_net import FineNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
+from musicdenoise.runtime.precision import TRAINING_PRECISIONS
 
 __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
-    "PRECISIONS",
     "SCHEDULES",
     "TARGETS",
     "TrainConfig",
@@ -26,7 +26,6 @@ __all__ = [
     "frames_for_seconds",
 ]
 
-PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("cosine", "trapezoid", "onecycle")
 OPTIMIZERS = ("adamw", "muon")
 TARGETS = ("noisy", "clean")
@@ -132,7 +131,7 @@ class TrainConfig:
             ("targets", self.targets, TARGETS),
             ("schedule", self.schedule, SCHEDULES),
             ("optimizer", self.optimizer, OPTIMIZERS),
-            ("precision", self.precision, PRECISIONS),
+            ("precision", self.precision, TRAINING_PRECISIONS),
             ("objective", self.objective, OBJECTIVES),
         ):
             if value not in allowed:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import find_songs, noise_source
+from musicdenoise.data.catalogue import noise_source, song_files
 from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import PairRow, rows_to_text
@@ -98,8 +98,8 @@ def mixed_on_the_fly(
     DataError, AudioError
         If there are no songs or noises, or one cannot be read.
     """
-    found = find_songs(songs)
-    train_songs, held_out = split_songs(found) if valid_songs is None else (found, find_songs(valid_songs))
+    found = song_files(songs)
+    train_songs, held_out = split_songs(found) if valid_songs is None else (found, song_files(valid_songs))
     rate, kind = config.stft.sample_rate, config.noise_kind
     music = AudioBank(train_songs, cache, rate, on_progress)
     settings: dict[str, Any] = {
@@ -192,7 +192,7 @@ def pairs_on_disk(
         )
     else:
         measured = valid_kind or (kind if kind in NOISE_KINDS else ANY_NOISE)
-        items, _ = _mixes(replace(config, noise_kind=measured), find_songs(valid_songs), valid_noises, cache)
+        items, _ = _mixes(replace(config, noise_kind=measured), song_files(valid_songs), valid_noises, cache)
     description = {
         "pairs": len(train_rows),
         "hours": round(sum(row.duration_seconds for row in train_rows) / 3600.0, 2),

@@ -174,7 +174,9 @@ def _copy_weights(initial: Network, network: Network) -> None:
     else:
         raise TrainingError(
             f"the initial weights are of a network with {initial.config}, the run's has {network.config}: "
-            "leave out --recipe to take the weights' network, or leave out --init"
+            "leave out {recipe} to take the weights' network, or leave out {initial}",
+            recipe=None,
+            initial=initial.config,
         )
 
 

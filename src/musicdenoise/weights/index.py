@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
 from musicdenoise.errors import WeightsError
-from musicdenoise.runtime.atomic import write_text
 
 __all__ = [
     "BUNDLED",
@@ -29,7 +28,6 @@ __all__ = [
     "network_names",
     "read_aliases",
     "read_index",
-    "write_index",
 ]
 
 INDEX_NAME = "index.json"
@@ -121,20 +119,6 @@ def read_aliases(text: str) -> Mapping[str, str]:
             f"the index of pretrained weights is damaged (aliases {', '.join(lost)}): reinstall"
         )
     return aliases
-
-
-def write_index(
-    path: Path, entries: tuple[IndexEntry, ...], aliases: Mapping[str, str] | None = None
-) -> None:
-    """Write an index atomically.
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be written.
-    """
-    document = {"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases or {})}
-    write_text(path, json.dumps(document, indent=2) + "\n", WeightsError)
 
 
 def default_weights() -> str:

@@ -1,21 +1,24 @@
 """Add a trained network to the pretrained ones of the package.
 
+    python docs/examples/publish_network.py runs/mixed/best.safetensors mixed src/musicdenoise/pretrained
+
 Kernels are stored in half precision, which halves the file and changes the output by less than -70 dB;
 statistics and biases, a hundredth of the numbers, stay in float32.
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.atomic import write_text
+from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.checkpoint import load_weights, save_weights
-from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_aliases, read_index, write_index
-
-__all__ = ["publish", "publish_aliases"]
+from musicdenoise.weights.index import INDEX_NAME, IndexEntry, read_aliases, read_index
 
 _KERNEL_DIMENSIONS = 4
 _FIRST_KINDS = ("mixed", "white")
@@ -53,13 +56,12 @@ def publish(weights: Path, name: str, folder: Path, *, metrics: dict[str, float]
     }
     target = folder / f"{name}.safetensors"
     save_weights(target, state, metadata)
-    content = target.read_bytes()
     entry = IndexEntry(
         name=name,
         noise_kind=metadata.noise_kind,
         file=target.name,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=target.stat().st_size,
+        sha256=file_sha256(target),
         licence=metadata.licence,
         metrics=dict(metadata.metrics),
     )
@@ -87,6 +89,20 @@ def publish_aliases(aliases: Mapping[str, str], folder: Path) -> None:
     write_index(index, entries, aliases)
 
 
+def write_index(
+    path: Path, entries: tuple[IndexEntry, ...], aliases: Mapping[str, str] | None = None
+) -> None:
+    """Write an index atomically.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be written.
+    """
+    document = {"networks": [asdict(entry) for entry in entries], "aliases": dict(aliases or {})}
+    write_text(path, json.dumps(document, indent=2) + "\n", WeightsError)
+
+
 def _rank(entry: IndexEntry) -> tuple[int, str]:
     """The network for any noise comes first, which makes it the default, and that for white noise second.
 
@@ -97,3 +113,14 @@ def _rank(entry: IndexEntry) -> tuple[int, str]:
     if entry.noise_kind in _FIRST_KINDS:
         return _FIRST_KINDS.index(entry.noise_kind), entry.name
     return len(_FIRST_KINDS), entry.noise_kind
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name", help="what the network is to be asked for by")
+    parser.add_argument("folder", type=Path, help="folder of index.json")
+    arguments = parser.parse_args()
+    print(publish(arguments.weights, arguments.name, arguments.folder))
