@@ -211,7 +211,7 @@ def test_statistics_and_counts(report: CorrelationReport) -> None:
     assert found.sd == pytest.approx(np.std([0.9, 0.6, 0.3, 0.0]), abs=1e-4)
     assert (found.minimum, found.maximum) == (pytest.approx(0.0, abs=1e-4), pytest.approx(0.9, abs=1e-4))
     assert (found.uncorrelated, found.uncorrelated_fixed, found.misaligned) == (1, 1, 0)
-    assert [failure.key for failure in report.failures] == ["broken"]
+    assert [failure.what for failure in report.failures] == ["broken"]
     assert "is not an audio file" in report.failures[0].reason
 
 

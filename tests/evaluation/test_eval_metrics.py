@@ -166,7 +166,7 @@ def test_items_that_fail_are_told_and_the_others_measured(write_wav) -> None:
     write_wav("clean/item2.wav", np.zeros((2, 22_050)), subtype="FLOAT")
     report = evaluate([good, bad, silent], SYSTEMS, choose_measures("snr"))
     assert {row.item for row in report.rows} == {good.id}
-    assert [failure.item for failure in report.failures] == [bad.id, silent.id]
+    assert [failure.what for failure in report.failures] == [bad.id, silent.id]
     assert "is silent" in report.failures[1].reason
     with pytest.raises(DataError, match="none of the 1 items"):
         evaluate([bad], SYSTEMS, choose_measures("snr"))

@@ -77,7 +77,7 @@ def test_a_run_goes_on_to_the_bit(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_family_are_refused() -> None:
-    with pytest.raises(TrainingError, match="leave out --init"):
+    with pytest.raises(TrainingError, match="leave out initial"):
         new_state(FINE, CPU, DCUNet(CONFIG.network))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +24,8 @@ from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import AtomicFile, FileState, copy_if_same
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from musicdenoise.audio.tags.file_tags import Tags
 
 __all__ = ["AudioWriter", "open_writer"]
@@ -35,9 +36,38 @@ _STORED_BITS = PCM_BITS | {"ALAC_16": 0, "ALAC_24": 0, "ALAW": 8, "ULAW": 8, "FL
 
 
 class AudioWriter:
-    """An audio file being written; a context manager, made by `open_writer`.
+    """An audio file being written; a context manager, also called `open_writer`.
 
-    Leaving the block puts the file in its place; leaving it by an exception removes all traces.
+    Nothing is created before the block is entered. Leaving it puts the file in its place; leaving it by an
+    exception removes all traces.
+
+    Parameters
+    ----------
+    path
+        The file to be made.
+    sample_rate
+        Rate in Hz.
+    channels
+        Number of channels, 1 to 8 (MP3: 2).
+    container, subtype
+        As in `musicdenoise.audio.FORMATS`; see `container_for_suffix` and `subtype_for`.
+    overwrite
+        Whether a file of that name may be replaced.
+    tags
+        By the names of `TAG_NAMES`; what the container cannot hold is left out.
+    tags_from
+        File whose tags and pictures are copied, too; see `musicdenoise.audio.tags.file_tags`.
+    chapters
+        Whether chapters among these tags are copied.
+    streams_from
+        File whose video, subtitles and chapters are copied; for the container MP4 only.
+    bitrate
+        Bits per second over all channels of a lossy subtype; None for a transparent one.
+    dither
+        Whether samples are dithered where they are rounded to 8 or 16 bits.
+    seal
+        Called with the file when it is complete, before it is put in its place: what it changes, belongs to
+        the file, and what it raises, leaves none.
 
     Attributes
     ----------
@@ -48,38 +78,46 @@ class AudioWriter:
         because the subtype holds integers or is AAC. The other subtypes hold them as they are.
     is_copy : bool
         Whether the file became a copy of another; see `become_copy_of`.
-    sample_rate, container, subtype
-        As given to `open_writer`.
+
+    Raises
+    ------
+    UnsupportedAudioError
+        The container cannot hold that subtype, rate, number of channels or bit rate.
+    AudioWriteError
+        The file exists and may not be replaced, or its folder cannot be written to.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         *,
         sample_rate: int,
         channels: int,
         container: str,
         subtype: str,
-        overwrite: bool,
-        tags: Mapping[str, str],
-        tags_from: Path | None,
-        chapters: bool,
+        overwrite: bool = False,
+        tags: Mapping[str, str] | None = None,
+        tags_from: Path | None = None,
+        chapters: bool = True,
         streams_from: Path | None = None,
         bitrate: int | None = None,
         dither: bool = False,
         seal: Callable[[Path], None] | None = None,
     ) -> None:
-        self.path = path
+        check_writable(container=container, subtype=subtype, sample_rate=sample_rate, channels=channels)
+        if bitrate is not None:
+            check_bitrate(subtype, bitrate, sample_rate=sample_rate, channels=channels)
+        self.path = Path(path)
         self.num_samples = self.clipped_samples = 0
         self.is_copy = False
         self.sample_rate, self._channels = sample_rate, channels
-        self.container, self.subtype, self._tags = container, subtype, dict(tags)
+        self.container, self.subtype, self._tags = container, subtype, dict(tags or {})
         self._overwrite, self._streams_from = overwrite, streams_from
         self._tags_from, self._chapters = tags_from, chapters
         self._bitrate = bitrate
         self._dither = Dither(PCM_BITS[subtype]) if dither and subtype in _DITHERED else None
         self._stored_bits = _STORED_BITS.get(subtype, 0)
-        self._file = AtomicFile(path, replace=overwrite)
+        self._file = AtomicFile(self.path, replace=overwrite)
         self._part = self._file.part
         self._seal = seal
         self._sink: ByteSink | None = None
@@ -87,8 +125,9 @@ class AudioWriter:
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
         self._copied: tuple[Path, FileState] | None = None
+        self._check_target()
 
-    def __enter__(self) -> AudioWriter:
+    def __enter__(self) -> Self:
         self._check_target()
         if self._tags_from is not None:  # read now: by the end, the file may have disappeared
             from musicdenoise.audio.tags.file_tags import read_tags
@@ -107,14 +146,9 @@ class AudioWriter:
                 self._discard()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
-            if exc_type is None:
+            if error is None:
                 self._finish()
         finally:
             self._discard()
@@ -286,81 +320,4 @@ class AudioWriter:
         return AudioWriteError(f"{self.path}: {reason}")
 
 
-def open_writer(
-    path: str | Path,
-    *,
-    sample_rate: int,
-    channels: int,
-    container: str,
-    subtype: str,
-    overwrite: bool = False,
-    tags: Mapping[str, str] | None = None,
-    tags_from: Path | None = None,
-    chapters: bool = True,
-    streams_from: Path | None = None,
-    bitrate: int | None = None,
-    dither: bool = False,
-    seal: Callable[[Path], None] | None = None,
-) -> AudioWriter:
-    """Open an audio file for writing in blocks.
-
-    Parameters
-    ----------
-    path
-        The file to be made.
-    sample_rate
-        Rate in Hz.
-    channels
-        Number of channels, 1 to 8 (MP3: 2).
-    container, subtype
-        As in `musicdenoise.audio.FORMATS`; see `container_for_suffix` and `subtype_for`.
-    overwrite
-        Whether a file of that name may be replaced.
-    tags
-        By the names of `TAG_NAMES`; what the container cannot hold is left out.
-    tags_from
-        File whose tags and pictures are copied, too; see `musicdenoise.audio.tags.file_tags`.
-    chapters
-        Whether chapters among these tags are copied.
-    streams_from
-        File whose video, subtitles and chapters are copied; for the container MP4 only.
-    bitrate
-        Bits per second over all channels of a lossy subtype; None for a transparent one.
-    dither
-        Whether samples are dithered where they are rounded to 8 or 16 bits.
-    seal
-        Called with the file when it is complete, before it is put in its place: what it changes, belongs to
-        the file, and what it raises, leaves none.
-
-    Returns
-    -------
-    AudioWriter
-        To be used as a context manager; nothing is created before it is entered.
-
-    Raises
-    ------
-    UnsupportedAudioError
-        The container cannot hold that subtype, rate, number of channels or bit rate.
-    AudioWriteError
-        The file exists and may not be replaced, or its folder cannot be written to.
-    """
-    check_writable(container=container, subtype=subtype, sample_rate=sample_rate, channels=channels)
-    if bitrate is not None:
-        check_bitrate(subtype, bitrate, sample_rate=sample_rate, channels=channels)
-    writer = AudioWriter(
-        Path(path),
-        sample_rate=sample_rate,
-        channels=channels,
-        container=container,
-        subtype=subtype,
-        overwrite=overwrite,
-        tags=tags or {},
-        tags_from=tags_from,
-        chapters=chapters,
-        streams_from=streams_from,
-        bitrate=bitrate,
-        dither=dither,
-        seal=seal,
-    )
-    writer._check_target()
-    return writer
+open_writer = AudioWriter

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from musicdenoise.audio import open_writer
+from musicdenoise.audio import AudioWriter
 from musicdenoise.audio.containers.riff import clear_peak_time
 from musicdenoise.runtime.digest import file_sha256
 
@@ -18,7 +14,7 @@ FILE_FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
 """Formats of the files by suffix: container and subtype. Neither rounds away what a pair is about."""
 
 
-class DatasetFile:
+class DatasetFile(AudioWriter):
     """A file being written; a context manager.
 
     Parameters
@@ -43,33 +39,17 @@ class DatasetFile:
 
     def __init__(self, path: Path, *, sample_rate: int, channels: int, file_format: str = "wav") -> None:
         container, subtype = FILE_FORMATS[file_format]
-        self._writer = open_writer(
+        self.sha256 = ""
+        super().__init__(
             path,
             sample_rate=sample_rate,
             channels=channels,
             container=container,
             subtype=subtype,
             overwrite=True,
-            seal=self._seal,
+            seal=self._note_digest,
         )
-        self.sha256 = ""
 
-    def __enter__(self) -> DatasetFile:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._writer.__exit__(exc_type, exc_value, traceback)
-
-    def write(self, block: NDArray[np.float32]) -> None:
-        """Append samples, float32 ``(channels, n)``."""
-        self._writer.write(block)
-
-    def _seal(self, part: Path) -> None:
+    def _note_digest(self, part: Path) -> None:
         clear_peak_time(part)
         self.sha256 = file_sha256(part)

@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from musicdenoise.errors import DataError, MusicDenoiseError
@@ -82,16 +81,11 @@ class AtomicFile:
                 self.discard()
         return self._file
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
             if self._file is not None:
                 self._file.close()
-            if exc_type is None:
+            if error is None:
                 self.commit()
         finally:
             self.discard()

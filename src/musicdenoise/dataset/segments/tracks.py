@@ -13,9 +13,8 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -23,8 +22,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.audio import AudioInfo, AudioReader, open_reader
-from musicdenoise.errors import DataError
-from musicdenoise.runtime.atomic import make_folder
+from musicdenoise.runtime.atomic import make_folder, writing
 
 __all__ = ["ChosenTrack", "OrderedTrack", "decoded_folder"]
 
@@ -74,7 +72,9 @@ class OrderedTrack:
         self._held = torch.zeros(1, 0)
         self._kept: BinaryIO | None = None
         if keep is not None and not _is_plain(self._reader):
-            self._kept = _create(_kept_path(path, keep))
+            path = _kept_path(path, keep)
+            with _writing(path):
+                self._kept = path.open("wb")
 
     @property
     def info(self) -> AudioInfo:
@@ -84,12 +84,7 @@ class OrderedTrack:
     def __enter__(self) -> OrderedTrack:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reader.close()
         if self._kept is not None:
             self._kept.close()
@@ -116,10 +111,8 @@ class OrderedTrack:
             self._reader.seek(begin)
         fresh = _mono(self._reader, start + num_samples - begin)
         if self._kept is not None:
-            try:
+            with _writing(Path(self._kept.name)):
                 self._kept.write(fresh.numpy().tobytes())
-            except OSError as error:
-                raise _unwritable(Path(self._kept.name), error) from error
         segment = torch.cat([self._held, fresh], dim=-1)
         self._held = segment[:, hop_samples:].clone()  # not the whole segment behind it
         return segment
@@ -151,12 +144,7 @@ class ChosenTrack:
     def __enter__(self) -> ChosenTrack:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for source in (self._samples, self._reader):
             if source is not None:
                 source.close()
@@ -171,18 +159,11 @@ class ChosenTrack:
         return torch.from_numpy(np.fromfile(self._samples, dtype=np.float32, count=num_samples)[None])
 
 
-def _create(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path}: cannot be written: {error.strerror}; compressed songs take 4 bytes a sample while they are "
-        "cut: free some space or choose another folder"
+def _writing(path: Path) -> AbstractContextManager[None]:
+    advice = (
+        "compressed songs take 4 bytes a sample while they are cut: free some space or choose another folder"
     )
+    return writing(path, advice=advice)
 
 
 def _mono(reader: AudioReader, num_samples: int) -> Tensor:
