@@ -20,9 +20,8 @@ __all__ = ["FoundNoise", "NoiseFinder", "find_noise", "is_noise"]
 LEAST_SECONDS = 0.5
 MOST_SECONDS = 10.0
 EDGE_FRAMES = 0.5  # cut where a run meets music: half a frame may have some of it
-LEAST_BELOW_MUSIC_DB = 3.0
+LEAST_BELOW_MUSIC_DB = 5.0  # re the mean of the song with its noise
 MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
-LEAST_HEARD = 0.75  # of the bands: noise is broad; ends of quiet notes are heard in half of them
 # Real noise goes on under the music, so the floor of the rest of the song stays above it, but for chance and
 # unsteadiness. (The middle band of 95 % of noises is above -0.8 dB and the lowest tenth above -2.9 dB.)
 LEAST_MIDDLE_FLOOR_DB = -1.3
@@ -39,17 +38,18 @@ class _Limits:
     flutter: float
     slope_db: float
     frames: int  # in the longest run
+    heard: float
     shown: float
 
 
 # Clean music is more tonal than noise (most of it by 1 dB or more), and moves. Applause flutters: 300 claps
 # a second 0.5 and fewer more; noise 0.03 to 0.3. What fits one line is noise.
 KINDS = (
-    #       tonality  variation  flutter  slope  frames  shown
-    _Limits(0.5,      2.0,       0.25,    1.2,   6,      0.0),  # broad: hiss, room tone
-    _Limits(2.5,      1.0,       0.25,    2.0,   6,      0.0),  # hum: tonal, but steadier than chance
-    _Limits(2.0,      3.0,       0.25,    0.5,   14,     0.0),  # for more than a second as loud as before
-    _Limits(1.5,      5.0,       0.35,    1.3,   7,      0.2),  # unsteady, but heard in the music as well
+    #       tonality  variation  flutter  slope  frames  heard  shown
+    _Limits(0.5,      2.0,       0.25,    1.2,   6,      0.75,  0.0),  # broad: hiss, room tone
+    _Limits(2.5,      1.1,       0.25,    1.2,   6,      0.35,  0.0),  # hum: tonal, but steady
+    _Limits(2.0,      3.0,       0.25,    0.5,   14,     0.75,  0.0),  # as loud for 1.3 s or more
+    _Limits(1.5,      5.0,       0.30,    1.3,   8,      0.75,  0.2),  # unsteady, but in the music too
 )  # fmt: skip
 
 
@@ -107,7 +107,6 @@ def is_noise(evidence: Evidence) -> bool:
     floor = evidence.floor_db
     if (
         not LEAST_BELOW_MUSIC_DB < evidence.below_music_db < MOST_BELOW_MUSIC_DB
-        or evidence.heard < LEAST_HEARD
         or not np.isfinite(floor).all()
         or np.median(floor) < LEAST_MIDDLE_FLOOR_DB
         or np.quantile(floor, LOW_BANDS) < LEAST_LOW_FLOOR_DB
@@ -119,6 +118,7 @@ def is_noise(evidence: Evidence) -> bool:
         and evidence.flutter < limits.flutter
         and evidence.slope_db < limits.slope_db
         and evidence.longest >= limits.frames
+        and evidence.heard >= limits.heard
         and evidence.shown >= limits.shown
         for limits in KINDS
     )
