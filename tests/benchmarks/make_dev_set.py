@@ -1,16 +1,19 @@
 """Make the set on which networks are compared: songs and noises that none of them has seen, kind by kind.
 
-    python tests/benchmarks/make_dev_set.py --songs SONGS --noises NOISES --out FOLDER [--items 20]
+    python tests/benchmarks/make_dev_set.py --songs SONGS --noises NOISES --out FOLDER [--items 20] \
+        [--long-items 10]
 
 For white noise, noise of any kind and each of the ten classes of UrbanSound8K there are 20 mixes, mono, at
 SNRs from 0 to 20 dB in equal steps, over all songs in turn, at places that depend on the seed. Of noise of
 any kind as much is white as in `musicdenoise dataset build --kind mixed`. Recordings are read out as they
-are. FOLDER becomes a dataset of test pairs: measure it with
+are. Memory over half a minute shows in long mixes only: of these, 30 s each, there are as many as asked
+for. FOLDER becomes a dataset of test pairs: measure it with
 
     musicdenoise eval FOLDER --weights mixed --weights white --baselines identity,noisereduce,oracle
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,48 @@ def write(path: Path, samples: torch.Tensor) -> None:
         writer.write(samples.numpy())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mixes:
+    """So many mixes a kind of one length; the mark stands in their names."""
+
+    items: int
+    seconds: float
+    mark: str = ""
+
+
+def make(
+    arguments: argparse.Namespace, kind: str, number: int, songs: AudioBank, mixes: Mixes
+) -> list[PairRow]:
+    source = noise_of(kind, arguments.noises, arguments.cache)
+    count = round(mixes.seconds * RATE)
+    rows = []
+    for item, snr_db in enumerate(np.linspace(*SNRS_DB, mixes.items)):
+        rng = np.random.default_rng((arguments.seed, number, item))
+        song = (item + number) % len(songs)
+        clean = crop(songs, song, count, rng)
+        noisy = mix_at_snr(clean, source.draw(count, rng), float(snr_db))
+        identity = f"{kind}-{mixes.mark}{item:02d}"
+        for role, samples in (("input", noisy), ("target", clean)):
+            write(arguments.out / "test" / role / f"{identity}.wav", samples)
+        rows.append(
+            PairRow(
+                id=identity,
+                split="test",
+                input=f"test/input/{identity}.wav",
+                target=f"test/target/{identity}.wav",
+                clean=f"test/target/{identity}.wav",
+                sample_rate=RATE,
+                num_samples=count,
+                kind=kind,
+                song=songs.paths[song].stem,
+                input_class=kind,
+                input_snr_db=float(snr_db),
+                seed=arguments.seed,
+            )
+        )
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("songs", "noises", "out"):
@@ -64,38 +109,20 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="where decoded audio is kept; default: in the folder")
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--long-items", type=int, default=0)
+    parser.add_argument("--long-seconds", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
-    cache = arguments.cache or arguments.out / "decoded"
-    songs = AudioBank(song_files(arguments.songs), cache, RATE)
-    count = round(arguments.seconds * RATE)
+    arguments.cache = arguments.cache or arguments.out / "decoded"
+    songs = AudioBank(song_files(arguments.songs), arguments.cache, RATE)
+    sets = (
+        Mixes(items=arguments.items, seconds=arguments.seconds),
+        Mixes(items=arguments.long_items, seconds=arguments.long_seconds, mark="long-"),
+    )
     rows = []
     for number, kind in enumerate(("white", "mixed", *NOISE_CLASSES)):
-        source = noise_of(kind, arguments.noises, cache)
-        for item, snr_db in enumerate(np.linspace(*SNRS_DB, arguments.items)):
-            rng = np.random.default_rng((arguments.seed, number, item))
-            song = (item + number) % len(songs)
-            clean = crop(songs, song, count, rng)
-            noisy = mix_at_snr(clean, source.draw(count, rng), float(snr_db))
-            name = f"{kind}-{item:02d}.wav"
-            write(arguments.out / "test" / "input" / name, noisy)
-            write(arguments.out / "test" / "target" / name, clean)
-            rows.append(
-                PairRow(
-                    id=f"{kind}-{item:02d}",
-                    split="test",
-                    input=f"test/input/{name}",
-                    target=f"test/target/{name}",
-                    clean=f"test/target/{name}",
-                    sample_rate=RATE,
-                    num_samples=count,
-                    kind=kind,
-                    song=songs.paths[song].stem,
-                    input_class=kind,
-                    input_snr_db=float(snr_db),
-                    seed=arguments.seed,
-                )
-            )
+        for mixes in sets:
+            rows += make(arguments, kind, number, songs, mixes)
     write_manifest(arguments.out, rows)
     print(f"{len(rows)} pairs in {arguments.out}")
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from musicdenoise.core.fine_unet import FINE_STFT, FineUNet, FineUNetConfig
-from musicdenoise.core.level import SILENCE_POWER
+from musicdenoise.core.level import SILENCE_POWER, frame_gains, frame_powers
 from musicdenoise.core.noise_spectrum_net import (
     SPECTRUM_STFT,
     NoiseSpectrumNet,
@@ -112,8 +112,15 @@ class FineNet(nn.Module):
         return istft(gain * spectrogram, SPECTRUM_STFT, num_samples=noisy.shape[-1])
 
     def denoise(self, noisy: Tensor, sample_power: Tensor | None = None) -> Tensor:
-        """Estimate of both parts together; see `forward` and `join_estimates`."""
-        return join_estimates(noisy, **self(noisy, sample_power))
+        """Estimate of both parts together; see `forward` and `join_estimates`.
+
+        The U-Net takes one channel after the other, at their common level: memory is that of one.
+        """
+        spectrogram = stft(noisy, FINE_STFT)
+        gains = frame_gains(frame_powers(spectrogram), self.config.unet.level_reach)
+        cleaned = [self.unet(part, gains) for part in torch.split(spectrogram, 1, 1)]
+        masked = istft(torch.cat(cleaned, 1), FINE_STFT, num_samples=noisy.shape[-1])
+        return join_estimates(noisy, spectrum=self.subtract(noisy, sample_power), unet=masked)
 
     def real_kernels(self) -> Iterator[Tensor]:
         """Kernels of real convolutions that are trained as the complex ones are."""
