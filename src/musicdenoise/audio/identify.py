@@ -11,12 +11,14 @@ Ogg (RFC 3533), MP4 (ISO/IEC 14496-12), ADTS (ISO/IEC 13818-7), ID3v2 (https://i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from musicdenoise.audio.containers import mpeg
-from musicdenoise.audio.containers.riff_length import lacks_data_size
+from musicdenoise.audio.containers import adts, mpeg
+from musicdenoise.audio.containers.flac import read_layout
+from musicdenoise.audio.containers.ogg import read_opus_head
+from musicdenoise.audio.containers.riff_length import lacks_data_size, read_wav_codec
 from musicdenoise.audio.formats import FORMATS
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
@@ -38,6 +40,10 @@ _NOT_READ = {
 }
 # First bytes of what Ogg holds beside Vorbis and Opus.
 _OGG_NOT_READ = {b"\x7fFLAC": "FLAC-in-Ogg", b"Speex": "Speex", b"\x80theora": "film (Theora)"}
+_LIBSNDFILE_CODECS = (1, 2, 3, 6, 7, 0x11, 0x31)  # of WAV: PCM, ADPCM, float, A-law, mu-law, IMA, GSM 6.10
+_OPUS_HALF_RATE = 24_000  # Hz, up to which libsndfile decodes at a rate below 48 kHz
+_MOST_JUNK_BYTES = 1 << 22  # in front of audio: more than a removed tag with a cover leaves
+_LIBSNDFILE_BITS = (8, 16, 24)  # of FLAC, which may have 4 to 32
 _OGG_SEGMENTS = 26  # where a page says how many bytes of sizes stand before its content
 
 
@@ -51,10 +57,19 @@ class Content:
         A key of `musicdenoise.audio.FORMATS`.
     backend
         "soundfile" or "pyav".
+    num_samples
+        Samples per channel, where counting its frames is surer than what the backend says; None otherwise.
+    is_odd
+        Whether its header says less than it holds, so that a copy of it would not do.
+    notes
+        See `musicdenoise.audio.AudioInfo`.
     """
 
     container: str
     backend: Literal["soundfile", "pyav"]
+    num_samples: int | None = None
+    is_odd: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def identify(path: Path) -> Content:
@@ -87,8 +102,10 @@ def identify(path: Path) -> Content:
             head = file.read(_WINDOW_BYTES)
             is_whole = not file.read(1)
         content = _by_magic(head) or _by_frames(head, is_whole=is_whole)
-        if content is not None and content.container == "WAV" and lacks_data_size(path):
-            content = Content(container="WAV", backend="pyav")
+        if content is None and not is_whole and not (_NOT_READ.get(head[:4]) or _unread_ogg(head)):
+            content = _behind_junk(path, offset)
+        if content is not None:
+            content = _looked_into(path, content, offset)
     except OSError as error:
         raise AudioReadError(f"{path}: cannot be opened: {error.strerror}") from error
     if not head and offset == 0:
@@ -101,6 +118,50 @@ def identify(path: Path) -> Content:
         )
     raise AudioReadError(
         f"{path}: is not an audio file, whatever its name says: its content is none of {', '.join(FORMATS)}"
+    )
+
+
+def _looked_into(path: Path, content: Content, offset: int) -> Content:
+    """Who decodes a file by more than its first bytes, so that nothing of it is lost."""
+    if content.container == "WAV":
+        if lacks_data_size(path):
+            return replace(content, backend="pyav", is_odd=True)
+        codec = read_wav_codec(path)
+        return content if codec in (None, *_LIBSNDFILE_CODECS) else replace(content, backend="pyav")
+    if content.container == "OGG":
+        return _of_ogg(path, content, offset)
+    if content.container == "FLAC":
+        return _of_flac(path, offset)
+    return content
+
+
+def _of_ogg(path: Path, content: Content, offset: int) -> Content:
+    """Opus is decoded at 48 kHz, where libsndfile takes the rate before encoding for that of the file."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        opus = read_opus_head(file.read(_WINDOW_BYTES))
+    is_lowered = opus is not None and opus.input_rate <= _OPUS_HALF_RATE
+    return replace(content, backend="pyav") if offset or is_lowered else content
+
+
+def _of_flac(path: Path, offset: int) -> Content:
+    layout = read_layout(path, offset)
+    if layout is None:
+        return Content(container="FLAC", backend="soundfile")  # which says what is wrong
+    if layout.bits in _LIBSNDFILE_BITS and layout.is_as_declared:
+        return Content(container="FLAC", backend="soundfile")
+    if layout.begin is None or layout.end is None:
+        cut = layout.bits in _LIBSNDFILE_BITS and layout.declared > 0
+        return Content(container="FLAC", backend="soundfile" if cut else "pyav")
+    count = layout.end - layout.begin
+    notes: tuple[str, ...] = ()
+    if layout.declared not in (0, count):
+        notes = (
+            f"its header counts {layout.declared} samples, and {count} are there, whole to the end; all of "
+            "them were read",
+        )
+    return Content(
+        container="FLAC", backend="pyav", num_samples=count, is_odd=layout.declared != count, notes=notes
     )
 
 
@@ -124,9 +185,7 @@ def _by_magic(head: bytes) -> Content | None:
     if head[:4] == b"OggS" and _unread_ogg(head) is None:
         return Content(container="OGG", backend="soundfile")
     if head[:4] == b"fLaC":
-        # STREAMINFO begins at byte 8; its last 36 bits before the MD5 count the samples.
-        total = int.from_bytes(head[21:26], "big") & (2**36 - 1)
-        return Content(container="FLAC", backend="soundfile" if total else "pyav")
+        return Content(container="FLAC", backend="soundfile")
     if head[4:8] in _MP4_BOXES:
         return Content(container="MP4", backend="pyav")
     return None
@@ -141,27 +200,20 @@ def _unread_ogg(head: bytes) -> str | None:
 
 
 def _by_frames(head: bytes, *, is_whole: bool) -> Content | None:
-    if _is_adts(head):
+    if adts.find_first_frame(head, is_whole=is_whole) == 0:
         return Content(container="ADTS", backend="pyav")
     first = mpeg.find_first_frame(head, is_whole=is_whole)
-    if first is None:
-        return None
-    size = mpeg.frame_bytes(head[first : first + mpeg.HEADER_BYTES]) or 0
-    has_length = mpeg.declares_length(head[first : first + size])
-    return Content(container="MP3", backend="soundfile" if has_length else "pyav")
+    if first is not None:
+        size = mpeg.frame_bytes(head[first : first + mpeg.HEADER_BYTES]) or 0
+        has_length = mpeg.declares_length(head[first : first + size])
+        return Content(container="MP3", backend="soundfile" if has_length else "pyav")
+    is_adts = adts.find_first_frame(head, is_whole=is_whole) is not None
+    return Content(container="ADTS", backend="pyav") if is_adts else None
 
 
-def _is_adts(head: bytes) -> bool:
-    """Return whether two ADTS frames follow each other (or one ends the data)."""
-    position = 0
-    for _ in range(2):
-        header = head[position : position + 6]
-        if len(header) < 6:
-            return position > 0 and position == len(head)
-        if header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
-            return False
-        size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
-        if size < 7:
-            return False
-        position += size
-    return True
+def _behind_junk(path: Path, offset: int) -> Content | None:
+    """MPEG audio far behind the beginning, where a tag was taken away; what precedes is left out later."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        head = file.read(_MOST_JUNK_BYTES)
+    return Content(container="MP3", backend="pyav") if mpeg.find_first_frame(head, is_whole=False) else None

@@ -1,9 +1,10 @@
 """Read audio files: what they are, their samples in blocks, or the whole.
 
-The length that a file declares is the length that is read: a file that ends earlier, or that holds
-samples that are not finite, is an error and not a shorter or a silent song. (MP3 files whose frames are
-damaged on the way are read with silence there, and say so.) The memory used depends
-on the blocks that are asked for, not on the length of the file.
+What decodes is the truth, and what headers declare is a hint: lengths are counted from frames and packets
+where a format has them. A file that is cut, or that holds samples that are not finite, is an error and not a
+shorter or a silent song. (Where MP3 files are damaged on the way, or MP4 files have gaps, there is silence,
+and `AudioInfo.gaps_seconds` says so.) The memory used depends on the blocks that are asked for, not on the
+length of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from musicdenoise.audio.backends.libsndfile_decoder import SoundFileDecoder
-from musicdenoise.audio.containers.mpeg_repair import Gap, find_gaps, write_repaired
+from musicdenoise.audio.containers.mpeg_repair import Repair, find_repair, write_repaired
 from musicdenoise.audio.identify import Content, identify
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
@@ -31,6 +32,7 @@ class Decoder(Protocol):
 
     info: AudioInfo
     incomplete_end: bool
+    is_estimate: bool
 
     def read(self, num_samples: int) -> Samples:
         """Decode up to `num_samples`, shape ``(channels, n)``."""
@@ -165,12 +167,13 @@ class AudioReader:
         )
 
     def _check_complete(self, is_short: bool) -> None:
-        if is_short:
+        is_most = 2 * self._position >= self.info.num_samples
+        if is_short and not (self._decoder.is_estimate and is_most and not self._decoder.incomplete_end):
             raise AudioReadError(
                 f"{self.info.path}: ends too early: {self._position} of {self.info.num_samples} declared "
                 f"samples were decoded; get a complete copy of the file"
             )
-        if self._decoder.incomplete_end and self._position == self.info.num_samples:
+        if self._decoder.incomplete_end and not is_short and self._position == self.info.num_samples:
             raise AudioReadError(
                 f"{self.info.path}: ends too early: {self._position} samples were decoded, then the file "
                 f"breaks off inside a block of data; get a complete copy of the file"
@@ -202,25 +205,28 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     """
     path = Path(path)
     content = identify(path)
-    if content.container == "MP3" and (gaps := find_gaps(path)):
-        return _open_repaired(path, gaps)
+    if content.container == "MP3" and (repair := find_repair(path)).gaps:
+        return _open_repaired(path, repair)
     decoder = _open_decoder(path, content, stream)
-    if content.container == "WAV" and content.backend == "pyav":  # its header does not say how long it is
-        decoder.info = replace(decoder.info, is_repaired=True)
+    is_repaired = decoder.info.is_repaired or content.is_odd
+    decoder.info = replace(decoder.info, is_repaired=is_repaired, notes=(*content.notes, *decoder.info.notes))
     return AudioReader(decoder)
 
 
 def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     decoder: Decoder
     if content.backend == "pyav":
-        # FFmpeg's libraries take a while to load, and most files do not need them.
-        from musicdenoise.audio.backends.ffmpeg_decoder import PyAvDecoder
-
-        decoder = PyAvDecoder(path, content.container, stream)
+        decoder = _open_ffmpeg(path, content, stream)
     elif stream != 0:
         raise AudioReadError(f"{path}: has 1 audio stream, counted from 0; stream {stream} was asked for")
     else:
-        decoder = SoundFileDecoder(path, content.container)
+        try:
+            decoder = SoundFileDecoder(path, content.container)
+        except AudioReadError as refused:
+            try:  # libsndfile refuses some files that others play to their end
+                decoder = _open_ffmpeg(path, content, stream)
+            except AudioReadError:
+                raise refused from None
     if decoder.info.channels > MAX_CHANNELS:
         decoder.close()
         raise UnsupportedAudioError(
@@ -230,14 +236,21 @@ def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     return decoder
 
 
-def _open_repaired(path: Path, gaps: tuple[Gap, ...]) -> AudioReader:
+def _open_ffmpeg(path: Path, content: Content, stream: int) -> Decoder:
+    # FFmpeg's libraries take a while to load, and most files do not need them.
+    from musicdenoise.audio.backends.ffmpeg_decoder import PyAvDecoder
+
+    return PyAvDecoder(path, content.container, stream, num_samples=content.num_samples)
+
+
+def _open_repaired(path: Path, repair: Repair) -> AudioReader:
     """Read a damaged or joined MP3 file through a copy that decoders read to the end."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="musicdenoise-"))
         copy = Path(folder) / "repaired.mp3"
         try:
             with copy.open("wb") as file:
-                frame = write_repaired(path, gaps, file)
+                frame = write_repaired(path, repair.gaps, file)
         except OSError as error:
             raise AudioReadError(
                 f"{path}: is damaged or joined of several files, and there is no room for a copy to repair: "
@@ -250,8 +263,9 @@ def _open_repaired(path: Path, gaps: tuple[Gap, ...]) -> AudioReader:
             decoder.info,
             path=path,
             is_repaired=True,
+            notes=(*decoder.info.notes, *repair.notes),
             gaps_seconds=tuple(
-                (gap.first_frame * seconds, gap.num_frames * seconds) for gap in gaps if gap.num_frames
+                (gap.first_frame * seconds, gap.num_frames * seconds) for gap in repair.gaps if gap.num_frames
             ),
         )
         return AudioReader(decoder, stack.pop_all().close)

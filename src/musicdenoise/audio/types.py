@@ -64,6 +64,8 @@ class AudioInfo:
         Audio tracks of the file, of which this is one.
     is_repaired
         Whether the file is damaged, or says less than it holds, so that not all programs read it to its end.
+    notes
+        What is odd about the file and was read in one way of several, a sentence each, for warnings.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class AudioInfo:
     gaps_seconds: tuple[tuple[float, float], ...] = ()
     num_tracks: int = 1
     is_repaired: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.channels <= 0 or self.num_samples < 0:

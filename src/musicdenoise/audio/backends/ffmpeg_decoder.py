@@ -1,4 +1,4 @@
-"""Decode with FFmpeg, through PyAV: AAC and ALAC in MP4, ADTS, and MP3, FLAC and WAV of open length.
+"""Decode with FFmpeg, through PyAV: MP4, ADTS, and what libsndfile cannot read or would cut.
 
 An MP4 file says by its edit list how many of the decoded samples at the beginning are priming;
 FFmpeg drops them and gives the first remaining sample its time. The last packet's duration says
@@ -11,25 +11,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
+from musicdenoise.audio.backends.ffmpeg_scan import PacketScan, scan_packets
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.mp4 import ends_inside_box
+from musicdenoise.audio.containers.ogg import OPUS_RATE, check_ogg, ends_inside_ogg_page, read_opus_head
+from musicdenoise.audio.containers.riff_length import find_data_chunk, read_wav_codec
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
 from musicdenoise.audio.types import AudioInfo, Samples, ffmpeg_url
 from musicdenoise.errors import AudioReadError
 
-__all__ = ["PyAvDecoder"]
+__all__ = ["CHECKED", "PyAvDecoder"]
+
+CHECKED = {"err_detect": "crccheck+explode"}
+"""Options for FFmpeg's FLAC decoder, which passes over wrong checksums otherwise."""
 
 _SUBTYPES = {"aac": "AAC", "mp3": "MPEG_LAYER_III", "mp3float": "MPEG_LAYER_III"}
 _LOSSLESS = {"flac": "PCM", "alac": "ALAC"}
 _LAYER_2 = frozenset({"mp2", "mp2float"})
 _TAGS = {"track": "tracknumber"}
 _TAG_NAMES = ("title", "artist", "album", "date", "comment", "genre", "track", "copyright")
-# Edit lists are often kept in ticks of 1/600 s or 1 ms, which says less about the end than the last
-# packet does; only an end that is earlier by more than such a tick is meant.
-_EDIT_TICK = Fraction(1, 600)
+_MOST_BAD_PACKETS = 8  # that may stand before the first good one: a stream that was entered in the middle
+_HEAD_BYTES = 4096  # in which the first page of Opus lies
+_EXACT = frozenset({"FLAC"})  # containers whose frames are counted, not timed
+_PADDED_SECONDS = 0.25  # what may be missing at the end is a frame or two, and becomes silence
+# Samples that packets of codecs hold, by which a clock that runs apart from them is known.
+_FRAME_SAMPLES = (576, 960, 1024, 1152, 1536, 1920, 2048, 4096)
+_MOST_DRIFT = 0.03
+_LEAST_DRIFT_SECONDS = 0.02  # over the whole file, that anybody could notice
+_SILENCE_BLOCK = 1 << 18  # samples of a gap that are made at a time
 
 
 class PyAvDecoder:
@@ -43,6 +57,8 @@ class PyAvDecoder:
         Its container as told by its content.
     stream
         Index among the audio streams of the file.
+    num_samples
+        Samples per channel, where they are known; None: as the packets say.
 
     Attributes
     ----------
@@ -50,6 +66,8 @@ class PyAvDecoder:
         What the file declares.
     incomplete_end : bool
         Whether the file breaks off although it declares no length that would show it.
+    is_estimate : bool
+        Whether fewer samples than ``info`` says are no sign of damage.
 
     Raises
     ------
@@ -57,9 +75,18 @@ class PyAvDecoder:
         The header cannot be read, there is no such stream, or its first frame is damaged.
     """
 
-    def __init__(self, path: Path, container: str, stream: int) -> None:
-        self._path, self._stream = path, stream
-        end, total, self.incomplete_end = self._scan(container)
+    def __init__(self, path: Path, container: str, stream: int, *, num_samples: int | None = None) -> None:
+        self._path, self._stream, self._kind = path, stream, container
+        source, av_stream = self._open()
+        try:
+            with source:
+                self._scan = scan_packets(source, av_stream, container)
+        except AudioReadError as error:
+            raise AudioReadError(f"{path}: {error}; get a complete copy of the file") from error
+        self.incomplete_end = self._scan.is_cut or _is_cut(path, container)
+        self._has_unchecked_pages = container == "OGG"
+        self.is_estimate = container not in _EXACT and num_samples is None
+        self._ends_at: int | None = None
         self._start()
         codec = self._av_stream.codec_context
         try:
@@ -71,17 +98,24 @@ class PyAvDecoder:
         if first is not None:
             self._pending = first
         rate = codec.sample_rate
-        if container == "MP4":
-            total = end - self._first_time
+        drift = _drift(self._scan, rate)
+        total = (
+            self._scan.end - self._first_time if container == "MP4" else self._scan.total - self._unheard()
+        )
+        count = max(round(float(total) * rate / drift), 0) if num_samples is None else num_samples
+        self._ends_at = count
         self.info = AudioInfo(
             path=path,
             sample_rate=rate,
             channels=codec.channels,
-            num_samples=max(round(total * rate), 0),
+            num_samples=count,
             container=container,
             subtype=_subtype(codec.name, codec.format.name),
             tags=_read_tags(self._container),
             num_tracks=len(self._container.streams.audio),
+            is_repaired=bool(self._scan.gaps),
+            gaps_seconds=_gaps(self._scan, self._first_time),
+            notes=_notes(drift),
         )
 
     def read(self, num_samples: int) -> Samples:
@@ -92,12 +126,17 @@ class PyAvDecoder:
         AudioReadError
             The data is damaged.
         """
+        if self._has_unchecked_pages:
+            self._has_unchecked_pages = False
+            check_ogg(self._path, self.info.sample_rate)
         parts: list[Samples] = []
         missing = num_samples
         while missing > 0:
             if self._pending.shape[1] == 0:
                 block = next(self._blocks, None)
                 if block is None:
+                    parts.append(self._padding(self._position + num_samples - missing, missing))
+                    missing -= parts[-1].shape[1]
                     break
                 self._pending = block
             part = self._pending[:, :missing]
@@ -106,6 +145,13 @@ class PyAvDecoder:
             missing -= part.shape[1]
         self._position += num_samples - missing
         return np.concatenate(parts, axis=1) if parts else self._empty()
+
+    def _padding(self, position: int, wanted: int) -> Samples:
+        """Silence for what is missing at the end, if that is hardly more than a frame."""
+        lack = 0 if self._ends_at is None else self._ends_at - position
+        if not self.is_estimate or lack > _PADDED_SECONDS * self.info.sample_rate:
+            lack = 0
+        return np.zeros((self._empty().shape[0], max(0, min(lack, wanted))), dtype=np.float32)
 
     def seek(self, sample: int) -> None:
         """Go to a sample by decoding up to it, from the beginning where it lies behind.
@@ -126,11 +172,21 @@ class PyAvDecoder:
         """Close the file."""
         self._container.close()
 
+    def _unheard(self) -> Fraction:
+        """Seconds of packets at the beginning that give no samples: priming of Opus, and bad ones."""
+        with self._path.open("rb") as file:
+            file.seek(mpeg.id3_bytes(file.read(mpeg.ID3_HEADER_BYTES)))
+            head = read_opus_head(file.read(_HEAD_BYTES))
+        if head is not None:
+            return Fraction(head.skipped, OPUS_RATE)
+        return self._bad_packets * self._scan.total / max(self._scan.count, 1)
+
     def _start(self) -> None:
         self._container, self._av_stream = self._open()
         self._position = 0
         self._first_time = Fraction(0)
         self._pending = self._empty()
+        self._bad_packets = 0
         self._blocks: Iterator[Samples] = self._decode()
 
     def _empty(self) -> Samples:
@@ -138,7 +194,9 @@ class PyAvDecoder:
 
     def _open(self) -> tuple[av.container.InputContainer, av.AudioStream]:
         try:
-            container = av.open(ffmpeg_url(self._path), metadata_errors="replace")
+            # Raw AAC has nothing in front that FFmpeg would know it by, if its first frame is cut.
+            form = "aac" if self._kind == "ADTS" else None
+            container = av.open(ffmpeg_url(self._path), format=form, metadata_errors="replace")
         except av.FFmpegError as error:
             raise AudioReadError(
                 f"{self._path}: cannot be decoded: the file is damaged or cut off ({error.strerror})"
@@ -156,54 +214,95 @@ class PyAvDecoder:
         if codec is None or not codec.sample_rate or not codec.channels:
             container.close()
             raise AudioReadError(
-                f"{self._path}: cannot be decoded: audio stream {self._stream} has a codec that is not known "
-                f"or a damaged header"
+                f"{self._path}: cannot be decoded: audio stream {self._stream} has a codec that is not known"
+                f"{self._codec_tag()}, or a damaged header"
             )
+        if codec.name == "flac":
+            codec.options = dict(CHECKED)
         return container, stream
 
-    def _scan(self, container: str) -> tuple[Fraction, Fraction, bool]:
-        """Read the packets' times: where the last one ends, their sum (both in s), and if it is cut."""
-        source, stream = self._open()
-        total, latest, header = Fraction(0), Fraction(0), (b"", 0)
-        with source:
-            tick = stream.time_base or Fraction(1)
-            try:
-                for packet in source.demux(stream):
-                    if packet.size == 0 or packet.is_discard:
-                        continue
-                    duration = (packet.duration or 0) * tick
-                    total += duration
-                    latest = max(latest, (packet.pts or 0) * tick + duration)
-                    header = bytes(memoryview(packet)[: mpeg.HEADER_BYTES]), packet.size
-            except av.FFmpegError as error:
-                raise AudioReadError(f"{self._path}: cannot be read to its end: {error.strerror}") from error
-            end = latest
-            if stream.duration is not None:
-                edited = ((stream.start_time or 0) + stream.duration) * tick
-                end = edited if latest - edited > _EDIT_TICK else latest
-        is_cut = container == "MP3" and header[1] < (mpeg.frame_bytes(header[0]) or 0)
-        return end, total, is_cut
+    def _codec_tag(self) -> str:
+        """The number of the codec in a WAV file, by which others find out what it is."""
+        tag = read_wav_codec(self._path) if self._kind == "WAV" else None
+        return "" if tag is None else f" (number 0x{tag:04x} in its header)"
 
     def _decode(self) -> Iterator[Samples]:
-        """Yield the frames as float32 of shape ``(channels, n)``."""
+        """Yield the frames as float32 of shape ``(channels, n)``, with silence in gaps."""
         resampler = av.AudioResampler(format="flt")
         expected: tuple[int, int] | None = None
+        for frame in self._frames():
+            channels = frame.layout.nb_channels
+            time = (frame.pts or 0) * (frame.time_base or Fraction(1))
+            if expected is None:
+                expected = (frame.sample_rate, channels)
+                self._first_time = time
+            elif time in self._scan.gaps:
+                yield from _silence(channels, round(self._scan.gaps[time] * frame.sample_rate))
+            if (frame.sample_rate, channels) != expected:
+                raise AudioReadError(
+                    f"the stream changes from {expected[0]} Hz and {expected[1]} channels "
+                    f"to {frame.sample_rate} Hz and {channels} channels"
+                )
+            for converted in resampler.resample(frame):
+                packed = converted.to_ndarray().reshape(-1, channels)
+                yield np.ascontiguousarray(packed.T, dtype=np.float32)
+
+    def _frames(self) -> Iterator[Any]:
+        """Decoded frames; packets that cannot be decoded may stand before the first."""
+        has_begun, self._bad_packets = False, 0
         try:
-            for frame in self._container.decode(self._av_stream):
-                channels = frame.layout.nb_channels
-                if expected is None:
-                    expected = (frame.sample_rate, channels)
-                    self._first_time = (frame.pts or 0) * (frame.time_base or Fraction(1))
-                if (frame.sample_rate, channels) != expected:
-                    raise AudioReadError(
-                        f"the stream changes from {expected[0]} Hz and {expected[1]} channels "
-                        f"to {frame.sample_rate} Hz and {channels} channels"
-                    )
-                for converted in resampler.resample(frame):
-                    packed = converted.to_ndarray().reshape(-1, channels)
-                    yield np.ascontiguousarray(packed.T, dtype=np.float32)
+            for packet in self._container.demux(self._av_stream):
+                try:
+                    for frame in packet.decode():
+                        has_begun = True
+                        yield frame
+                except av.FFmpegError:
+                    self._bad_packets += 1
+                    if has_begun or self._bad_packets > _MOST_BAD_PACKETS:
+                        raise
         except av.FFmpegError as error:
             raise AudioReadError(f"the data is damaged or cut off ({error.strerror})") from error
+
+
+def _is_cut(path: Path, container: str) -> bool:
+    """Whether a file breaks off inside what its container says it holds."""
+    if container == "MP4":
+        return ends_inside_box(path)
+    if container == "OGG":
+        return ends_inside_ogg_page(path)
+    chunk = find_data_chunk(path, container)
+    return chunk is not None and chunk.declared_bytes > chunk.available_bytes
+
+
+def _silence(channels: int, num_samples: int) -> Iterator[Samples]:
+    for start in range(0, num_samples, _SILENCE_BLOCK):
+        yield np.zeros((channels, min(_SILENCE_BLOCK, num_samples - start)), dtype=np.float32)
+
+
+def _gaps(scan: PacketScan, first: Fraction) -> tuple[tuple[float, float], ...]:
+    """Gaps behind the first frame: where they begin from there, and how long they last; in s."""
+    return tuple(
+        (float(at - lasting - first), float(lasting)) for at, lasting in scan.gaps.items() if at > first
+    )
+
+
+def _drift(scan: PacketScan, rate: int) -> float:
+    """How many times longer the packets last than their samples; 1 where nobody could notice."""
+    spacing = float(scan.spacing * rate)
+    nearest = min(_FRAME_SAMPLES, key=lambda samples: abs(spacing - samples))
+    drift = spacing / nearest
+    lasting = abs(drift - 1.0) * scan.count * nearest / rate
+    return drift if abs(drift - 1.0) < _MOST_DRIFT and lasting > _LEAST_DRIFT_SECONDS else 1.0
+
+
+def _notes(drift: float) -> tuple[str, ...]:
+    if drift == 1.0:
+        return ()
+    pace = "slower" if drift > 1.0 else "faster"
+    return (
+        f"its clock runs {abs(drift - 1.0):.2%} {pace} than its samples, which are all kept; sound and "
+        "picture of a film may drift apart",
+    )
 
 
 def _subtype(codec: str, sample_format: str) -> str:

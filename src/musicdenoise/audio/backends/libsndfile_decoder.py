@@ -17,16 +17,17 @@ import soundfile
 
 from musicdenoise.audio.backends.stderr import silenced_stderr
 from musicdenoise.audio.containers.ogg import (
+    OPUS_RATE,
     VORBIS_CHANNELS,
     VORBIS_ORDERED,
-    check_pages,
+    check_ogg,
     ends_inside_ogg_page,
 )
 from musicdenoise.audio.containers.riff_extras import read_info
 from musicdenoise.audio.containers.riff_length import find_data_chunk
 from musicdenoise.audio.formats import TAG_NAMES
 from musicdenoise.audio.types import AudioInfo, Samples
-from musicdenoise.errors import AudioReadError, UnsupportedAudioError
+from musicdenoise.errors import AudioReadError
 
 __all__ = ["SoundFileDecoder"]
 
@@ -49,7 +50,6 @@ _SKIP_SAMPLES = 65_536
 # it (measured), so the end is read at once: twice the longest packet, 120 ms (RFC 6716 section 2).
 _OPUS_TAIL_SECONDS = 0.24
 _NO_TEXT = "\N{REPLACEMENT CHARACTER}"  # what is not UTF-8 in tags
-_OPUS_RATE = 48_000  # Hz, of its positions whatever the rate of the song (RFC 7845 section 4)
 
 
 class SoundFileDecoder:
@@ -68,12 +68,16 @@ class SoundFileDecoder:
         What the file declares.
     incomplete_end : bool
         Whether the file breaks off although it declares no length that would show it.
+    is_estimate : bool
+        Never: a file that holds fewer samples than ``info`` says is cut.
 
     Raises
     ------
     AudioReadError
         The header cannot be read.
     """
+
+    is_estimate = False
 
     def __init__(self, path: Path, container: str) -> None:
         self._path = path
@@ -144,18 +148,7 @@ class SoundFileDecoder:
     def _check_pages(self) -> None:
         """Look for what libsndfile passes over; not when the file is opened, since that takes time."""
         self._has_unchecked_pages = False
-        try:
-            pages = check_pages(self._path)
-        except OSError as error:
-            raise AudioReadError(f"cannot be read: {error.strerror}") from error
-        if pages.is_damaged:
-            seconds = pages.position / (_OPUS_RATE if self.info.subtype == "OPUS" else self.info.sample_rate)
-            raise AudioReadError(f"the data is damaged or missing from {seconds:.2f} s on")
-        if pages.is_chained:
-            raise UnsupportedAudioError(
-                f"{self._path}: is a chain of several songs in one Ogg file, of which only the first would "
-                "be read; cut it into single songs"
-            )
+        check_ogg(self._path, OPUS_RATE if self.info.subtype == "OPUS" else self.info.sample_rate)
 
     def _decode(self, num_samples: int) -> Samples:
         try:

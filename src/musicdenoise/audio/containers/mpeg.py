@@ -7,9 +7,13 @@ ID3v2.4 section 3 (https://id3.org).
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
+    "HEADER",
     "HEADER_BYTES",
     "ID3_HEADER_BYTES",
+    "count_offset",
     "declared_frames",
     "declares_length",
     "find_first_frame",
@@ -34,6 +38,20 @@ _RATES_HZ = (44100, 48000, 32000)
 _RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # version bits: MPEG-1, MPEG-2, MPEG-2.5
 _CHAIN = 3  # consecutive frames that make it certain: a lone sync word turns up in any binary data
 _XING_REACH = HEADER_BYTES + 2 + 32  # header, checksum, the longest side information
+
+
+def _any_of(values: list[int]) -> bytes:
+    return b"[" + b"".join(re.escape(bytes([value])) for value in values) + b"]"
+
+
+HEADER = re.compile(
+    rb"(?=\xff"
+    + _any_of([b for b in range(0xE0, 0x100) if b >> 3 & 3 != 1 and b >> 1 & 3])
+    + _any_of([b for b in range(256) if b >> 4 not in (0, 15) and b >> 2 & 3 != 3])
+    + rb")",
+    re.DOTALL,
+)
+"""Where a frame may begin: the same as a `frame_bytes` that is not None, at the speed of a search."""
 
 
 def frame_bytes(header: bytes) -> int | None:
@@ -78,15 +96,14 @@ def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:
     int or None
         Offset of the first of three consecutive frames, or None.
     """
-    offset = data.find(b"\xff")
-    while offset != -1:
-        position, count = offset, 0
+    for found in HEADER.finditer(data):
+        position, count = found.start(), 0
         while count < _CHAIN and (size := frame_bytes(data[position : position + HEADER_BYTES])) is not None:
             position += size
             count += 1
-        if count == _CHAIN or (offset == 0 and count > 0 and is_whole and position >= len(data)):
-            return offset
-        offset = data.find(b"\xff", offset + 1)
+        is_end = found.start() == 0 and count > 0 and is_whole and position >= len(data)
+        if count == _CHAIN or is_end:
+            return found.start()
     return None
 
 
@@ -97,10 +114,16 @@ def declares_length(frame: bytes) -> bool:
 
 def declared_frames(frame: bytes) -> int | None:
     """Return how many frames a Xing or Info header counts, itself left out; None if it does not."""
+    at = count_offset(frame)
+    return None if at is None else int.from_bytes(frame[at : at + 4], "big")
+
+
+def count_offset(frame: bytes) -> int | None:
+    """Return where in a frame a Xing or Info header counts the frames, in four bytes; None if it does not."""
     for name in (b"Xing", b"Info"):
         at = frame.find(name, HEADER_BYTES, _XING_REACH + len(name))
         if at != -1 and int.from_bytes(frame[at + 4 : at + 8], "big") & 1:
-            return int.from_bytes(frame[at + 8 : at + 12], "big")
+            return at + 8
     return None
 
 

@@ -6,7 +6,9 @@ In the copy as many silent frames fill the gap as were lost: those that the head
 than there are, or else as many as fit.
 
 Files that were joined keep the header of the first, after whose count decoders stop. The copy has no such
-headers, and no tags between the songs.
+headers, and no tags between the songs. Where the header counts other frames than there are, up to the end
+and whole, the copy counts right. What stands in front of the first frame for longer than decoders look is
+left out.
 
 References: ISO/IEC 11172-3 section 2.4.1 (a frame whose side information is zero decodes to silence);
 APEv2 tags (https://wiki.hydrogenaud.io/index.php?title=APEv2_specification).
@@ -21,14 +23,16 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers import mpeg
 
-__all__ = ["Gap", "find_gaps", "write_repaired"]
+__all__ = ["Gap", "Repair", "find_repair", "write_repaired"]
 
 _CHAIN = 4
 _XING_BYTES = 512  # of the first frame, enough for its header
 _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
-_UNCOUNTED_FRAMES = 10  # more than a header counts: some encoders are not exact, no song is that short
+_UNCOUNTED_FRAMES = 10  # by more than this a header counts less than there is only in joined files
 _UNHEARD_FRAMES = 2  # that frame, and about one that decoders drop: the delay of the encoder
+_MOST_JUNK_BYTES = 16_384  # in front of the first frame that all decoders pass over
+_UNTOLD_FRAMES = 1  # encoders that count the frame of the header, too, and files cut at frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +48,53 @@ class Gap:
         Number of the first frame that is lost, counted from the first that is heard.
     num_frames
         How many are lost; none where tags or headers are left out.
+    content
+        What stands there in the copy, but for silent frames.
     """
 
     begin: int
     end: int
-    first_frame: int
-    num_frames: int
+    first_frame: int = 0
+    num_frames: int = 0
+    content: bytes = b""
 
 
-def find_gaps(path: Path) -> tuple[Gap, ...]:
-    """Stretches of an MP3 file that are damaged or keep decoders from its end; none in a sound one.
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What is changed in a copy of an MP3 file.
+
+    Parameters
+    ----------
+    gaps
+        In the order of the file; none where it is sound.
+    notes
+        See `musicdenoise.audio.AudioInfo`.
+    """
+
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_repair(path: Path) -> Repair:
+    """What in an MP3 file is damaged or keeps decoders from its end.
 
     Parameters
     ----------
     path
-        The file, known to be MP3. Files of other layers have no gaps that are looked for.
+        The file, known to be MP3. Files of other layers are not looked into.
     """
     with path.open("rb") as file:
         if path.stat().st_size == 0:
-            return ()
+            return Repair()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _scan(data)
+            tag = mpeg.id3_bytes(data[: mpeg.ID3_HEADER_BYTES])
+            first = _next_chain(data, tag)
+            if first is None or not _is_layer_3(data[first : first + mpeg.HEADER_BYTES]):
+                return Repair()
+            repair = _Walk(data, first).repair()
+            if first - tag > _MOST_JUNK_BYTES:
+                repair = replace(repair, gaps=(Gap(begin=tag, end=first), *repair.gaps))
+            return repair
 
 
 def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
@@ -74,6 +104,7 @@ def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
         for gap in gaps:
             _copy(file, target, gap.begin)
             file.seek(gap.begin)
+            target.write(gap.content)
             if gap.num_frames:
                 header = file.read(mpeg.HEADER_BYTES)
                 samples = mpeg.frame_samples(header)
@@ -83,49 +114,99 @@ def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
     return samples
 
 
-def _scan(data: mmap.mmap) -> tuple[Gap, ...]:
-    position = _next_chain(data, mpeg.id3_bytes(data[: mpeg.ID3_HEADER_BYTES]))
-    if position is None or not _is_layer_3(data[position : position + mpeg.HEADER_BYTES]):
-        return ()
-    declared = mpeg.declared_frames(data[position : position + _XING_BYTES])
-    gaps: list[Gap] = []
-    headers: list[Gap] = []
-    tags: list[Gap] = []
-    count, last, size_sum = 0, position, 0
-    while True:
-        size = mpeg.frame_bytes(data[position : position + mpeg.HEADER_BYTES])
-        if size is not None:
-            # The first frame, and those of joined files behind the frames that the first header counts.
-            if declared is not None and (count == 0 or count > declared) and _is_header(data, position):
-                headers.append(_left_out(position, position + size))
-            last, position, count, size_sum = position, position + size, count + 1, size_sum + size
-            continue
-        if position >= len(data):
-            break
-        behind = _after_tags(data, position)
-        if behind > position and mpeg.frame_bytes(data[behind : behind + mpeg.HEADER_BYTES]) is not None:
-            tags.append(_left_out(position, behind))
-            position = behind
-            continue
-        following = _next_chain(data, last + 1, like=data[last : last + mpeg.HEADER_BYTES])
-        if following is None:
-            break  # a tag at the end
-        count -= 1  # the frame at `last` goes with the gap
-        lost = max(1, round((following - last) / (size_sum / max(count + 1, 1))))
-        first = max(0, count - (0 if declared is None else _UNHEARD_FRAMES))
-        gaps.append(Gap(begin=last, end=following, first_frame=first, num_frames=lost))
-        count, position = count + lost, following
-    if declared is not None and count - 1 > declared + _UNCOUNTED_FRAMES:
-        return tuple(sorted(gaps + tags + headers, key=lambda gap: gap.begin))
-    if len(gaps) == 1 and declared is not None:
-        lost = gaps[0].num_frames + declared + 1 - count  # the header's own frame is not among them
-        if lost > 0:
-            gaps[0] = replace(gaps[0], num_frames=lost)
-    return tuple(sorted(gaps + tags, key=lambda gap: gap.begin))
+class _Walk:
+    """From frame to frame through a file, and what is found on the way."""
+
+    def __init__(self, data: mmap.mmap, first: int) -> None:
+        self._data, self._first = data, first
+        self._declared = mpeg.declared_frames(data[first : first + _XING_BYTES])
+        self._gaps: list[Gap] = []
+        self._headers: list[Gap] = []
+        self._tags: list[Gap] = []
+        self._count, self._bytes = 0, 0  # of frames, and of the whole ones
+        self._end = self._walk()
+
+    def repair(self) -> Repair:
+        """What has to be changed, if anything."""
+        declared, heard = self._declared, self._count - 1
+        if declared is None:
+            return Repair(gaps=_sorted(self._gaps + self._tags))
+        if heard > declared + _UNCOUNTED_FRAMES:
+            return Repair(gaps=_sorted(self._gaps + self._tags + self._headers))
+        if len(self._gaps) == 1:
+            # What the header counts more was lost in the gap; unless that would be most of the song.
+            lost = self._gaps[0].num_frames + declared - heard
+            if 0 < lost <= max(self._count, 1):
+                self._gaps[0] = replace(self._gaps[0], num_frames=lost)
+        if self._gaps:
+            return self._counted(declared, heard, notes=())
+        is_cut = self._end > len(self._data)
+        whole = heard - is_cut
+        if whole == declared or (is_cut and whole < declared) or 2 * whole < declared:
+            return Repair(gaps=_sorted(self._tags))
+        notes: tuple[str, ...] = ()
+        if abs(whole - declared) > _UNTOLD_FRAMES:
+            notes = (
+                f"its header counts {declared} frames, and {whole} are there, whole to the end; all of them "
+                "were read",
+            )
+        return self._counted(declared, whole, notes)
+
+    def _counted(self, declared: int, frames: int, notes: tuple[str, ...]) -> Repair:
+        """All that was found, and a header that counts as many frames as there will be."""
+        changes = self._gaps + self._tags
+        frames = max(frames, 1) if not self._gaps else self._heard_with_gaps()
+        place = mpeg.count_offset(self._data[self._first : self._first + _XING_BYTES])
+        if place is not None and frames != declared:
+            at = self._first + place
+            changes.append(Gap(begin=at, end=at + 4, content=frames.to_bytes(4, "big")))
+        return Repair(gaps=_sorted(changes), notes=notes)
+
+    def _heard_with_gaps(self) -> int:
+        return self._count - 1 - self._filled + sum(gap.num_frames for gap in self._gaps)
+
+    def _walk(self) -> int:
+        """Go to the end; return where the last frame ends, by its header."""
+        data = self._data
+        position = last = self._first
+        self._filled = 0
+        while True:
+            size = mpeg.frame_bytes(data[position : position + mpeg.HEADER_BYTES])
+            if size is not None:
+                self._note_header(position, size)
+                last, position = position, position + size
+                self._count, self._bytes = self._count + 1, self._bytes + size
+                continue
+            if position >= len(data):
+                return position
+            behind = _after_tags(data, position)
+            if behind > position and mpeg.frame_bytes(data[behind : behind + mpeg.HEADER_BYTES]) is not None:
+                self._tags.append(Gap(begin=position, end=behind))
+                position = behind
+                continue
+            following = _next_chain(data, last + 1, like=data[last : last + mpeg.HEADER_BYTES])
+            if following is None:
+                return position  # a tag at the end
+            self._note_gap(last, following)
+            position = following
+
+    def _note_header(self, position: int, size: int) -> None:
+        # The first frame, and those of joined files behind the frames that the first header counts.
+        declared, count = self._declared, self._count
+        if declared is not None and (count == 0 or count > declared) and _is_header(self._data, position):
+            self._headers.append(Gap(begin=position, end=position + size))
+
+    def _note_gap(self, last: int, following: int) -> None:
+        usual = self._bytes / max(self._count, 1)
+        self._count -= 1  # the frame at `last` goes with the gap
+        lost = max(1, round((following - last) / usual))
+        first = max(0, self._count - (0 if self._declared is None else _UNHEARD_FRAMES))
+        self._gaps.append(Gap(begin=last, end=following, first_frame=first, num_frames=lost))
+        self._count, self._filled = self._count + lost, self._filled + lost
 
 
-def _left_out(begin: int, end: int) -> Gap:
-    return Gap(begin=begin, end=end, first_frame=0, num_frames=0)
+def _sorted(gaps: list[Gap]) -> tuple[Gap, ...]:
+    return tuple(sorted(gaps, key=lambda gap: gap.begin))
 
 
 def _is_header(data: mmap.mmap, position: int) -> bool:
@@ -147,9 +228,8 @@ def _after_tags(data: mmap.mmap, position: int) -> int:
 
 def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int | None:
     """First of several frames in a row, with the version, layer and rate of a header, if that is given."""
-    offset = data.find(b"\xff", start)
-    while offset != -1:
-        position, count = offset, 0
+    for found in mpeg.HEADER.finditer(data, start):
+        position, count = found.start(), 0
         while count < _CHAIN:
             header = data[position : position + mpeg.HEADER_BYTES]
             size = mpeg.frame_bytes(header)
@@ -157,8 +237,7 @@ def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int |
                 break
             position, count = position + size, count + 1
         if count == _CHAIN:
-            return offset
-        offset = data.find(b"\xff", offset + 1)
+            return found.start()
     return None
 
 

@@ -10,9 +10,25 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["VORBIS_CHANNELS", "VORBIS_ORDERED", "OggPages", "check_pages", "ends_inside_ogg_page"]
+from musicdenoise.errors import AudioReadError, UnsupportedAudioError
+
+__all__ = [
+    "OPUS_RATE",
+    "VORBIS_CHANNELS",
+    "VORBIS_ORDERED",
+    "OggPages",
+    "OpusHead",
+    "check_ogg",
+    "check_pages",
+    "ends_inside_ogg_page",
+    "read_opus_head",
+]
+
+OPUS_RATE = 48_000
+"""Hz, of Opus whatever its header says of the song before it was encoded (RFC 7845, sections 4 and 5.1)."""
 
 VORBIS_ORDERED = frozenset({"VORBIS", "OPUS"})
 """Subtypes whose channels have an order of their own."""
@@ -33,6 +49,8 @@ _MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
 _FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4  # flags of a page
 _CHECKSUM = slice(22, 26)
 _BLOCK_BYTES = 1 << 20
+_MOST_EMPTY_PAGES = 10_000  # in a row: nobody writes them, and they take longer than pages that hold sound
+_OPUS_HEAD = b"OpusHead"
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -57,6 +75,7 @@ class OggPages:
         self.position = 0
         self._rest = b""
         self._is_behind_junk = False
+        self._empty_pages = 0
         self._last_number: dict[int, tuple[int, bool]] = {}  # by stream; and if that page held audio
 
     @property
@@ -87,6 +106,8 @@ class OggPages:
         before = None if is_first else self._last_number.get(stream)
         # Behind its headers a recording of web radio goes on with the page of the moment.
         is_gap = before is not None and before[1] and number != before[0] + 1
+        self._empty_pages = 0 if len(page) > _HEADER_BYTES else self._empty_pages + 1
+        is_gap |= self._empty_pages > _MOST_EMPTY_PAGES
         if self._is_behind_junk or is_gap or _checksum(page) != int.from_bytes(page[_CHECKSUM], "little"):
             self.is_damaged = True
             return
@@ -110,6 +131,61 @@ def check_pages(path: Path) -> OggPages:
         while not pages.is_damaged and (block := file.read(_BLOCK_BYTES)):
             pages.feed(block)
     return pages
+
+
+def check_ogg(path: Path, rate: int) -> None:
+    """Refuse what decoders pass over: damaged pages, and a second song behind the first.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rate
+        Rate in Hz that positions count at.
+
+    Raises
+    ------
+    AudioReadError
+        It is damaged, or cannot be read.
+    UnsupportedAudioError
+        It is a chain of Ogg streams.
+    """
+    try:
+        pages = check_pages(path)
+    except OSError as error:
+        raise AudioReadError(f"cannot be read: {error.strerror}") from error
+    if pages.is_damaged:
+        raise AudioReadError(f"the data is damaged or missing from {pages.position / rate:.2f} s on")
+    if pages.is_chained:
+        raise UnsupportedAudioError(
+            f"{path}: is a chain of several songs in one Ogg file, of which only the first would "
+            "be read; cut it into single songs"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpusHead:
+    """What the first page of an Opus stream says.
+
+    Parameters
+    ----------
+    skipped
+        Samples at 48 kHz that are decoded and not heard.
+    input_rate
+        Rate in Hz of the song before it was encoded, for information; 0: not said.
+    """
+
+    skipped: int
+    input_rate: int
+
+
+def read_opus_head(head: bytes) -> OpusHead | None:
+    """What an Ogg file that begins like this says of its Opus stream; None if it holds none there."""
+    at = head.find(_OPUS_HEAD, _HEADER_BYTES, _HEADER_BYTES + 255 + len(_OPUS_HEAD))
+    if head[:4] != _CAPTURE or at == -1 or len(head) < at + 16:
+        return None
+    skipped, rate = struct.unpack_from("<HI", head, at + 10)
+    return OpusHead(skipped=skipped, input_rate=rate)
 
 
 def ends_inside_ogg_page(path: Path) -> bool:

@@ -15,11 +15,12 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers.riff import AIFF, WAV, form_of, walk
 
-__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk", "lacks_data_size"]
+__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk", "lacks_data_size", "read_wav_codec"]
 
 # Sizes that programs put in a header when they write to a pipe and cannot come back to it lie just below 2 or
 # 4 GiB: FFmpeg's is the highest number, SoX and others round down to whole blocks, or leave room for the
 # header.
+_EXTENSIBLE = 0xFFFE
 _OPEN_SIZES = (range(0x7FFFE000, 0x80000001), range(0xFFFFE000, 0x100000000))
 
 
@@ -86,6 +87,26 @@ def declared_wav_end(head: bytes) -> int | None:
         if chunk.name == b"data":
             is_open = not chunk.size if chunk.is_long else _is_open(chunk.size)
             return None if is_open else chunk.offset + chunk.size
+    return None
+
+
+def read_wav_codec(path: Path) -> int | None:
+    """Number of the codec of a WAV file (RFC 2361), that behind WAVE_FORMAT_EXTENSIBLE if it is; else None.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        for chunk in walk(file, WAV):
+            if chunk.name == b"fmt ":
+                file.seek(chunk.offset)
+                body = file.read(min(chunk.size, 26)).ljust(26, b"\0")
+                tag = int.from_bytes(body[:2], "little")
+                return int.from_bytes(body[24:26], "little") if tag == _EXTENSIBLE else tag
+            if chunk.name == b"data":
+                break
     return None
 
 

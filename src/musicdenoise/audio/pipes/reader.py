@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,11 +18,14 @@ from musicdenoise.audio.pipes.source import PipeSource
 from musicdenoise.audio.types import MAX_CHANNELS, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
+if TYPE_CHECKING:
+    from musicdenoise.audio.backends.ffmpeg_scan import FlacChain
+
 __all__ = ["PipeReader"]
 
 # Formats that FFmpeg knows the length of from their beginnings, and by how many seconds less may be decoded:
 # an MP4 file's edit list and the priming of its encoder say when what is there is not to be heard.
-_SLACK_SECONDS = {"flac": 0.0, "aiff": 0.0, "mov,mp4,m4a,3gp,3g2,mj2": 0.25}
+_SLACK_SECONDS = {"aiff": 0.0, "mov,mp4,m4a,3gp,3g2,mj2": 0.25}
 _OPEN_AIFF_BYTES = 0x7F000000  # about what SoX declares in a pipe
 
 
@@ -57,6 +60,9 @@ class PipeReader:
         # FFmpeg's libraries take a while to load, and most runs do not need them.
         import av
 
+        from musicdenoise.audio.backends.ffmpeg_decoder import CHECKED
+        from musicdenoise.audio.backends.ffmpeg_scan import FlacChain
+
         self._name = name
         self._source = PipeSource(file)
         try:
@@ -84,6 +90,9 @@ class PipeReader:
         self.subtype = FFMPEG_WAV_CODECS.get(
             re.sub("be$", "le", codec.name), "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
+        self._chain = FlacChain() if self._container.format.name == "flac" else None
+        if codec.name == "flac":
+            codec.options = dict(CHECKED)
         self._num_frames, self._last_frame = 0, (b"", 0)  # that one's first bytes and its size
 
     def blocks(self, block_samples: int) -> Iterator[Samples]:
@@ -131,6 +140,8 @@ class PipeReader:
             for packet in self._container.demux(self._container.streams.audio[0]):
                 self._check_source()
                 if packet.size:
+                    if self._chain is not None:
+                        self._check_flac(self._chain, packet)
                     self._num_frames += 1
                     self._last_frame = bytes(memoryview(packet)[: mpeg.HEADER_BYTES]), packet.size
                 for frame in packet.decode():
@@ -144,6 +155,12 @@ class PipeReader:
         except av.FFmpegError as error:
             self._check_source()
             raise AudioReadError(f"{self._name}: the data is damaged ({error.strerror})") from error
+
+    def _check_flac(self, chain: FlacChain, packet: Any) -> None:
+        try:
+            chain.add(packet)
+        except AudioReadError as error:
+            raise AudioReadError(f"{self._name}: {error}; send the whole song") from error
 
     def _check_source(self) -> None:
         """Raise what FFmpeg passes over: that a read of the pipe failed, and damaged Ogg pages."""
@@ -169,6 +186,10 @@ class PipeReader:
             )
         if self._container.format.name == "mp3":
             return self._lack_of_mp3()
+        if self._chain is not None:
+            if num_samples < self._chain.num_samples:
+                return f"but {self._chain.num_samples} came: the data is damaged"
+            return "then the stream breaks off inside a frame" if self._chain.is_cut else ""
         declared = self._declared_samples()
         if declared is not None and num_samples < declared:
             return f"but {declared} are declared"

@@ -1,0 +1,39 @@
+"""Whether an MP4 file breaks off: its boxes say how long they are.
+
+Reference: ISO/IEC 14496-12, section 4.2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["ends_inside_box"]
+
+_MOST_BOXES = 1 << 20  # a film in fragments of a second for three days
+
+
+def ends_inside_box(path: Path) -> bool:
+    """Whether the last box of the file is longer than what is there of it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        offset = 0
+        for _ in range(_MOST_BOXES):
+            if offset >= end:
+                break
+            file.seek(offset)
+            header = file.read(16)
+            size = int.from_bytes(header[:4], "big")
+            if size == 1:
+                size = int.from_bytes(header[8:16], "big")
+            if size == 0:  # up to the end
+                return False
+            if size < 8:
+                return False  # no box: something that players pass over
+            offset += size
+    return offset > end
