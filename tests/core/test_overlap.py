@@ -39,7 +39,7 @@ def test_middle_and_side_are_denoised_in_place_of_left_and_right() -> None:
     torch.testing.assert_close(mid_side(mid_side(x)), x)
     torch.testing.assert_close(mid_side(x).square().sum(), x.square().sum())
     stream = SpectralStream(
-        lambda spectrogram, gains: spectrogram * torch.tensor([1.0, 0.0])[None, :, None, None],
+        lambda spectrogram, gains: spectrogram * torch.tensor([1.0, 0.0])[:, None, None, None],
         CONFIG,
         SegmentPlan(segment_frames=64, context_frames=48),
         2,

@@ -23,6 +23,7 @@ __all__ = ["LOSSY_SUBTYPES", "check_bitrate", "encoder_quality", "nearest_bitrat
 LOSSY_SUBTYPES = ("MPEG_LAYER_III", "VORBIS", "OPUS", "AAC")
 """Subtypes that have a bit rate and no bit depth."""
 
+_HIGHEST_LEVEL = 0.999  # of compression that libsndfile takes; encoders round it to their lowest bit rate
 _TRANSPARENT: dict[str, dict[str, Any]] = {
     "MPEG_LAYER_III": {"bitrate_mode": "VARIABLE", "compression_level": 0.0},
     "VORBIS": {"compression_level": 0.3},
@@ -82,7 +83,7 @@ def encoder_quality(subtype: str, bitrate: int | None, *, sample_rate: int, chan
         return {
             "compression_level": 1.0 - float(np.interp(bitrate, rates, np.linspace(0.0, 1.0, len(rates))))
         }
-    level = (high - bitrate) / (high - low)
+    level = min((high - bitrate) / (high - low), _HIGHEST_LEVEL)
     if subtype == "OPUS":
         return {"compression_level": level}
     is_usual = bitrate in _MP3_RATES

@@ -126,8 +126,10 @@ _RATES: dict[str, tuple[int, ...]] = {
     "AAC": (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
 }
 _MAX_CHANNELS: dict[str, int] = {"MPEG_LAYER_III": 2}
-# FLAC stores rates in 20 bits (RFC 9639 section 8.2), of which libFLAC takes up to 655350 Hz.
-_MAX_RATE = 655_350
+# FLAC stores rates in 20 bits (RFC 9639 section 8.2), of which libFLAC takes up to 655350 Hz; libvorbis and
+# FFmpeg's ALAC have tables of their own.
+_MAX_RATES: dict[str, int] = {"FLAC": 655_350, "OGG": 200_000, "MP4": 655_350}
+_MAX_RATE = 3_072_000  # of WAV and AIFF: four times that of any recording
 
 # The nearest subtypes that lose the least, where the container cannot hold the source's own.
 _SUBSTITUTES: dict[str, tuple[str, ...]] = {
@@ -250,9 +252,11 @@ def check_writable(*, container: str, subtype: str, sample_rate: int, channels: 
         raise UnsupportedAudioError(
             f"{subtype} cannot hold {sample_rate} Hz; resample to one of {listed} Hz, or write WAV or FLAC"
         )
-    if not 1 <= sample_rate <= _MAX_RATE:
+    most = _MAX_RATES.get(container, _MAX_RATE)
+    if not 1 <= sample_rate <= most:
         raise UnsupportedAudioError(
-            f"sample rates from 1 to {_MAX_RATE} Hz are written; got {sample_rate} Hz"
+            f"{container} files are written at sample rates from 1 to {most} Hz; got {sample_rate} Hz: write "
+            "WAV, or resample"
         )
 
 

@@ -19,6 +19,7 @@ from musicdenoise.audio.containers import riff
 from musicdenoise.audio.containers.riff_extras import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
+from musicdenoise.audio.target import already_exists, check_target
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import AtomicFile, FileState, copy_if_same
@@ -125,10 +126,10 @@ class AudioWriter:
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
         self._copied: tuple[Path, FileState] | None = None
-        self._check_target()
+        check_target(self.path, overwrite=self._overwrite)
 
     def __enter__(self) -> Self:
-        self._check_target()
+        check_target(self.path, overwrite=self._overwrite)
         if self._tags_from is not None:  # read now: by the end, the file may have disappeared
             from musicdenoise.audio.tags.file_tags import read_tags
 
@@ -220,13 +221,13 @@ class AudioWriter:
             if self._chunks is not None:
                 self._chunks.write(self._part, is_cut=not self._chapters)
             self._finish_tags()
-        self._check_target()
+        check_target(self.path, overwrite=self._overwrite)
         try:
             if self._seal is not None:
                 self._seal(self._part)
             self._file.commit()
         except FileExistsError as error:
-            raise self._existing() from error
+            raise already_exists(self.path) from error
         except OSError as error:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
 
@@ -282,23 +283,6 @@ class AudioWriter:
             )
         except AudioWriteError as error:
             raise self._explain(error) from error
-
-    def _check_target(self) -> None:
-        try:
-            is_folder, exists = self.path.is_dir(), self.path.exists()
-        except OSError as error:  # a name that is too long, say
-            raise AudioWriteError(
-                f"{self.path}: cannot be written: {error.strerror}; choose another name"
-            ) from error
-        if is_folder:
-            raise AudioWriteError(f"{self.path}: is a folder; give the name of a file")
-        if not self._overwrite and exists:
-            raise self._existing()
-
-    def _existing(self) -> AudioWriteError:
-        return AudioWriteError(
-            f"{self.path}: already exists; give {{overwrite}} to replace it", overwrite=False
-        )
 
     def _check_room(self, more_samples: int) -> None:
         limit = FORMATS[self.container].max_bytes

@@ -138,7 +138,10 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         for line in _details(report):
             note(line, verbose=True)
     for start, length in report.gaps_seconds:
-        warn(f"{report.source}: is damaged from {start:.2f} to {start + length:.2f} s; silence stands there")
+        place = f"from {start:.2f} to {start + length:.2f} s"
+        warn(f"{report.source}: is damaged or empty {place}; silence stands there")
+    for remark in report.notes:
+        warn(f"{report.source}: {remark}")
     if report.num_tracks > 1:
         tracks = f"has {report.num_tracks} audio tracks; the first was denoised, the others are left out"
         warn(f"{report.source}: {tracks}")

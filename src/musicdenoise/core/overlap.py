@@ -22,6 +22,7 @@ from musicdenoise.core.architecture import SEEN_FRAMES, TIME_STRIDE
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.profile_stream import ProfileStream
+from musicdenoise.core.silence import SilentStretches
 from musicdenoise.core.stft import StftConfig, hann_window, stft
 from musicdenoise.errors import ConfigurationError
 
@@ -29,6 +30,10 @@ __all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mid_side", "mirror"]
 
 # Maps a spectrogram (batch, channels, freqs, frames) and its level gains (batch, frames) to an estimate.
 Estimator = Callable[[Tensor, Tensor], Tensor]
+
+# How far below the network's level a channel may be, as an amplitude: -15 dB. At -20 dB one gains as much as
+# the others; at -30 dB its music was removed.
+_LEAST_SHARE = 10.0 ** (-15.0 / 20.0)
 
 # A network of `16 k + 3` frames is fed whole segments of 16 frames with the context on both sides,
 # and three frames more on the right.
@@ -118,7 +123,8 @@ class SpectralStream:
         Where the estimator computes; samples come and go on the CPU.
     linked
         Whether all channels are brought to the network's level by one common gain, which keeps their
-        balance, or each by its own.
+        balance, or each by its own. Channels much quieter than the others are lifted in either case: the
+        network would take their music for noise.
     as_mid_side
         Whether two channels are denoised as middle and side, which are better not linked; see `mid_side`.
     batch_size
@@ -148,7 +154,8 @@ class SpectralStream:
         self.batch_size = batch_size
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
         self._turned: Callable[[Tensor], Tensor] = mid_side if as_mid_side else lambda waveform: waveform
-        self._batch_dim = 0 if linked else 1  # channels of one item, or items of one channel
+        self._linked = linked
+        self._silent = SilentStretches(channels, config.n_fft) if as_mid_side else None
         self._adder = _OverlapAdd(config, channels)
         self._profile: ProfileStream | None = None
         if profile_filter is not None:
@@ -164,12 +171,14 @@ class SpectralStream:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
         self._received += block.shape[-1]
         self._arrived.append(self._turned(block))
+        if self._silent is not None:
+            self._silent.push(block)
         done = [self._buffer[:, :0]]
         frames = self.plan.segment_frames
         while self._received >= self._last_sample_needed(self.batch_size * frames):
             self._gather()
             done.append(self._run_segments([frames] * self.batch_size))
-        return self._turned(torch.cat(done, dim=-1))
+        return self._turned_back(torch.cat(done, dim=-1))
 
     def flush(self) -> Tensor:
         """End of the signal: return the rest, so that as many samples come out as went in."""
@@ -187,9 +196,15 @@ class SpectralStream:
             done.append(self._run_segments([frames]))
         if self._profile is not None:
             done.append(self._adder.push(self._profile.flush().cpu()))
-        rest = self._turned(torch.cat(done, dim=-1))
+        rest = torch.cat(done, dim=-1)
         surplus = self._adder.returned - self._received
-        return rest[:, : rest.shape[-1] - surplus] if surplus > 0 else rest
+        return self._turned_back(rest[:, : rest.shape[-1] - max(surplus, 0)], is_end=True)
+
+    def _turned_back(self, waveform: Tensor, *, is_end: bool = False) -> Tensor:
+        turned = self._turned(waveform)
+        if self._silent is None:
+            return turned
+        return turned.masked_fill(self._silent.pop(turned.shape[-1], is_end=is_end), 0.0)
 
     def _gather(self) -> None:
         # Not at every push: small blocks would copy the whole buffer time after time.
@@ -217,11 +232,10 @@ class SpectralStream:
             self._forget()
             return self._silence(sum(lengths))
         spectrograms = [
-            stft(piece.to(self.device), self.config, center=False).unsqueeze(self._batch_dim)
-            for piece in pieces
+            stft(piece.to(self.device), self.config, center=False).unsqueeze(1) for piece in pieces
         ]
         spectrogram = torch.cat(spectrograms)
-        gains = frame_gains(frame_powers(spectrogram), plan.level_reach)
+        gains = self._gains(frame_powers(spectrogram), len(lengths))
         inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
         estimates = self.estimator(spectrogram[..., inner], gains[:, inner])
         self._forget()
@@ -229,9 +243,18 @@ class SpectralStream:
         first = plan.context_frames
         pairs = (part.chunk(len(lengths)) for part in (spectrogram[..., inner], estimates))
         for frames, *pair in zip(lengths, *pairs, strict=True):
-            noisy, estimate = (part.squeeze(self._batch_dim)[..., first : first + frames] for part in pair)
+            noisy, estimate = (part.squeeze(1)[..., first : first + frames] for part in pair)
             done.append(self._settle(noisy, estimate))
         return torch.cat(done, dim=-1)
+
+    def _gains(self, powers: Tensor, count: int) -> Tensor:
+        """Gains of all channels of ``count`` segments from the powers of their frames."""
+        own = frame_gains(powers, self.plan.level_reach)
+        if not self._linked:
+            return own
+        together = powers.reshape(count, -1, powers.shape[-1]).mean(dim=1)
+        common = frame_gains(together, self.plan.level_reach)
+        return torch.maximum(common.repeat_interleave(len(own) // count, dim=0), own * _LEAST_SHARE)
 
     def _settle(self, noisy: Tensor, estimate: Tensor) -> Tensor:
         """Samples that the next frames ``(channels, freqs, frames)`` settle."""

@@ -91,6 +91,8 @@ class Song:
         Audio tracks of its file, of which this is the first.
     is_repaired
         Whether its file is damaged or says less than it holds.
+    notes
+        What is odd about its file, for warnings.
     state
         What its file was before it was opened; None for what is no file.
     """
@@ -108,6 +110,7 @@ class Song:
     gaps_seconds: tuple[tuple[float, float], ...] = ()
     num_tracks: int = 1
     is_repaired: bool = False
+    notes: tuple[str, ...] = ()
     state: FileState | None = None
 
 
@@ -169,6 +172,7 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         gaps_seconds=_within(info.gaps_seconds, start / info.sample_rate, length / info.sample_rate),
         num_tracks=info.num_tracks,
         is_repaired=info.is_repaired,
+        notes=info.notes,
         state=state,
     )
 
@@ -191,7 +195,10 @@ def _state(source: Path) -> FileState | None:
 def _read_blocks(reader: AudioReader, length: int) -> Iterator[Samples]:
     block_samples = max(1, round(_BLOCK_SECONDS * reader.info.sample_rate))
     for done in range(0, length, block_samples):
-        yield reader.read(min(block_samples, length - done))
+        block = reader.read(min(block_samples, length - done))
+        if block.shape[1] == 0:  # the length was an estimate
+            return
+        yield block
 
 
 def open_sink(

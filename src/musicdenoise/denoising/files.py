@@ -65,6 +65,8 @@ class DenoiseReport:
         `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
+    notes
+        What is odd about the source, a sentence each.
     num_tracks
         Audio tracks of the source, of which the first was denoised and the others are left out.
     is_copy
@@ -91,6 +93,7 @@ class DenoiseReport:
     passed_seconds: float
     bass_seconds: float
     gaps_seconds: tuple[tuple[float, float], ...]
+    notes: tuple[str, ...]
     num_tracks: int
     is_copy: bool
     clipped_samples: int
@@ -182,6 +185,7 @@ def denoise_file(
         noise_db=stream.noise_db,
         bands=meter.bands(),
         gaps_seconds=song.gaps_seconds,
+        notes=song.notes,
         num_tracks=song.num_tracks,
         passed_seconds=gate.passed_seconds if gate else 0.0,
         bass_seconds=gate.bass_seconds if gate else 0.0,
