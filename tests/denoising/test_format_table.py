@@ -138,12 +138,12 @@ def add_cover(path: Path) -> None:
 
 
 def cover(path: Path) -> bytes | None:
-    from musicdenoise.audio.tags.file_tags import _pictures
+    from musicdenoise.audio.tags.pictures import read_pictures
 
     if path.suffix == ".rf64":  # mutagen does not know it
         return None
     file = mutagen.File(path)
-    pictures = [] if file is None else _pictures(file)
+    pictures = [] if file is None else read_pictures(file)
     return pictures[0].data if pictures else None
 
 

@@ -4,12 +4,12 @@ Conventions: samples are float32 of shape ``(channels, samples)``, full scale is
 beyond it are kept; positions and lengths count samples per channel; rates are in Hz. A file's
 content decides its format, never its name. Files of 1 to 8 channels are handled.
 
-Nothing is guessed and nothing is lost in silence: a file that ends before its declared length is an
-error, a file is written whole or not at all, and integer PCM up to 24 bits survives reading and
-writing bit for bit.
+Nothing is lost in silence: what decodes is the truth and what headers declare is a hint, a file that is
+clearly cut is an error, a file is written whole or not at all, and integer PCM up to 24 bits survives reading
+and writing bit for bit.
 
-WAV, RF64, AIFF, FLAC, Ogg and MP3 go through libsndfile, MP4 and raw AAC through FFmpeg, which is
-only loaded when a file needs it.
+WAV, RF64, AIFF, FLAC, Ogg and MP3 go through libsndfile; MP4, raw AAC and what libsndfile refuses or would
+cut through FFmpeg, which is only loaded when a file needs it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from musicdenoise.audio.folder import find_audio
 from musicdenoise.audio.formats import (
     AUDIO_SUFFIXES,
     FORMATS,
+    READ_SUFFIXES,
     TAG_NAMES,
     ContainerFormat,
     container_for_suffix,
@@ -39,6 +40,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "FORMATS",
     "MAX_CHANNELS",
+    "READ_SUFFIXES",
     "TAG_NAMES",
     "Audio",
     "AudioInfo",

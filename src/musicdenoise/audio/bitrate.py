@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from musicdenoise.audio.tags.file_tags import NOT_FORESEEN
 from musicdenoise.errors import UnsupportedAudioError
 
 __all__ = ["LOSSY_SUBTYPES", "check_bitrate", "encoder_quality", "nearest_bitrate", "source_bitrate"]
@@ -50,12 +49,9 @@ def source_bitrate(path: Path, subtype: str) -> int | None:
     """
     if subtype not in LOSSY_SUBTYPES:
         return None
-    import mutagen  # here, since most files are lossless
+    from musicdenoise.audio.tags.open_file import open_tagged  # here, since most files are lossless
 
-    try:
-        file = mutagen.File(path)
-    except (mutagen.MutagenError, *NOT_FORESEEN):
-        return None
+    file = open_tagged(path)
     if file is None or not getattr(file.info, "length", 0.0):
         return None
     bitrate = getattr(file.info, "bitrate", 0) or 8 * path.stat().st_size / file.info.length  # Opus

@@ -16,6 +16,8 @@ __all__ = [
     "FFMPEG_WAV_CODECS",
     "FORMATS",
     "PCM_BITS",
+    "READ_SUFFIXES",
+    "RECORDING_TAGS",
     "TAG_NAMES",
     "ContainerFormat",
     "check_writable",
@@ -38,6 +40,9 @@ TAG_NAMES = (
     "license",
 )
 """Tags that are read and written, as libsndfile names them. What a container cannot hold is left out."""
+
+RECORDING_TAGS = ("creation_time", "location")
+"""When and where phones recorded; kept from MP4 to MP4, by FFmpeg's names."""
 
 PCM_BITS = {
     "PCM_S8": 8,
@@ -118,6 +123,9 @@ AUDIO_SUFFIXES: frozenset[str] = frozenset(
     suffix for container_format in FORMATS.values() for suffix in container_format.suffixes
 )
 """Suffixes by which audio files are found in folders, lower case with the dot."""
+
+READ_SUFFIXES = {".mp1": ".mp3", ".mp2": ".mp3", ".mpga": ".mp3"}
+"""Suffixes of what is read and never written, and those of the files that are written instead."""
 
 # ISO 11172-3 and 13818-3 with the "2.5" extension; RFC 6716 section 2; ISO 14496-3 table 1.16.
 _RATES: dict[str, tuple[int, ...]] = {

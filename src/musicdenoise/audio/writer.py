@@ -79,6 +79,8 @@ class AudioWriter:
         because the subtype holds integers or is AAC. The other subtypes hold them as they are.
     is_copy : bool
         Whether the file became a copy of another; see `become_copy_of`.
+    notes : tuple of str
+        What of the tags had to be left out; known when the file is complete.
 
     Raises
     ------
@@ -111,6 +113,7 @@ class AudioWriter:
         self.path = Path(path)
         self.num_samples = self.clipped_samples = 0
         self.is_copy = False
+        self.notes: tuple[str, ...] = ()
         self.sample_rate, self._channels = sample_rate, channels
         self.container, self.subtype, self._tags = container, subtype, dict(tags or {})
         self._overwrite, self._streams_from = overwrite, streams_from
@@ -125,6 +128,7 @@ class AudioWriter:
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
+        self._keeps_texts = False  # as chunks, all of them, in place of the tags that have names here
         self._copied: tuple[Path, FileState] | None = None
         check_target(self.path, overwrite=self._overwrite)
 
@@ -134,6 +138,7 @@ class AudioWriter:
             from musicdenoise.audio.tags.file_tags import read_tags
 
             self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
+            self._keeps_texts = self._chunks is not None and self._chunks.fits(self.container)
         try:
             try:
                 self._sink = ByteSink(self._file.open())
@@ -218,9 +223,12 @@ class AudioWriter:
         else:
             if self._streams_from is not None:
                 self._finish_streams(self._streams_from)
-            if self._chunks is not None:
-                self._chunks.write(self._part, is_cut=not self._chapters)
-            self._finish_tags()
+            try:
+                if self._chunks is not None:
+                    self._chunks.write(self._part, is_cut=not self._chapters)
+                self._finish_tags()
+            except AudioWriteError as error:
+                raise AudioWriteError(str(error).replace(str(self._part), str(self.path))) from error
         check_target(self.path, overwrite=self._overwrite)
         try:
             if self._seal is not None:
@@ -247,7 +255,7 @@ class AudioWriter:
 
             write_id3_tags(self._part, self._tags)
         if self._old_tags is not None:
-            self._old_tags.write(self._part, chapters=self._chapters)
+            self.notes = self._old_tags.write(self._part, chapters=self._chapters)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""
@@ -278,7 +286,7 @@ class AudioWriter:
                 subtype=self.subtype,
                 sample_rate=self.sample_rate,
                 channels=self._channels,
-                tags={} if self.container == "MP3" else self._tags,
+                tags={} if self.container == "MP3" or self._keeps_texts else self._tags,
                 bitrate=self._bitrate,
             )
         except AudioWriteError as error:

@@ -185,7 +185,7 @@ def denoise_file(
         noise_db=stream.noise_db,
         bands=meter.bands(),
         gaps_seconds=song.gaps_seconds,
-        notes=song.notes,
+        notes=(*song.notes, *(writer.notes if isinstance(writer, AudioWriter) else ())),
         num_tracks=song.num_tracks,
         passed_seconds=gate.passed_seconds if gate else 0.0,
         bass_seconds=gate.bass_seconds if gate else 0.0,

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musicdenoise.audio import AUDIO_SUFFIXES, FORMATS, container_for_suffix, writable_container
+from musicdenoise.audio import (
+    AUDIO_SUFFIXES,
+    FORMATS,
+    READ_SUFFIXES,
+    container_for_suffix,
+    writable_container,
+)
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.find import (
     RESIDUAL_SUFFIX,
@@ -188,7 +194,7 @@ def _job(item: Found, output: Path | None, suffix: str | None) -> Job:
 def _kept_suffix(song: Path) -> str:
     """The suffix of a song, or where that format is only read, of the one that is written instead."""
     if song.suffix.lower() not in AUDIO_SUFFIXES:
-        return song.suffix
+        return READ_SUFFIXES.get(song.suffix.lower(), song.suffix)
     container = container_for_suffix(song.suffix)
     written = writable_container(container)
     return song.suffix if written == container else FORMATS[written].suffixes[0]

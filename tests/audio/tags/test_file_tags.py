@@ -70,9 +70,9 @@ def tagged(tmp_path: Path) -> Path:
 
 
 def covers(path: Path) -> list[bytes]:
-    from musicdenoise.audio.tags.file_tags import _pictures
+    from musicdenoise.audio.tags.pictures import read_pictures
 
-    return [picture.data for picture in _pictures(mutagen.File(path))]
+    return [picture.data for picture in read_pictures(mutagen.File(path))]
 
 
 @pytest.mark.parametrize("first", sorted(FORMATS))

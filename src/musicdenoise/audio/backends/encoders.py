@@ -19,7 +19,7 @@ import soundfile
 
 from musicdenoise.audio.bitrate import encoder_quality
 from musicdenoise.audio.containers.ogg import VORBIS_CHANNELS, VORBIS_ORDERED
-from musicdenoise.audio.formats import PCM_BITS, TAG_NAMES
+from musicdenoise.audio.formats import PCM_BITS, RECORDING_TAGS, TAG_NAMES
 from musicdenoise.audio.types import ByteFile, Samples
 from musicdenoise.errors import AudioWriteError
 
@@ -175,7 +175,7 @@ class PyAvEncoder:
         else:
             self._stream.bit_rate = bitrate or _AAC_BITS_PER_CHANNEL * channels
         self._stream.time_base = Fraction(1, sample_rate)
-        for name in TAG_NAMES:
+        for name in (*TAG_NAMES, *RECORDING_TAGS):
             if tags.get(name):
                 self._container.metadata[_MP4_TAGS.get(name, name)] = tags[name]
 

@@ -21,7 +21,7 @@ from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.containers.mp4 import ends_inside_box
 from musicdenoise.audio.containers.ogg import OPUS_RATE, check_ogg, ends_inside_ogg_page, read_opus_head
 from musicdenoise.audio.containers.riff_length import find_data_chunk, read_wav_codec
-from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
+from musicdenoise.audio.formats import FFMPEG_WAV_CODECS, RECORDING_TAGS
 from musicdenoise.audio.types import AudioInfo, Samples, ffmpeg_url
 from musicdenoise.errors import AudioReadError
 
@@ -317,4 +317,5 @@ def _subtype(codec: str, sample_format: str) -> str:
 
 def _read_tags(container: av.container.InputContainer) -> dict[str, str]:
     found = {name.lower(): value for name, value in container.metadata.items()}
-    return {_TAGS.get(name, name): found[name] for name in _TAG_NAMES if found.get(name)}
+    of_recording = {name: found[name] for name in RECORDING_TAGS if found.get(name)}
+    return of_recording | {_TAGS.get(name, name): found[name] for name in _TAG_NAMES if found.get(name)}

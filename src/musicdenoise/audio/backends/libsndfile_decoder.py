@@ -49,6 +49,7 @@ _SKIP_SAMPLES = 65_536
 # A read that ends inside the last Opus packet makes libsndfile return wrong samples for the rest of
 # it (measured), so the end is read at once: twice the longest packet, 120 ms (RFC 6716 section 2).
 _OPUS_TAIL_SECONDS = 0.24
+_RIFF = ("WAV", "WAVEX", "RF64")
 _NO_TEXT = "\N{REPLACEMENT CHARACTER}"  # what is not UTF-8 in tags
 
 
@@ -174,8 +175,9 @@ class SoundFileDecoder:
 
 def _describe(path: Path, file: soundfile.SoundFile) -> AudioInfo:
     tags = {name: str(getattr(file, name)) for name in TAG_NAMES if getattr(file, name)}
-    if any(_NO_TEXT in value for value in tags.values()):
-        tags |= {name: value for name, value in read_info(path).items() if _NO_TEXT in tags.get(name, "")}
+    if file.format in _RIFF:
+        others = read_info(path).items()
+        tags |= {name: value for name, value in others if _NO_TEXT in tags.get(name, _NO_TEXT)}
     info = AudioInfo(
         path=path,
         sample_rate=file.samplerate,

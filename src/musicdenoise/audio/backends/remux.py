@@ -17,6 +17,8 @@ from musicdenoise.errors import AudioWriteError
 __all__ = ["add_other_streams", "has_other_streams"]
 
 _COPIED = ("video", "subtitle")
+_ABOUT_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_QUICKTIME = "com.apple.quicktime."  # where the tags of phones begin, which MP4 has no place for
 
 
 def has_other_streams(source: Path) -> bool:
@@ -54,12 +56,14 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
     whole = audio.with_name(f"{audio.name}.whole")
     options = {"movie_timescale": str(sample_rate)}
     try:
-        with (
-            av.open(ffmpeg_url(source), metadata_errors="replace") as old,
-            av.open(ffmpeg_url(audio)) as new,
-            av.open(ffmpeg_url(whole), "w", format=layout, options=options) as out,
-        ):
-            _mux(old, new, out, sample_rate)
+        with av.open(ffmpeg_url(source), metadata_errors="replace") as old:
+            if layout == "mov" and any(name.startswith(_QUICKTIME) for name in old.metadata):
+                options["movflags"] = "use_metadata_tags"
+            with (
+                av.open(ffmpeg_url(audio)) as new,
+                av.open(ffmpeg_url(whole), "w", format=layout, options=options) as out,
+            ):
+                _mux(old, new, out, sample_rate)
         whole.replace(audio)
     except (av.FFmpegError, OSError) as error:
         raise AudioWriteError(
@@ -74,7 +78,8 @@ def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
     sound = new.streams.audio[0]
     out_sound = _copy_stream(sound, next(iter(old.streams.audio), sound), out)
     out_sound.time_base = Fraction(1, sample_rate)
-    out.metadata.update(new.metadata)
+    kept = {name: text for name, text in old.metadata.items() if name.lower() not in _ABOUT_FILE}
+    out.metadata.update(kept | dict(new.metadata))
     out.set_chapters(old.chapters())
     delay = max((_start_seconds(stream) for stream in old.streams.audio[:1]), default=Fraction(0))
     packets = heapq.merge(

@@ -1,4 +1,4 @@
-"""Whether an MP4 file breaks off: its boxes say how long they are.
+"""The boxes of an MP4 file, which say how long they are: whether it breaks off, and where its index stands.
 
 Reference: ISO/IEC 14496-12, section 4.2.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ends_inside_box"]
+__all__ = ["ends_inside_box", "index_is_behind"]
 
 _MOST_BOXES = 1 << 20  # a film in fragments of a second for three days
 
@@ -37,3 +37,18 @@ def ends_inside_box(path: Path) -> bool:
                 return False  # no box: something that players pass over
             offset += size
     return offset > end
+
+
+def index_is_behind(head: bytes) -> bool:
+    """Whether the first bytes of an MP4 file show its samples before the index that tells of them."""
+    offset = 0
+    while offset + 8 <= len(head):
+        size, name = int.from_bytes(head[offset : offset + 4], "big"), head[offset + 4 : offset + 8]
+        if offset == 0 and name != b"ftyp":
+            return False
+        if name in (b"mdat", b"moov"):
+            return name == b"mdat"
+        if size < 8:
+            return False
+        offset += size
+    return False

@@ -1,4 +1,4 @@
-"""What WAV and AIFF files hold beside samples and tags: broadcast data, markers, loops, speaker positions.
+"""What WAV and AIFF files hold beside samples: texts, broadcast data, markers, loops, speaker positions.
 
 References: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001), EBU Tech 3285 (``bext``) and 3306
 (RF64), AIFF 1.3 (Apple 1989).
@@ -19,7 +19,8 @@ from musicdenoise.errors import AudioWriteError
 __all__ = ["Chunks", "read_chunks", "read_info"]
 
 # Those that count in samples hold for whole songs only.
-_ABOUT_ALL = frozenset({b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"})
+_TEXTS = frozenset({b"INFO", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"COMT"})
+_ABOUT_ALL = _TEXTS | {b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"}
 _IN_SAMPLES = frozenset({b"cue ", b"adtl", b"smpl", b"inst", b"plst", b"MARK"})
 _INFO = {
     b"INAM": "title",
@@ -29,9 +30,12 @@ _INFO = {
     b"ICMT": "comment",
     b"IGNR": "genre",
     b"ITRK": "tracknumber",
+    b"IPRT": "tracknumber",
     b"ICOP": "copyright",
 }
 _MOST_BYTES = 1 << 24
+"""All chunks together: ten times the history of any broadcast. A file may declare 4 GB."""
+_RIFF = ("WAV", "WAVEX", "RF64")
 _EXTENSIBLE = 0xFFFE
 _MASK_OFFSET = 20  # of the speaker positions, in the chunk ``fmt ``
 
@@ -53,6 +57,11 @@ class Chunks:
     form: bytes
     chunks: tuple[tuple[bytes, bytes], ...]
     speakers: int | None
+
+    def fits(self, container: str) -> bool:
+        """Whether texts are among them, and a container holds them as they are."""
+        form = b"FORM" if container == "AIFF" else b"RIFF" if container in _RIFF else b""
+        return form == self.form and any(_kind(name, content) in _TEXTS for name, content in self.chunks)
 
     def write(self, target: Path, *, is_cut: bool) -> None:
         """Append them to a file of the same form; do nothing with another.
@@ -108,15 +117,16 @@ def read_chunks(source: Path) -> Chunks | None:
             form = form_of(file)
             if form is None:
                 return None
-            found, speakers = [], None
+            found, speakers, room = [], None, _MOST_BYTES
             for chunk in _whole(file, form):
                 if chunk.name == b"fmt ":
                     speakers = _speakers(file, chunk)
-                elif chunk.size <= _MOST_BYTES and chunk.name in _ABOUT_ALL | _IN_SAMPLES | {b"LIST"}:
+                elif chunk.size <= room and chunk.name in _ABOUT_ALL | _IN_SAMPLES | {b"LIST"}:
                     file.seek(chunk.offset)
                     content = file.read(chunk.size)
                     if _kind(chunk.name, content) in _ABOUT_ALL | _IN_SAMPLES:
                         found.append((chunk.name, content))
+                        room -= chunk.size
     except OSError:
         return None
     return Chunks(form, tuple(found), speakers) if found or speakers is not None else None

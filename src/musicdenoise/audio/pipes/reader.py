@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.mp4 import index_is_behind
 from musicdenoise.audio.containers.riff_length import declared_wav_end
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
 from musicdenoise.audio.pipes.source import PipeSource
@@ -75,6 +76,7 @@ class PipeReader:
                 raise AudioReadError(
                     f"{name}: is empty (0 bytes); see whether the program that should write it failed"
                 ) from None
+            self._check_index()
             raise AudioReadError(
                 f"{name}: is not audio that can be read from a pipe ({error.strerror}); "
                 "send WAV, FLAC, MP3 or OGG"
@@ -154,6 +156,7 @@ class PipeReader:
                         yield np.ascontiguousarray(packed.T, dtype=np.float32)
         except av.FFmpegError as error:
             self._check_source()
+            self._check_index()
             raise AudioReadError(f"{self._name}: the data is damaged ({error.strerror})") from error
 
     def _check_flac(self, chain: FlacChain, packet: Any) -> None:
@@ -161,6 +164,14 @@ class PipeReader:
             chain.add(packet)
         except AudioReadError as error:
             raise AudioReadError(f"{self._name}: {error}; send the whole song") from error
+
+    def _check_index(self) -> None:
+        """Raise why FFmpeg cannot read an MP4 file whose index has not come when its samples do."""
+        if index_is_behind(self._source.head):
+            raise AudioReadError(
+                f"{self._name}: is an MP4 file with its index at the end, which cannot be read from a pipe; "
+                "give the file by its name"
+            ) from None
 
     def _check_source(self) -> None:
         """Raise what FFmpeg passes over: that a read of the pipe failed, and damaged Ogg pages."""

@@ -1,50 +1,42 @@
 """Tags and cover art: all of them between files of one kind, the common ones between kinds.
 
 Between two files with the same tag format everything is copied as it is: every ID3 frame (chapters and
-pictures among them), every Vorbis comment, every MP4 atom. From one format to another go the text tags that
-both have names for, the most common of which the encoder stores itself, and the pictures.
-
-References: ID3v2.4 (APIC), FLAC (METADATA_BLOCK_PICTURE, RFC 9639 section 8.8; in Ogg as a base64
-comment), MP4 (covr).
+pictures among them) in its version and order, every Vorbis comment in its order and case, every MP4 atom, the
+cue sheet of FLAC, the APEv2 and ID3v1 tags of MP3. From one format to another go the text tags that both have
+names for, the most common of which the encoder stores itself, and the pictures.
 """
 
 from __future__ import annotations
 
-import base64
 import io
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mutagen
 from mutagen.aiff import AIFF
-from mutagen.flac import FLAC, Picture
-from mutagen.flac import error as FlacError
-from mutagen.id3 import (
-    APIC,
-    ID3,
-    PictureType,
-)
+from mutagen.apev2 import APEv2
+from mutagen.flac import FLAC
+from mutagen.id3 import ID3
+from mutagen.id3._tags import save_frame
 from mutagen.mp3 import MP3
-from mutagen.mp4 import MP4, MP4Cover
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from musicdenoise.audio.tags.text import read_text_tags, set_text_tags
+from musicdenoise.audio.tags.open_file import NOT_FORESEEN, open_tagged
+from musicdenoise.audio.tags.pictures import OGG_PICTURE, read_pictures, set_pictures
+from musicdenoise.audio.tags.text import read_ape_tags, read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["NOT_FORESEEN", "Tags", "read_tags", "write_id3_tags"]
+__all__ = ["Tags", "read_tags", "write_id3_tags"]
 
-_UTF_8 = 3
-_OGG_PICTURE = "metadata_block_picture"
 # What describes the encoding, not the music, and would be wrong in the new file.
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
-NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
-"""What mutagen raises for odd tags, beside its own errors."""
-
-_MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "image/png"}
+_ID3V1_BYTES = 128
+_ID3V1_COMMENT = "ID3v1 Comment"  # as mutagen describes it
+_KEEP_ID3V1, _NO_ID3V1 = 2, 0  # what mutagen is told: make one, or remove it
+_LONGEST_COMMENTS = (1 << 24) - 1  # of a FLAC file in all (RFC 9639 section 8)
 
 
 class Tags:
@@ -57,11 +49,11 @@ class Tags:
         `musicdenoise.audio.tags.text`.
     """
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.text = read_text_tags(file)
+    def __init__(self, file: Any, ape: APEv2 | None = None, *, has_id3v1: bool = False) -> None:
+        self._file, self._ape, self._has_id3v1 = file, ape, has_id3v1
+        self.text = {**read_ape_tags({} if ape is None else dict(ape)), **read_text_tags(file)}
 
-    def write(self, target: Path, *, chapters: bool = True) -> None:
+    def write(self, target: Path, *, chapters: bool = True) -> tuple[str, ...]:
         """Copy them into another file, which holds its audio already.
 
         A file that can have no tags stays as it is.
@@ -73,33 +65,75 @@ class Tags:
         chapters
             Whether chapters are copied; where the target holds a stretch only they would be at wrong times.
 
+        Returns
+        -------
+        tuple of str
+            What the target's format cannot hold, a sentence each.
+
         Raises
         ------
         AudioWriteError
             If the target cannot be written.
         """
-        try:
-            new = mutagen.File(target)
-        except mutagen.MutagenError:
-            return
+        new = open_tagged(target)
         if new is None:
-            return
+            return ()
         if _family(self._file) == _family(new):
             _copy_all(self._file, new, chapters=chapters)
         else:
             set_text_tags(new, self.text)
-        _set_pictures(new, _pictures(self._file))
+        notes = (*set_pictures(new, read_pictures(self._file)), *_shorten(new))
         try:
-            new.save()
+            self._save(new, target)
+            if self._ape is not None and isinstance(new, MP3):
+                self._ape.save(target)
         except (mutagen.MutagenError, OSError) as error:
             raise AudioWriteError(f"{target}: its tags cannot be written: {error}") from error
+        return notes
+
+    def _save(self, new: Any, target: Path) -> None:
+        if not isinstance(new.tags, ID3):
+            new.save()
+            return
+        old = self._file.tags
+        is_old_version = isinstance(old, ID3) and old.version[:2] != (2, 4)
+        version = 3 if is_old_version else 4
+        if is_old_version:
+            new.tags.update_to_v23()
+        if not isinstance(new, MP3):
+            new.save(v2_version=version)
+            return
+        ordered: Any = _OrderedId3()
+        for frame in new.tags.values():
+            ordered.add(frame)
+        ordered.unknown_frames, ordered._unknown_v2_version = _unknown_frames(old, version)
+        if ordered or ordered.unknown_frames:
+            ordered.save(target, v1=_KEEP_ID3V1 if self._has_id3v1 else _NO_ID3V1, v2_version=version)
+
+
+class _OrderedId3(ID3):
+    """ID3 frames in the order in which they were added; mutagen sorts chapters by their size."""
+
+    def _write(self, config: Any) -> bytes:
+        frames = [save_frame(frame, config=config) for frame in self.values()]
+        return b"".join([*frames, *self.unknown_frames])
 
 
 def read_tags(source: Path) -> Tags | None:
     """Tags and pictures of an audio file; None if it has none, damaged ones, or is of a kind without."""
+    file = open_tagged(source)
+    if file is None:
+        return None
     try:
-        file = mutagen.File(source)
-        return Tags(file) if file is not None and (file.tags or _pictures(file)) else None
+        ape = APEv2(source) if isinstance(file, MP3) else None
+    except (mutagen.MutagenError, *NOT_FORESEEN):
+        ape = None
+    try:
+        pictures = read_pictures(file)
+        cue_sheet = isinstance(file, FLAC) and file.cuesheet is not None
+        if not (file.tags or pictures or ape or cue_sheet):
+            return None
+        return Tags(file, ape, has_id3v1=isinstance(file, MP3) and _has_id3v1(source))
     except (mutagen.MutagenError, *NOT_FORESEEN):
         return None
 
@@ -132,6 +166,8 @@ def _family(file: Any) -> str:
 
 
 def _copy_all(old: Any, new: Any, *, chapters: bool) -> None:
+    if chapters and isinstance(old, FLAC) and isinstance(new, FLAC) and old.cuesheet is not None:
+        new.metadata_blocks.append(old.cuesheet)
     if not old.tags:
         return
     if new.tags is None:
@@ -139,18 +175,32 @@ def _copy_all(old: Any, new: Any, *, chapters: bool) -> None:
 
     def is_kept(key: str) -> bool:
         is_chapter = key in ("CHAP", "CTOC") or key.lower().startswith("chapter")
-        return key not in _ENCODER_KEYS and key.lower() != _OGG_PICTURE and (chapters or not is_chapter)
+        is_encoder = key in _ENCODER_KEYS or key.lower() in _ENCODER_KEYS
+        return not is_encoder and key.lower() != OGG_PICTURE and (chapters or not is_chapter)
 
     if isinstance(new.tags, ID3):
-        frames = [frame for frame in old.tags.values() if is_kept(frame.FrameID) and _is_writable(frame)]
-        for frame in frames:  # comments have a language, so that another would stand beside the one written
-            new.tags.delall(frame.FrameID)
-        for frame in frames:
-            new.tags.add(frame)
-        return
-    for key, value in dict(old.tags).items():
-        if is_kept(key):
-            new.tags[key] = value
+        _copy_frames(old, new, is_kept)
+    elif _family(new) == "Vorbis":
+        # Vorbis comments are a list: chapters come before their names, and nobody lower-cased them.
+        own = [(key, value) for key, value in new.tags if key.lower() in _ENCODER_KEYS]
+        new.tags[:] = [(key, value) for key, value in old.tags if is_kept(key)]
+        new.tags.extend(own)
+    else:
+        for key, value in dict(old.tags).items():
+            if is_kept(key):
+                new.tags[key] = value
+
+
+def _copy_frames(old: Any, new: Any, is_kept: Any) -> None:
+    frames = [frame for frame in old.tags.values() if is_kept(frame.FrameID) and _is_writable(frame)]
+    # Those that the encoder's tags made stand elsewhere, and comments have a language, so that another would
+    # stand beside the one written.
+    for frame in frames:
+        new.tags.delall(frame.FrameID)
+    for frame in frames:
+        if frame.FrameID == "COMM" and frame.desc == _ID3V1_COMMENT:
+            frame.desc = ""
+        new.tags.add(frame)
 
 
 def _is_writable(frame: Any) -> bool:
@@ -164,67 +214,26 @@ def _is_writable(frame: Any) -> bool:
     return True
 
 
-def _pictures(file: Any) -> list[Picture]:
-    """Pictures of a file, whatever its tag format."""
-    if isinstance(file, FLAC):
-        return list(file.pictures)
-    if not file.tags:
-        return []
-    if isinstance(file.tags, ID3):
-        return [
-            _picture(frame.data, frame.mime, frame.desc, frame.type) for frame in file.tags.getall("APIC")
-        ]
-    if isinstance(file, MP4):
-        return [
-            _picture(bytes(cover), _MIME_OF_COVER.get(cover.imageformat, "image/jpeg"))
-            for cover in file.tags.get("covr", [])
-        ]
-    return [
-        picture for text in file.tags.get(_OGG_PICTURE, []) if (picture := _decode_picture(text)) is not None
-    ]
+def _unknown_frames(old: Any, version: int) -> tuple[list[bytes], tuple[int, int, int]]:
+    """Frames that mutagen does not know, where they are of the version that is written."""
+    if not isinstance(old, ID3) or old.version[:2] != (2, version):
+        return [], (2, version, 0)
+    return [bytes(data) for data in old.unknown_frames], (2, version, 0)
 
 
-def _set_pictures(file: Any, pictures: list[Picture]) -> None:
-    if not pictures:
-        return
-    if file.tags is None:
-        file.add_tags()
-    if isinstance(file, FLAC):
-        file.clear_pictures()
-        for picture in pictures:
-            file.add_picture(picture)
-    elif isinstance(file.tags, ID3):
-        file.tags.delall("APIC")
-        for picture in pictures:
-            file.tags.add(
-                APIC(
-                    encoding=_UTF_8,
-                    mime=picture.mime,
-                    type=picture.type,
-                    desc=picture.desc,
-                    data=picture.data,
-                )
-            )
-    elif isinstance(file, MP4):
-        file.tags["covr"] = [
-            MP4Cover(
-                picture.data,
-                MP4Cover.FORMAT_PNG if picture.mime == "image/png" else MP4Cover.FORMAT_JPEG,
-            )
-            for picture in pictures
-        ]
-    elif isinstance(file, OggVorbis | OggOpus):
-        file.tags[_OGG_PICTURE] = [base64.b64encode(picture.write()).decode() for picture in pictures]
+def _has_id3v1(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - _ID3V1_BYTES))
+        return file.read(3) == b"TAG"
 
 
-def _picture(data: bytes, mime: str, description: str = "", kind: int = PictureType.COVER_FRONT) -> Picture:
-    picture = Picture()
-    picture.data, picture.mime, picture.desc, picture.type = data, mime, description, kind
-    return picture
-
-
-def _decode_picture(text: str) -> Picture | None:
-    try:
-        return Picture(base64.b64decode(text))
-    except (ValueError, FlacError):
-        return None  # damaged: there is nothing to copy
+def _shorten(new: Any) -> tuple[str, ...]:
+    """Remove the longest comments of a FLAC file until all have room; say which."""
+    notes = []
+    tags: Any = new.tags if isinstance(new, FLAC) else None
+    while tags and len(tags.write()) > _LONGEST_COMMENTS:
+        key, value = max(tags, key=lambda item: len(item[1]))
+        tags.remove((key, value))
+        notes.append(f"the tag {key} of {len(value) / 1e6:.0f} MB was left out: FLAC holds up to 16 MB")
+    return tuple(notes)

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mutagen.apev2 import APETextValue
 from mutagen.id3 import COMM, ID3, TXXX, USLT, Frames
 from mutagen.mp4 import MP4
 
-__all__ = ["TextTags", "read_text_tags", "set_text_tags"]
+__all__ = ["TextTags", "read_ape_tags", "read_text_tags", "set_text_tags"]
 
 TextTags = Mapping[str, list[str]]
 
@@ -64,9 +65,26 @@ _TOTALS = {"tracknumber": ("tracktotal", "totaltracks"), "discnumber": ("disctot
 _DATES = frozenset({"date", "originaldate"})
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 _PAIR = re.compile(r"(\d{1,4})(?:/(\d{1,4}))?")
+# https://wiki.hydrogenaud.io/index.php?title=APE_key
+_APE_NAMES = {
+    "year": "date",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album artist": "albumartist",
+    "publisher": "label",
+    "debut album": "originaldate",
+}
 _ATOM_BYTES = 4
+_WORDS = frozenset({"MOOD", "ISRC"})  # names as long as those of atoms
 _FREEFORM = "----:com.apple.iTunes:"
 _HIGHEST_TEMPO = 65_535
+
+
+def read_ape_tags(tags: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Text tags of an APEv2 tag, whose names are those of Vorbis comments, but for some."""
+    named = {_APE_NAMES.get(key.lower(), key.lower()): value for key, value in tags.items()}
+    texts = {name: named[name] for name in _NAMES if isinstance(named.get(name), APETextValue)}
+    return {name: values for name, value in texts.items() if (values := [text for text in value if text])}
 
 
 def read_text_tags(file: Any) -> dict[str, list[str]]:
@@ -87,6 +105,8 @@ def set_text_tags(file: Any, tags: TextTags) -> None:
     if file.tags is None:
         file.add_tags()
     for name, texts in tags.items():
+        if name not in _NAMES:
+            continue
         frame, atom = _NAMES[name]
         values = [text.encode("utf-8", "replace").decode() for text in texts]
         if isinstance(file.tags, ID3):
@@ -122,7 +142,7 @@ def _set_id3(tags: Any, name: str, frame: str, values: list[str]) -> None:
 
 
 def _mp4_key(atom: str) -> str:
-    return atom if len(atom) == _ATOM_BYTES and not atom.isupper() else f"{_FREEFORM}{atom}"
+    return atom if len(atom) == _ATOM_BYTES and atom not in _WORDS else f"{_FREEFORM}{atom}"
 
 
 def _of_mp4(values: Any) -> list[str]:

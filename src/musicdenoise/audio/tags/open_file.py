@@ -1,0 +1,60 @@
+"""Open files with mutagen, within limits that it does not have.
+
+A compressed ID3 frame of 280 kB can unpack to gigabytes; the frames of one file may unpack to so much
+together and no more. Frames beyond that are left out, as damaged ones are.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import mutagen
+from mutagen.id3 import _frames
+
+__all__ = ["NOT_FORESEEN", "open_tagged"]
+
+NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
+"""What mutagen raises for odd tags, beside its own errors."""
+
+MOST_UNPACKED_BYTES = 1 << 26
+"""What all compressed frames of a file may unpack to: four covers as large as FLAC holds them."""
+
+
+class _LimitedZlib:
+    """What mutagen uses of `zlib`, with a limit for each file."""
+
+    error = zlib.error
+
+    def __init__(self) -> None:
+        self._left = threading.local()
+
+    def begin_file(self) -> None:
+        """From here on frames belong to another file."""
+        self._left.num_bytes = MOST_UNPACKED_BYTES
+
+    def decompress(self, data: bytes) -> bytes:
+        """As `zlib.decompress`, which has no limit."""
+        left: int = getattr(self._left, "num_bytes", MOST_UNPACKED_BYTES)
+        unpacker = zlib.decompressobj()
+        unpacked = unpacker.decompress(data, left + 1)
+        self._left.num_bytes = max(0, left - len(unpacked))
+        if len(unpacked) > left or not unpacker.eof:
+            raise zlib.error("cut off, or too large")
+        return unpacked
+
+
+_limited = _LimitedZlib()
+vars(_frames)["zlib"] = _limited
+
+
+def open_tagged(path: Path) -> Any:
+    """A file as mutagen knows it; None if it is of a kind without tags, or its tags cannot be read."""
+    _limited.begin_file()
+    try:
+        return mutagen.File(path)
+    except (mutagen.MutagenError, *NOT_FORESEEN):
+        return None
