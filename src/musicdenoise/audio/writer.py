@@ -221,8 +221,8 @@ class AudioWriter:
         if self.is_copy:
             self.clipped_samples = 0
         else:
-            if self._streams_from is not None:
-                self._finish_streams(self._streams_from)
+            if self._streams_from is not None and self._finish_streams(self._streams_from):
+                self._old_tags = None
             try:
                 if self._chunks is not None:
                     self._chunks.write(self._part, is_cut=not self._chapters)
@@ -239,14 +239,16 @@ class AudioWriter:
         except OSError as error:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
 
-    def _finish_streams(self, source: Path) -> None:
+    def _finish_streams(self, source: Path) -> bool:
+        """Add video and the like; whether the tags are there, too."""
         from musicdenoise.audio.backends.remux import add_other_streams
 
         try:
-            add_other_streams(source, self._part, sample_rate=self.sample_rate)
+            has_tags = add_other_streams(source, self._part, sample_rate=self.sample_rate)
             self._file.relock()
         except AudioWriteError as error:
             raise self._explain(error) from error
+        return has_tags
 
     def _finish_tags(self) -> None:
         """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""

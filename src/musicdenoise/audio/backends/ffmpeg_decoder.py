@@ -99,9 +99,8 @@ class PyAvDecoder:
             self._pending = first
         rate = codec.sample_rate
         drift = _drift(self._scan, rate)
-        total = (
-            self._scan.end - self._first_time if container == "MP4" else self._scan.total - self._unheard()
-        )
+        is_timed = container == "MP4" or (container == "OGG" and codec.name != "opus")
+        total = self._scan.end - self._first_time if is_timed else self._scan.total - self._unheard()
         count = max(round(float(total) * rate / drift), 0) if num_samples is None else num_samples
         self._ends_at = count
         self.info = AudioInfo(

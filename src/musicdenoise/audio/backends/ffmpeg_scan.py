@@ -130,7 +130,7 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
     end = latest * tick
     if stream.duration is not None and container != "FLAC":
         edited = ((stream.start_time or 0) + stream.duration) * tick
-        end = edited if end - edited > _EDIT_TICK else end
+        end = edited if container == "OGG" or end - edited > _EDIT_TICK else end
     is_cut = container == "MP3" and header[1] < (mpeg.frame_bytes(header[0]) or 0)
     usual = Counter(duration for _, duration in times).most_common(1)[0][0] if times else 0
     is_even = container == "MP4" and stream.codec_context.name in _EVEN_CODECS

@@ -32,7 +32,7 @@ def has_other_streams(source: Path) -> bool:
         return False
 
 
-def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
+def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> bool:
     """Add all that one file holds beside its audio to another, nothing decoded.
 
     Parameters
@@ -44,6 +44,11 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
         An MP4 file with one audio stream; replaced when all is written.
     sample_rate
         Of the audio, in Hz: the time scale of the file, so that the audio keeps its exact length.
+
+    Returns
+    -------
+    bool
+        Whether all tags are in it already, in the form of phones, which others must not change.
 
     Raises
     ------
@@ -71,6 +76,7 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> None:
         ) from error
     finally:
         whole.unlink(missing_ok=True)
+    return "movflags" in options
 
 
 def _mux(old: Any, new: Any, out: Any, sample_rate: int) -> None:
