@@ -32,7 +32,7 @@ AUDIO_LAYERS = [
     {"bitrate", "identify"},
     {"tags"},
     {"containers"},
-    {"folder", "dither"},
+    {"folder", "dither", "target"},
     {"formats"},
     {"types"},
 ]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from musicdenoise.audio import open_reader, open_writer, probe, read_audio
 from musicdenoise.audio.containers.mpeg import frame_bytes
-from musicdenoise.audio.containers.mpeg_repair import find_gaps
+from musicdenoise.audio.containers.mpeg_repair import find_repair
 from musicdenoise.cli.app import app
 from musicdenoise.data.synthetic import synthesise_tune
 
@@ -50,12 +50,12 @@ def damage(song: Path, tmp_path: Path, kind: str, share: float = 0.5, size: int 
 
 
 def test_sound_files_have_no_gaps(song: Path, tmp_path: Path) -> None:
-    assert find_gaps(song) == ()
+    assert find_repair(song).gaps == ()
     with_tag = tmp_path / "tagged.mp3"
     with_tag.write_bytes(song.read_bytes() + b"TAG" + bytes(125))
-    assert find_gaps(with_tag) == ()
+    assert find_repair(with_tag).gaps == ()
     (tmp_path / "empty.mp3").touch()
-    assert find_gaps(tmp_path / "empty.mp3") == ()
+    assert find_repair(tmp_path / "empty.mp3").gaps == ()
 
 
 @pytest.mark.parametrize("kind", ["zeros", "ones", "noise", "cut out"])

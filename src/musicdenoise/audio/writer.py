@@ -16,6 +16,7 @@ from musicdenoise.audio.backends.encoders import Encoder, PyAvEncoder, SoundFile
 from musicdenoise.audio.backends.sink import ByteSink
 from musicdenoise.audio.bitrate import check_bitrate
 from musicdenoise.audio.containers import riff
+from musicdenoise.audio.containers.ogg_serial import set_serial
 from musicdenoise.audio.containers.riff_extras import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
 from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
@@ -211,6 +212,8 @@ class AudioWriter:
         if self._sink is not None:
             if self.container == "AIFF" and self._stored_bits == 8:
                 riff.set_length(self._sink, num_samples=self.num_samples, frame_bytes=self._channels)
+            if self.container == "OGG":
+                set_serial(self._sink)
             self._sink.close_file()
         self._check_sink()
         if self._copied is not None:

@@ -24,6 +24,8 @@ __all__ = [
     "check_ogg",
     "check_pages",
     "ends_inside_ogg_page",
+    "page_checksum",
+    "page_end",
     "read_opus_head",
 ]
 
@@ -93,7 +95,7 @@ class OggPages:
                 self._is_behind_junk = bool(self._last_number)  # a tag before the first page is none
                 begin = len(data) - len(_CAPTURE) + 1 if found == -1 else found
                 continue
-            end = _page_end(data, begin)
+            end = page_end(data, begin)
             if end is None or end > len(data):
                 break
             self._take(data[begin:end])
@@ -108,7 +110,7 @@ class OggPages:
         is_gap = before is not None and before[1] and number != before[0] + 1
         self._empty_pages = 0 if len(page) > _HEADER_BYTES else self._empty_pages + 1
         is_gap |= self._empty_pages > _MOST_EMPTY_PAGES
-        if self._is_behind_junk or is_gap or _checksum(page) != int.from_bytes(page[_CHECKSUM], "little"):
+        if self._is_behind_junk or is_gap or page_checksum(page) != int.from_bytes(page[_CHECKSUM], "little"):
             self.is_damaged = True
             return
         self.is_chained |= is_first and any(held_audio for _, held_audio in self._last_number.values())
@@ -198,7 +200,7 @@ def ends_inside_ogg_page(path: Path) -> bool:
         file.seek(max(0, size - 2 * _MAX_PAGE_BYTES))
         tail = file.read()
     start = tail.rfind(_CAPTURE)
-    end = None if start == -1 else _page_end(tail, start)
+    end = None if start == -1 else page_end(tail, start)
     if end is None or end > len(tail):
         return True
     # A cut may leave a piece of the next page's capture pattern, too.
@@ -206,7 +208,7 @@ def ends_inside_ogg_page(path: Path) -> bool:
     return bool(leftover) and _CAPTURE.startswith(leftover)
 
 
-def _page_end(data: bytes, begin: int) -> int | None:
+def page_end(data: bytes, begin: int) -> int | None:
     """Where a page ends; None where its header is not there as a whole."""
     if len(data) - begin < _HEADER_BYTES:
         return None
@@ -215,7 +217,8 @@ def _page_end(data: bytes, begin: int) -> int | None:
     return None if len(table) < data[table_begin - 1] else table_begin + len(table) + sum(table)
 
 
-def _checksum(page: bytes) -> int:
+def page_checksum(page: bytes) -> int:
+    """Checksum of a page, whatever stands in its place."""
     # Ogg's CRC-32 takes each byte from its highest bit on, starts at 0 and is not inverted; zlib's takes it
     # from the lowest, and inverts at both ends.
     blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]
