@@ -7,12 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from musicdenoise.core.fine_net import FineNet
 from musicdenoise.denoising.auto import AUTO, HEAD_SECONDS, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
+from musicdenoise.denoising.fine_song import denoise_song
 from musicdenoise.evaluation.items import LoadedItem
 from musicdenoise.evaluation.systems import System, baseline, installed_baselines, network_system
+from musicdenoise.runtime.device import resolve_device
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.index import default_weights, find_entry, network_names
+from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights
 
@@ -68,10 +72,24 @@ def _network(name: str, device: str) -> System:
         path, label = resolved.path, resolved.name
         if label == path.name:  # a file; runs all call theirs best.safetensors
             label = f"{path.resolve().parent.name}/{path.stem}"
+        network, _ = load_network(path)
+        if isinstance(network, FineNet):
+            return _for_recorded_noise(label, network, path, device)
         denoiser = Denoiser(name, device=device)
 
     def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
         return torch.from_numpy(denoiser.denoise(noisy, sample_rate))
+
+    return network_system(label, denoise, path, file_sha256(path))
+
+
+def _for_recorded_noise(label: str, network: FineNet, path: Path, device: str) -> System:
+    """A network that `denoise` cannot run yet."""
+    place = resolve_device(device)
+    network = network.to(place)
+
+    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
+        return denoise_song(network, noisy, sample_rate, place)
 
     return network_system(label, denoise, path, file_sha256(path))
 
