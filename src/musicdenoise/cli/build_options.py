@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,93 +11,106 @@ import typer
 DEFAULT_SONGS = Path("musdb18")
 DEFAULT_NOISES = Path("UrbanSound8K/audio")
 
-Kind = Annotated[
-    str,
-    typer.Option(
-        "--kind",
-        metavar="real|class|mixed|white",
-        help="Noise: recordings of all classes, of one class, recordings and white noise, or white noise.",
-        show_default=False,
-    ),
-]
-Songs = Annotated[
-    Path | None,
-    typer.Option(
-        "--songs", help="MUSDB18, MUSDB18-HQ, or any folder of songs.", show_default=str(DEFAULT_SONGS)
-    ),
-]
-Noises = Annotated[
-    Path | None,
-    typer.Option(
-        "--noises",
-        help="UrbanSound8K/audio, or a folder whose sub-folders name the classes.",
-        show_default=str(DEFAULT_NOISES),
-    ),
-]
-NoiseClass = Annotated[
-    str | None, typer.Option("--class", metavar="N|NAME", help="The class, for --kind class.")
-]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        metavar="train|test|both",
-        help="Default: both when the songs lie in train and test, else train.",
-    ),
-]
-MaxSongs = Annotated[
-    int | None, typer.Option("--max-songs", metavar="N", help="Most songs of a split. Default: all.")
-]
-MaxNoises = Annotated[
-    int | None, typer.Option("--max-noises", metavar="N", help="Pairs of each song.", show_default="1")
-]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: dataset_KIND.")]
-InputDir = Annotated[
-    Path | None, typer.Option("--input-dir", help="Folder of the inputs, in place of --out.")
-]
-TargetDir = Annotated[
-    Path | None, typer.Option("--target-dir", help="Folder of the targets, in place of --out.")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every choice and of the white noise.")]
-Jobs = Annotated[
-    int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
-]
-SnrRange = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        "--snr-range",
-        metavar="LO HI",
-        help="SNRs in dB. Default: 2 to 27; 4 to 30 or 0 to 25 for songs of large or small dynamic range.",
-    ),
-]
-SameClass = Annotated[
-    bool | None,
-    typer.Option(
-        "--same-class/--different-class",
-        help="Classes of the two noises of a pair. Default: different where there is more than one.",
-    ),
-]
-FileFormat = Annotated[
-    str, typer.Option("--format", metavar="wav|flac", help="32-bit float WAV, or 24-bit FLAC.")
-]
-SampleRate = Annotated[int, typer.Option("--sample-rate", help="Rate of the dataset in Hz.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a build that was stopped.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace a dataset in the folder.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be built; write nothing.")]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        "-d",
-        "--device",
-        help="Checked, but mixing always runs on the CPU, so that a seed gives the same bytes everywhere.",
-    ),
-]
-Cuda = Annotated[bool, typer.Option("--cuda", help="As --device cuda.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
 # The names of the reference, for scripts that use them.
-PathSongs = Annotated[Path | None, typer.Option("--path-songs", hidden=True)]
-PathNoises = Annotated[Path | None, typer.Option("--path-noises", hidden=True)]
-IterSongs = Annotated[int | None, typer.Option("--iter-songs", hidden=True)]
-IterNoise = Annotated[int | None, typer.Option("--iter-noise", hidden=True)]
-ClassNum = Annotated[str | None, typer.Option("--class-num", hidden=True)]
-UseCuda = Annotated[bool, typer.Option("--use-cuda", hidden=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            metavar="real|class|mixed|white",
+            help="Noise: recordings of all classes, of one class, recordings and white noise, or white "
+            "noise.",
+            show_default=False,
+        ),
+    ]
+    songs: Annotated[
+        Path | None,
+        typer.Option(
+            "--songs", help="MUSDB18, MUSDB18-HQ, or any folder of songs.", show_default=str(DEFAULT_SONGS)
+        ),
+    ] = None
+    noises: Annotated[
+        Path | None,
+        typer.Option(
+            "--noises",
+            help="UrbanSound8K/audio, or a folder whose sub-folders name the classes.",
+            show_default=str(DEFAULT_NOISES),
+        ),
+    ] = None
+    noise_class: Annotated[
+        str | None, typer.Option("--class", metavar="N|NAME", help="The class, for --kind class.")
+    ] = None
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="train|test|both",
+            help="Default: both when the songs lie in train and test, else train.",
+        ),
+    ] = None
+    max_songs: Annotated[
+        int | None, typer.Option("--max-songs", metavar="N", help="Most songs of a split. Default: all.")
+    ] = None
+    max_noises: Annotated[
+        int | None, typer.Option("--max-noises", metavar="N", help="Pairs of each song.", show_default="1")
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: dataset_KIND.")
+    ] = None
+    input_dir: Annotated[
+        Path | None, typer.Option("--input-dir", help="Folder of the inputs, in place of --out.")
+    ] = None
+    target_dir: Annotated[
+        Path | None, typer.Option("--target-dir", help="Folder of the targets, in place of --out.")
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", help="Seed of every choice and of the white noise.")] = 42
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
+    ] = None
+    snr_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--snr-range",
+            metavar="LO HI",
+            help="SNRs in dB. Default: 2 to 27; 4 to 30 or 0 to 25 for songs of large or small dynamic "
+            "range.",
+        ),
+    ] = None
+    same_class: Annotated[
+        bool | None,
+        typer.Option(
+            "--same-class/--different-class",
+            help="Classes of the two noises of a pair. Default: different where there is more than one.",
+        ),
+    ] = None
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="wav|flac", help="32-bit float WAV, or 24-bit FLAC.")
+    ] = "wav"
+    sample_rate: Annotated[int, typer.Option("--sample-rate", help="Rate of the dataset in Hz.")] = 44_100
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was stopped.")] = False
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace a dataset in the folder.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built; write nothing.")] = (
+        False
+    )
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "-d",
+            "--device",
+            help="Checked, but mixing always runs on the CPU, so that a seed gives the same bytes "
+            "everywhere.",
+        ),
+    ] = None
+    cuda: Annotated[bool, typer.Option("--cuda", help="As --device cuda.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+    path_songs: Annotated[Path | None, typer.Option("--path-songs", hidden=True)] = None
+    path_noises: Annotated[Path | None, typer.Option("--path-noises", hidden=True)] = None
+    iter_songs: Annotated[int | None, typer.Option("--iter-songs", hidden=True)] = None
+    iter_noise: Annotated[int | None, typer.Option("--iter-noise", hidden=True)] = None
+    class_num: Annotated[str | None, typer.Option("--class-num", hidden=True)] = None
+    use_cuda: Annotated[bool, typer.Option("--use-cuda", hidden=True)] = False

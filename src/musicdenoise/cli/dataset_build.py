@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from musicdenoise.cli import build_options as options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, warn
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes, warn
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,36 +25,8 @@ _Value = TypeVar("_Value")
 
 
 @reports_errors
-def build(
-    kind: options.Kind,
-    songs: options.Songs = None,
-    noises: options.Noises = None,
-    noise_class: options.NoiseClass = None,
-    split: options.Split = None,
-    max_songs: options.MaxSongs = None,
-    max_noises: options.MaxNoises = None,
-    out: options.Out = None,
-    input_dir: options.InputDir = None,
-    target_dir: options.TargetDir = None,
-    seed: options.Seed = 42,
-    jobs: options.Jobs = None,
-    snr_range: options.SnrRange = None,
-    same_class: options.SameClass = None,
-    file_format: options.FileFormat = "wav",
-    sample_rate: options.SampleRate = 44_100,
-    resume: options.Resume = False,
-    force: options.Force = False,
-    dry_run: options.DryRun = False,
-    device: options.Device = None,
-    cuda: options.Cuda = False,
-    quiet: options.Quiet = False,
-    path_songs: options.PathSongs = None,
-    path_noises: options.PathNoises = None,
-    iter_songs: options.IterSongs = None,
-    iter_noise: options.IterNoise = None,
-    class_num: options.ClassNum = None,
-    use_cuda: options.UseCuda = False,
-) -> None:
+@takes(options.Request)
+def build(request: options.Request) -> None:
     """Mix songs with noise into pairs for Noise2Noise training and for testing.
 
     A training pair is the same song with two independent noises, a test pair a noisy song and the clean
@@ -63,33 +35,36 @@ def build(
     from musicdenoise.dataset.build import plan_build
     from musicdenoise.dataset.config import BuildConfig
 
-    if resume and force:
+    if request.resume and request.force:
         raise UsageError("--resume keeps what is there and --force removes it: give one of them")
     config = BuildConfig(
-        kind=kind,
-        songs=_either("--songs", songs, "--path-songs", path_songs) or options.DEFAULT_SONGS,
-        noises=_either("--noises", noises, "--path-noises", path_noises) or options.DEFAULT_NOISES,
-        noise_class=_either("--class", noise_class, "--class-num", class_num),
-        split=split,
-        max_songs=_either("--max-songs", max_songs, "--iter-songs", iter_songs),
-        pairs_per_song=_first(_either("--max-noises", max_noises, "--iter-noise", iter_noise), 1),
-        seed=seed,
-        snr_range_db=snr_range,
-        same_class=same_class,
-        file_format=file_format,
-        sample_rate=sample_rate,
+        kind=request.kind,
+        songs=_either("--songs", request.songs, "--path-songs", request.path_songs) or options.DEFAULT_SONGS,
+        noises=_either("--noises", request.noises, "--path-noises", request.path_noises)
+        or options.DEFAULT_NOISES,
+        noise_class=_either("--class", request.noise_class, "--class-num", request.class_num),
+        split=request.split,
+        max_songs=_either("--max-songs", request.max_songs, "--iter-songs", request.iter_songs),
+        pairs_per_song=_first(
+            _either("--max-noises", request.max_noises, "--iter-noise", request.iter_noise), 1
+        ),
+        seed=request.seed,
+        snr_range_db=request.snr_range,
+        same_class=request.same_class,
+        file_format=request.file_format,
+        sample_rate=request.sample_rate,
     )
-    _check_device(device, cuda=cuda or use_cuda, quiet=quiet)
-    root = _root(out, input_dir, target_dir, config)
-    note("Looking at songs and noises ...", quiet=quiet)
-    planned = plan_build(config, root, input_dir, target_dir)
+    _check_device(request.device, cuda=request.cuda or request.use_cuda, quiet=request.quiet)
+    root = _root(request.out, request.input_dir, request.target_dir, config)
+    note("Looking at songs and noises ...", quiet=request.quiet)
+    planned = plan_build(config, root, request.input_dir, request.target_dir)
     for noise in planned.plan.skipped:
         tell = print_error if noise.is_damaged else warn
         tell(f"{noise.path}: {noise.reason}; skipped")
-    if dry_run:
+    if request.dry_run:
         _show_plan(planned)
         return
-    _run(planned, jobs, resume=resume, force=force, quiet=quiet)
+    _run(planned, request.jobs, resume=request.resume, force=request.force, quiet=request.quiet)
 
 
 def _check_device(device: str | None, *, cuda: bool, quiet: bool) -> None:

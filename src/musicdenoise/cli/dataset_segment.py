@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from musicdenoise.cli import segment_options as options
-from musicdenoise.cli.common import FAILED, print_error, reports_errors, warn
+from musicdenoise.cli.common import FAILED, print_error, reports_errors, takes, warn
 
 if TYPE_CHECKING:
     from musicdenoise.dataset.segments.segment import SegmentResult
@@ -17,26 +17,8 @@ __all__ = ["segment"]
 
 
 @reports_errors
-def segment(
-    dataset: options.Dataset,
-    out: options.Out = None,
-    length: options.Length = 165_000,
-    skip_start: options.SkipStart = 6.0,
-    skip_end: options.SkipEnd = 12.0,
-    max_train: options.MaxTrain = 10_000,
-    max_test: options.MaxTest = 1_000,
-    overlap: options.Overlap = 0.0,
-    sort: options.Sort = "score",
-    silence_db: options.SilenceDb = -60.0,
-    min_score: options.MinScore = None,
-    min_diversity: options.MinDiversity = None,
-    max_correlation: options.MaxCorrelation = None,
-    with_clean: options.WithClean = False,
-    seed: options.Seed = 42,
-    jobs: options.Jobs = None,
-    force: options.Force = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(options.Request)
+def segment(request: options.Request) -> None:
     """Cut the pairs of a dataset into segments and keep the best.
 
     The score of a segment is the spectral diversity of input and target less the correlation of their
@@ -50,32 +32,32 @@ def segment(
     from musicdenoise.runtime.parallel import default_jobs
 
     config = SegmentConfig(
-        num_samples=length,
-        skip_start_seconds=skip_start,
-        skip_end_seconds=skip_end,
-        max_train=max_train,
-        max_test=max_test,
-        overlap=overlap,
-        sort=sort,
-        silence_db=silence_db,
-        min_score=min_score,
-        min_diversity=min_diversity,
-        max_correlation=max_correlation,
-        with_clean=with_clean,
-        seed=seed,
+        num_samples=request.length,
+        skip_start_seconds=request.skip_start,
+        skip_end_seconds=request.skip_end,
+        max_train=request.max_train,
+        max_test=request.max_test,
+        overlap=request.overlap,
+        sort=request.sort,
+        silence_db=request.silence_db,
+        min_score=request.min_score,
+        min_diversity=request.min_diversity,
+        max_correlation=request.max_correlation,
+        with_clean=request.with_clean,
+        seed=request.seed,
     )
-    out = out or _beside(dataset)
-    with song_progress("Scoring and writing segments", quiet=quiet) as on_progress:
+    out = request.out or _beside(request.dataset)
+    with song_progress("Scoring and writing segments", quiet=request.quiet) as on_progress:
         result = segment_dataset(
-            dataset,
+            request.dataset,
             out,
             config,
-            jobs=default_jobs() if jobs is None else jobs,
-            force=force,
+            jobs=default_jobs() if request.jobs is None else request.jobs,
+            force=request.force,
             on_progress=on_progress,
         )
     plot_segments(out / "segments.png", result.scores)
-    _tell(result, out, quiet=quiet)
+    _tell(result, out, quiet=request.quiet)
 
 
 def _beside(dataset: Path) -> Path:

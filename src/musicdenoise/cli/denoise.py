@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,46 +31,9 @@ __all__ = ["denoise"]
 _PIPE = Path("-")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked for: the options as they were parsed."""
-
-    inputs: options.Inputs
-    output: options.Output = None
-    noise: options.NoiseKind = None
-    weights: options.Weights = None
-    strength: options.Strength = 1.0
-    atten_limit: options.AttenLimit = None
-    always: options.Always = False
-    residual: options.Residual = False
-    report: options.Report = None
-    output_format: options.Format = None
-    bit_depth: options.BitDepthOption = None
-    bitrate: options.Bitrate = None
-    start: options.Start = 0.0
-    duration: options.Duration = None
-    channels: options.Channels = options.ChannelMode.AUTO
-    segment_seconds: options.SegmentSeconds = 6.0
-    batch_size: options.BatchSize = "auto"
-    precision: options.PrecisionOption = options.Precision.AUTO
-    compile: options.Compile = False
-    weights_url: options.WeightsUrl = None
-    offline: options.Offline = False
-    device: options.Device = None
-    cuda: options.Cuda = False
-    jobs: options.Jobs = 1
-    threads: options.Threads = None
-    force: options.Force = False
-    skip_existing: options.SkipExisting = False
-    dry_run: options.DryRun = False
-    as_json: options.Json = False
-    verbose: options.Verbose = False
-    quiet: options.Quiet = False
-
-
 @reports_errors
-@takes(Request)
-def denoise(request: Request) -> None:
+@takes(options.Request)
+def denoise(request: options.Request) -> None:
     """Remove noise from songs.
 
     Sample rate, channels, length, format and level of each song are kept. Songs may be WAV, FLAC, AIFF,
@@ -95,7 +58,7 @@ def denoise(request: Request) -> None:
     _run(rest, len(failures), len(planned) - len(rest), settings, dry_run=request.dry_run)
 
 
-def _check_usage(request: Request) -> None:
+def _check_usage(request: options.Request) -> None:
     _check_choices(
         (
             "--noise",
@@ -120,7 +83,7 @@ def _check_usage(request: Request) -> None:
         raise UsageError("standard output is a WAV stream, which has no bit rate: leave --bitrate out")
 
 
-def _settings(request: Request) -> Run:
+def _settings(request: options.Request) -> Run:
     """What the options mean together."""
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,56 +10,64 @@ import typer
 
 METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
 
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA|NOISY_DIR",
-        help="Dataset (its test pairs), or a folder of noisy recordings.",
-        show_default=False,
-    ),
-]
-Clean = Annotated[
-    Path | None, typer.Argument(metavar="CLEAN_DIR", help="Folder of the clean ones, of the same names.")
-]
-Weights = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--weights",
-        metavar="NAME|PATH",
-        help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise) or "
-        "reference:FILE.pth. May be repeated. Default: the default network.",
-    ),
-]
-Baselines = Annotated[
-    str | None,
-    typer.Option(
-        "--baselines",
-        metavar="NAMES",
-        help="identity, noisereduce, afftdn, oracle, with commas; none for none. Default: all there are.",
-    ),
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
-]
-Metrics = Annotated[
-    str | None,
-    typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(METRICS)}, with commas. Default: all."),
-]
-Split = Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
-]
-Samples = Annotated[
-    int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
-]
-SampleSeconds = Annotated[
-    float, typer.Option("--sample-seconds", min=0.1, help="Longest stretch of a sample.")
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core.")
-]
-Device = Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Cuda = Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print metrics.json in place of the table.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")]
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA|NOISY_DIR",
+            help="Dataset (its test pairs), or a folder of noisy recordings.",
+            show_default=False,
+        ),
+    ]
+    clean: Annotated[
+        Path | None, typer.Argument(metavar="CLEAN_DIR", help="Folder of the clean ones, of the same names.")
+    ] = None
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            metavar="NAME|PATH",
+            help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise) or "
+            "reference:FILE.pth. May be repeated. Default: the default network.",
+        ),
+    ] = None
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            "--baselines",
+            metavar="NAMES",
+            help="identity, noisereduce, afftdn, oracle, with commas; none for none. Default: all there are.",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
+    ] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(METRICS)}, with commas. Default: all."),
+    ] = None
+    split: Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")] = "test"
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
+    ] = None
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
+    ] = 3
+    sample_seconds: Annotated[
+        float, typer.Option("--sample-seconds", min=0.1, help="Longest stretch of a sample.")
+    ] = 6.0
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core."),
+    ] = None
+    device: Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = (
+        None
+    )
+    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json in place of the table.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from musicdenoise.cli import eval_options as options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes
 from musicdenoise.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,24 +22,8 @@ __all__ = ["evaluate"]
 
 
 @reports_errors
-def evaluate(
-    data: options.Data,
-    clean: options.Clean = None,
-    weights: options.Weights = None,
-    baselines: options.Baselines = None,
-    out: options.Out = None,
-    metrics: options.Metrics = None,
-    split: options.Split = "test",
-    limit: options.Limit = None,
-    samples: options.Samples = 3,
-    sample_seconds: options.SampleSeconds = 6.0,
-    workers: options.Workers = None,
-    device: options.Device = None,
-    cuda: options.Cuda = False,
-    force: options.Force = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
+@takes(options.Request)
+def evaluate(request: options.Request) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
 
     Prints a table of means with 95 % intervals. With --out, writes metrics.json, metrics.csv, plots, samples
@@ -51,27 +35,34 @@ def evaluate(
     from musicdenoise.evaluation.metric_files import Provenance
     from musicdenoise.runtime.atomic import make_folder
 
-    if out is not None and (out / "metrics.json").exists() and not force:
+    if request.out is not None and (request.out / "metrics.json").exists() and not request.force:
         raise UsageError(
-            f"{out} already holds an evaluation: replace it with --force, or choose another --out"
+            f"{request.out} already holds an evaluation: replace it with --force, or choose another --out"
         )
-    chosen = choose_device(device, cuda=cuda)
-    if out is not None:
-        make_folder(out)
-    items = _find_items(data, clean, split, limit)
-    systems = choose_systems(weights or [], baselines, chosen)
-    report = _measure(items, systems, metrics, workers, quiet=quiet)
+    chosen = choose_device(request.device, cuda=request.cuda)
+    if request.out is not None:
+        make_folder(request.out)
+    items = _find_items(request.data, request.clean, request.split, request.limit)
+    systems = choose_systems(request.weights or [], request.baselines, chosen)
+    report = _measure(items, systems, request.metrics, request.workers, quiet=request.quiet)
     provenance = Provenance(
         command=["musicdenoise", *sys.argv[1:]],
-        data=[str(path) for path in (data, clean) if path is not None],
+        data=[str(path) for path in (request.data, request.clean) if path is not None],
         data_sha256=data_digest(items),
         systems=systems,
         device=chosen,
     )
-    _print(report, provenance, as_json=as_json, quiet=quiet)
-    if out is not None:
-        write_evaluation(out, report, provenance, items, num_samples=samples, sample_seconds=sample_seconds)
-        note(f"Report: {out / 'report.html'}", quiet=quiet)
+    _print(report, provenance, as_json=request.as_json, quiet=request.quiet)
+    if request.out is not None:
+        write_evaluation(
+            request.out,
+            report,
+            provenance,
+            items,
+            num_samples=request.samples,
+            sample_seconds=request.sample_seconds,
+        )
+        note(f"Report: {request.out / 'report.html'}", quiet=request.quiet)
     for failure in report.failures:
         print_error(f"{failure.what}: {failure.reason}")
     if report.failures:

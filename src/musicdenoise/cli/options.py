@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,43 +11,7 @@ import typer
 
 from musicdenoise.runtime.precision import Precision
 
-__all__ = [
-    "Always",
-    "AttenLimit",
-    "BatchSize",
-    "BitDepth",
-    "BitDepthOption",
-    "Bitrate",
-    "ChannelMode",
-    "Channels",
-    "Compile",
-    "Cuda",
-    "Device",
-    "DryRun",
-    "Duration",
-    "Force",
-    "Format",
-    "Inputs",
-    "Jobs",
-    "Json",
-    "NoiseKind",
-    "Offline",
-    "Output",
-    "OutputFormat",
-    "Precision",
-    "PrecisionOption",
-    "Quiet",
-    "Report",
-    "Residual",
-    "SegmentSeconds",
-    "SkipExisting",
-    "Start",
-    "Strength",
-    "Threads",
-    "Verbose",
-    "Weights",
-    "WeightsUrl",
-]
+__all__ = ["BitDepth", "ChannelMode", "Json", "Offline", "OutputFormat", "Quiet", "Request", "WeightsUrl"]
 
 
 class ChannelMode(str, Enum):
@@ -84,153 +49,6 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-Inputs = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="INPUT",
-        parser=_path,
-        help="Songs, folders of songs, patterns, or - for standard input.",
-        show_default=False,
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="PATH",
-        parser=_path,
-        help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
-        "The suffix of a file decides its format; - is standard output, as WAV.",
-    ),
-]
-NoiseKind = Annotated[
-    str | None,
-    typer.Option(
-        "--noise",
-        metavar="KIND",
-        help="Kind of noise to remove: white, mixed, an UrbanSound8K class by name or number 0-9, or auto, "
-        "which decides by the beginning of each song. Default: the best network there is for noise of "
-        "unknown kind.",
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        metavar="NAME|PATH",
-        help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
-    ),
-]
-Strength = Annotated[
-    float,
-    typer.Option("--strength", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."),
-]
-AttenLimit = Annotated[
-    float | None,
-    typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this much."),
-]
-Always = Annotated[
-    bool, typer.Option("--always", help="Denoise also where there is next to no noise to remove.")
-]
-Residual = Annotated[
-    bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
-]
-Start = Annotated[
-    float, typer.Option("--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview.")
-]
-Duration = Annotated[
-    float | None,
-    typer.Option("--duration", metavar="SECONDS", help="Length of the preview; default: to the end."),
-]
-Channels = Annotated[
-    ChannelMode,
-    typer.Option(
-        "--channels",
-        help="All at one level, each at its own, or stereo as middle and side. Default: mid-side with the "
-        "network for white noise, else linked.",
-    ),
-]
-SegmentSeconds = Annotated[
-    float,
-    typer.Option(
-        "--segment-seconds",
-        min=0.5,
-        max=600.0,
-        help="What the network sees at once; longer is faster and takes more memory.",
-    ),
-]
-Format = Annotated[
-    OutputFormat | None, typer.Option("--format", help="Format of the results. Default: that of each song.")
-]
-BitDepthOption = Annotated[
-    BitDepth | None,
-    typer.Option("--bit-depth", help="Of lossless results; 32f is floating point. Default: the song's."),
-]
-Bitrate = Annotated[
-    str | None,
-    typer.Option(
-        "--bitrate", metavar="KBPS", help="Of lossy results, such as 192. Default: the song's, or a high one."
-    ),
-]
-Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", min=1, help="Songs at a time, each in a process of its own.")
-]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", min=1, help="Processor threads to use, at most (and by default) all."),
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(
-        "--report",
-        metavar="DIR",
-        parser=_path,
-        help="Draw spectrograms before, after and of what was removed, as DIR/NAME_report.png.",
-    ),
-]
-Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
-]
-BatchSize = Annotated[
-    str,
-    typer.Option(
-        "--batch-size",
-        metavar="N|auto",
-        help="Segments to compute at once; auto: 1 on processors, 8 on GPUs.",
-    ),
-]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        "--precision",
-        help="Of the network's layers; auto: tf32 on GPUs that have it, float32 elsewhere. bf16 is faster "
-        "where the hardware has it, and differs by less than -50 dB.",
-    ),
-]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile", help="Compile the network first (CUDA graphs on GPUs): a minute, for many songs."
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
-]
-Cuda = Annotated[
-    bool, typer.Option("--cuda", help="Use a CUDA device; where there is none, say so and use the CPU.")
-]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Pass over inputs whose output is there already.")
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Only list what would be written: INPUT, tabulator, OUTPUT, a line for each file."
-    ),
-]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report on stdout for each input, one JSON object a line.")
 ]
@@ -244,3 +62,164 @@ WeightsUrl = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing over the network.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT",
+            parser=_path,
+            help="Songs, folders of songs, patterns, or - for standard input.",
+            show_default=False,
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            parser=_path,
+            help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
+            "The suffix of a file decides its format; - is standard output, as WAV.",
+        ),
+    ] = None
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise",
+            metavar="KIND",
+            help="Kind of noise to remove: white, mixed, an UrbanSound8K class by name or number 0-9, or "
+            "auto, which decides by the beginning of each song. Default: the best network there is for noise "
+            "of unknown kind.",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="NAME|PATH",
+            help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
+        ),
+    ] = None
+    strength: Annotated[
+        float,
+        typer.Option("--strength", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."),
+    ] = 1.0
+    atten_limit: Annotated[
+        float | None,
+        typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this much."),
+    ] = None
+    always: Annotated[
+        bool, typer.Option("--always", help="Denoise also where there is next to no noise to remove.")
+    ] = False
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
+    ] = False
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            parser=_path,
+            help="Draw spectrograms before, after and of what was removed, as DIR/NAME_report.png.",
+        ),
+    ] = None
+    output_format: Annotated[
+        OutputFormat | None,
+        typer.Option("--format", help="Format of the results. Default: that of each song."),
+    ] = None
+    bit_depth: Annotated[
+        BitDepth | None,
+        typer.Option("--bit-depth", help="Of lossless results; 32f is floating point. Default: the song's."),
+    ] = None
+    bitrate: Annotated[
+        str | None,
+        typer.Option(
+            "--bitrate",
+            metavar="KBPS",
+            help="Of lossy results, such as 192. Default: the song's, or a high one.",
+        ),
+    ] = None
+    start: Annotated[
+        float, typer.Option("--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview.")
+    ] = 0.0
+    duration: Annotated[
+        float | None,
+        typer.Option("--duration", metavar="SECONDS", help="Length of the preview; default: to the end."),
+    ] = None
+    channels: Annotated[
+        ChannelMode,
+        typer.Option(
+            "--channels",
+            help="All at one level, each at its own, or stereo as middle and side. Default: mid-side with "
+            "the network for white noise, else linked.",
+        ),
+    ] = ChannelMode.AUTO
+    segment_seconds: Annotated[
+        float,
+        typer.Option(
+            "--segment-seconds",
+            min=0.5,
+            max=600.0,
+            help="What the network sees at once; longer is faster and takes more memory.",
+        ),
+    ] = 6.0
+    batch_size: Annotated[
+        str,
+        typer.Option(
+            "--batch-size",
+            metavar="N|auto",
+            help="Segments to compute at once; auto: 1 on processors, 8 on GPUs.",
+        ),
+    ] = "auto"
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Of the network's layers; auto: tf32 on GPUs that have it, float32 elsewhere. bf16 is "
+            "faster where the hardware has it, and differs by less than -50 dB.",
+        ),
+    ] = Precision.AUTO
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile the network first (CUDA graphs on GPUs): a minute, for many songs."
+        ),
+    ] = False
+    weights_url: WeightsUrl = None
+    offline: Offline = False
+    device: Annotated[
+        str | None,
+        typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
+    ] = None
+    cuda: Annotated[
+        bool, typer.Option("--cuda", help="Use a CUDA device; where there is none, say so and use the CPU.")
+    ] = False
+    jobs: Annotated[
+        int, typer.Option("-j", "--jobs", min=1, help="Songs at a time, each in a process of its own.")
+    ] = 1
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, help="Processor threads to use, at most (and by default) all."),
+    ] = None
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Pass over inputs whose output is there already.")
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only list what would be written: INPUT, tabulator, OUTPUT, a line for each file.",
+        ),
+    ] = False
+    as_json: Json = False
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
+    ] = False
+    quiet: Quiet = False

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Dataset = Annotated[
-    Path,
-    typer.Argument(metavar="DATASET", help="A dataset with a manifest, or with input and target folders."),
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: DATASET_segments.")
-]
-Length = Annotated[int, typer.Option("--length", metavar="N", help="Samples of a segment.")]
-SkipStart = Annotated[
-    float, typer.Option("--skip-start", metavar="S", help="Seconds left out at the start of a song.")
-]
-SkipEnd = Annotated[
-    float, typer.Option("--skip-end", metavar="S", help="Seconds left out at the end of a song.")
-]
-MaxTrain = Annotated[int, typer.Option("--max-train", metavar="N", help="Most training segments.")]
-MaxTest = Annotated[int, typer.Option("--max-test", metavar="N", help="Most test segments.")]
-Overlap = Annotated[
-    float, typer.Option("--overlap", metavar="X", help="Share of a segment that the next one repeats.")
-]
-Sort = Annotated[
-    str, typer.Option("--sort", metavar="score|random", help="Keep the best segments, or some at random.")
-]
-SilenceDb = Annotated[
-    float, typer.Option("--silence-db", metavar="DB", help="Drop segments whose music is quieter (RMS).")
-]
-MinScore = Annotated[float | None, typer.Option("--min-score", metavar="X", help="Drop segments below.")]
-MinDiversity = Annotated[
-    float | None, typer.Option("--min-diversity", metavar="X", help="Drop segments less diverse.")
-]
-MaxCorrelation = Annotated[
-    float | None,
-    typer.Option("--max-correlation", metavar="X", help="Drop segments whose noises correlate more."),
-]
-WithClean = Annotated[
-    bool, typer.Option("--with-clean", help="Write the clean music of training segments, too.")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of --sort random.")]
-Jobs = Annotated[
-    int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
-]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace segments in the folder.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for: the options as they were parsed."""
+
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", help="A dataset with a manifest, or with input and target folders."
+        ),
+    ]
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: DATASET_segments.")
+    ] = None
+    length: Annotated[int, typer.Option("--length", metavar="N", help="Samples of a segment.")] = 165_000
+    skip_start: Annotated[
+        float, typer.Option("--skip-start", metavar="S", help="Seconds left out at the start of a song.")
+    ] = 6.0
+    skip_end: Annotated[
+        float, typer.Option("--skip-end", metavar="S", help="Seconds left out at the end of a song.")
+    ] = 12.0
+    max_train: Annotated[int, typer.Option("--max-train", metavar="N", help="Most training segments.")] = (
+        10_000
+    )
+    max_test: Annotated[int, typer.Option("--max-test", metavar="N", help="Most test segments.")] = 1_000
+    overlap: Annotated[
+        float, typer.Option("--overlap", metavar="X", help="Share of a segment that the next one repeats.")
+    ] = 0.0
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="score|random", help="Keep the best segments, or some at random.")
+    ] = "score"
+    silence_db: Annotated[
+        float, typer.Option("--silence-db", metavar="DB", help="Drop segments whose music is quieter (RMS).")
+    ] = -60.0
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", metavar="X", help="Drop segments below.")
+    ] = None
+    min_diversity: Annotated[
+        float | None, typer.Option("--min-diversity", metavar="X", help="Drop segments less diverse.")
+    ] = None
+    max_correlation: Annotated[
+        float | None,
+        typer.Option("--max-correlation", metavar="X", help="Drop segments whose noises correlate more."),
+    ] = None
+    with_clean: Annotated[
+        bool, typer.Option("--with-clean", help="Write the clean music of training segments, too.")
+    ] = False
+    seed: Annotated[int, typer.Option("--seed", help="Seed of --sort random.")] = 42
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
+    ] = None
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace segments in the folder.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False

@@ -10,184 +10,152 @@ import typer
 
 __all__ = ["Request", "settings"]
 
-Data = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="DATA",
-        help="Dataset with manifest.jsonl, or folders train|test/input|target. "
-        "Or mix songs with noise on the fly: --songs.",
-        show_default=False,
-    ),
-]
-Songs = Annotated[
-    Path | None, typer.Option("--songs", help="Folder of songs to mix with noise, new every time.")
-]
-ValidSongs = Annotated[
-    Path | None,
-    typer.Option(
-        "--valid-songs", help="Folder of other songs, to measure on. Default: every 20th of --songs."
-    ),
-]
-Noises = Annotated[
-    Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
-]
-ValidNoises = Annotated[
-    Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings, to measure on.")
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Run folder. Default: runs/NOISE.")]
-Recipe = Annotated[
-    str | None,
-    typer.Option("--recipe", metavar="NAME|PATH", help="Settings: white, mixed, reference, or a TOML file."),
-]
-Noise = Annotated[
-    str | None,
-    typer.Option(
-        "--noise", metavar="KIND", help="white, mixed, or a class by name or number. Default: white."
-    ),
-]
-Targets = Annotated[
-    str | None, typer.Option("--targets", help="noisy (Noise2Noise, default), or clean for a comparison.")
-]
-Complexity = Annotated[
-    int | None,
-    typer.Option("--complexity", metavar="C", help="Published channel table at C. Default: a tapered table."),
-]
-Mask = Annotated[str | None, typer.Option("--mask", help="polar (default) or component.")]
-NFft = Annotated[int | None, typer.Option("--n-fft", help="Length of the STFT; the network needs 2048.")]
-HopLength = Annotated[
-    int | None, typer.Option("--hop-length", help="Samples between STFT frames. Default: 512.")
-]
-SampleRate = Annotated[
-    int | None, typer.Option("--sample-rate", help="Network's rate in Hz. Default: 44100.")
-]
-Init = Annotated[
-    str | None, typer.Option("--init", metavar="NAME|PATH", help="Weights to start from (fine-tuning).")
-]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Length of the run in minutes.")]
-Steps = Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")]
-Epochs = Annotated[
-    float | None,
-    typer.Option("--epochs", help="Length of the run in passes over the data, measured after each."),
-]
-BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="Examples per step, over all processes. Default: 6.")
-]
-Accumulate = Annotated[
-    int | None, typer.Option("--accumulate", help="Parts that a batch is computed in. Default: 1.")
-]
-SegmentSeconds = Annotated[
-    float | None, typer.Option("--segment-seconds", help="Length of an example. Default: 1.5.")
-]
-SnrRange = Annotated[
-    tuple[float, float] | None,
-    typer.Option("--snr-range", metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
-]
-TargetSnrRange = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets, where they are to differ."
-    ),
-]
-Schedule = Annotated[str | None, typer.Option("--schedule", help="cosine (default), trapezoid, or onecycle.")]
-Optimizer = Annotated[
-    str | None, typer.Option("--optimizer", help="muon (for the kernels, default) or adamw.")
-]
-LearningRate = Annotated[
-    float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
-]
-WarmupSteps = Annotated[int | None, typer.Option("--warmup-steps", help="Default: 50.")]
-WeightDecay = Annotated[float | None, typer.Option("--weight-decay", help="Default: 0.0001.")]
-ClipNorm = Annotated[
-    float | None, typer.Option("--clip-norm", help="Limit of the gradient's norm. Default: 5.")
-]
-EmaDecay = Annotated[
-    float | None, typer.Option("--ema-decay", help="Memory of the averaged weights. Default: 0.998.")
-]
-Precision = Annotated[
-    str | None, typer.Option("--precision", help="auto (default), float32 or bf16 (mixed precision).")
-]
-Compile = Annotated[
-    bool | None, typer.Option("--compile/--no-compile", help="Put the layers through torch.compile.")
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of weights and data. Default: 42.")]
-ValidateEvery = Annotated[
-    int | None,
-    typer.Option("--validate-every", metavar="STEPS", help="For runs without --minutes. Default: 500."),
-]
-ValidateSeconds = Annotated[
-    float | None,
-    typer.Option("--validate-seconds", metavar="SECONDS", help="For runs with --minutes. Default: 600."),
-]
-CheckpointSeconds = Annotated[
-    float | None, typer.Option("--checkpoint-seconds", help="Time between checkpoints. Default: 240.")
-]
-Workers = Annotated[
-    int,
-    typer.Option(
-        "--workers", min=0, help="Processes that prepare examples ahead; 0 prepares them between steps."
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")]
-Licence = Annotated[str, typer.Option("--licence", help="Licence of the weights, for their metadata.")]
-Cache = Annotated[
-    Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
-]
-Device = Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Cuda = Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is asked for: the options as they were parsed."""
 
-    data: Data = None
-    songs: Songs = None
-    noises: Noises = None
-    valid_songs: ValidSongs = None
-    valid_noises: ValidNoises = None
-    out: Out = None
-    recipe: Recipe = None
-    noise: Noise = None
-    targets: Targets = None
-    complexity: Complexity = None
-    mask: Mask = None
-    n_fft: NFft = None
-    hop_length: HopLength = None
-    sample_rate: SampleRate = None
-    init: Init = None
-    minutes: Minutes = None
-    steps: Steps = None
-    epochs: Epochs = None
-    batch_size: BatchSize = None
-    accumulate: Accumulate = None
-    segment_seconds: SegmentSeconds = None
-    snr_range: SnrRange = None
-    target_snr_range: TargetSnrRange = None
-    schedule: Schedule = None
-    optimizer: Optimizer = None
-    learning_rate: LearningRate = None
-    warmup_steps: WarmupSteps = None
-    weight_decay: WeightDecay = None
-    clip_norm: ClipNorm = None
-    ema_decay: EmaDecay = None
-    precision: Precision = None
-    compile: Compile = None
-    seed: Seed = None
-    validate_every: ValidateEvery = None
-    validate_seconds: ValidateSeconds = None
-    checkpoint_seconds: CheckpointSeconds = None
-    workers: Workers = 0
-    resume: Resume = False
-    licence: Licence = "unknown"
-    cache: Cache = None
-    device: Device = None
-    cuda: Cuda = False
-    as_json: Json = False
-    quiet: Quiet = False
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Dataset with manifest.jsonl, or folders train|test/input|target. "
+            "Or mix songs with noise on the fly: --songs.",
+            show_default=False,
+        ),
+    ] = None
+    songs: Annotated[
+        Path | None, typer.Option("--songs", help="Folder of songs to mix with noise, new every time.")
+    ] = None
+    noises: Annotated[
+        Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
+    ] = None
+    valid_songs: Annotated[
+        Path | None,
+        typer.Option(
+            "--valid-songs", help="Folder of other songs, to measure on. Default: every 20th of --songs."
+        ),
+    ] = None
+    valid_noises: Annotated[
+        Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings, to measure on.")
+    ] = None
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: runs/NOISE.")] = None
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME|PATH", help="Settings: white, mixed, reference, or a TOML file."
+        ),
+    ] = None
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise", metavar="KIND", help="white, mixed, or a class by name or number. Default: white."
+        ),
+    ] = None
+    targets: Annotated[
+        str | None, typer.Option("--targets", help="noisy (Noise2Noise, default), or clean for a comparison.")
+    ] = None
+    complexity: Annotated[
+        int | None,
+        typer.Option(
+            "--complexity", metavar="C", help="Published channel table at C. Default: a tapered table."
+        ),
+    ] = None
+    mask: Annotated[str | None, typer.Option("--mask", help="polar (default) or component.")] = None
+    n_fft: Annotated[
+        int | None, typer.Option("--n-fft", help="Length of the STFT; the network needs 2048.")
+    ] = None
+    hop_length: Annotated[
+        int | None, typer.Option("--hop-length", help="Samples between STFT frames. Default: 512.")
+    ] = None
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", help="Network's rate in Hz. Default: 44100.")
+    ] = None
+    init: Annotated[
+        str | None, typer.Option("--init", metavar="NAME|PATH", help="Weights to start from (fine-tuning).")
+    ] = None
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Length of the run in minutes.")] = None
+    steps: Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")] = None
+    epochs: Annotated[
+        float | None,
+        typer.Option("--epochs", help="Length of the run in passes over the data, measured after each."),
+    ] = None
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Examples per step, over all processes. Default: 6.")
+    ] = None
+    accumulate: Annotated[
+        int | None, typer.Option("--accumulate", help="Parts that a batch is computed in. Default: 1.")
+    ] = None
+    segment_seconds: Annotated[
+        float | None, typer.Option("--segment-seconds", help="Length of an example. Default: 1.5.")
+    ] = None
+    snr_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--snr-range", metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
+    ] = None
+    target_snr_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets, where they are to differ."
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", help="cosine (default), trapezoid, or onecycle.")
+    ] = None
+    optimizer: Annotated[
+        str | None, typer.Option("--optimizer", help="muon (for the kernels, default) or adamw.")
+    ] = None
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
+    ] = None
+    warmup_steps: Annotated[int | None, typer.Option("--warmup-steps", help="Default: 50.")] = None
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Default: 0.0001.")] = None
+    clip_norm: Annotated[
+        float | None, typer.Option("--clip-norm", help="Limit of the gradient's norm. Default: 5.")
+    ] = None
+    ema_decay: Annotated[
+        float | None, typer.Option("--ema-decay", help="Memory of the averaged weights. Default: 0.998.")
+    ] = None
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto (default), float32 or bf16 (mixed precision).")
+    ] = None
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Put the layers through torch.compile.")
+    ] = None
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and data. Default: 42.")] = None
+    validate_every: Annotated[
+        int | None,
+        typer.Option("--validate-every", metavar="STEPS", help="For runs without --minutes. Default: 500."),
+    ] = None
+    validate_seconds: Annotated[
+        float | None,
+        typer.Option("--validate-seconds", metavar="SECONDS", help="For runs with --minutes. Default: 600."),
+    ] = None
+    checkpoint_seconds: Annotated[
+        float | None, typer.Option("--checkpoint-seconds", help="Time between checkpoints. Default: 240.")
+    ] = None
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, help="Processes that prepare examples ahead; 0 prepares them between steps."
+        ),
+    ] = 0
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")] = False
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the weights, for their metadata.")] = (
+        "unknown"
+    )
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
+    ] = None
+    device: Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = (
+        None
+    )
+    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout."),
+    ] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
 
 
 _SAME_NAME = (
