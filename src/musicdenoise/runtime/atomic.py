@@ -43,6 +43,8 @@ __all__ = [
 _PREFIX = ".musicdenoise-"
 _PATTERN = f"{_PREFIX}*.part*"
 _ABANDONED_SECONDS = 3600.0
+_ADVICE = "free some space or choose another folder"
+Kind = type[MusicDenoiseError]
 # A link under the name of a part is never followed: it could lead to any file of the user.
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -153,15 +155,8 @@ class AtomicFile:
             os.close(descriptor)
 
 
-_ADVICE = "free some space or choose another folder"
-
-
 def write_bytes(
-    path: Path,
-    content: bytes,
-    kind: type[MusicDenoiseError] = DataError,
-    advice: str = _ADVICE,
-    **fields: object,
+    path: Path, content: bytes, kind: Kind = DataError, advice: str = _ADVICE, **fields: object
 ) -> None:
     """Write a file, whole or not at all; one of that name is replaced.
 
@@ -175,20 +170,14 @@ def write_bytes(
 
 
 def write_text(
-    path: Path,
-    text: str,
-    kind: type[MusicDenoiseError] = DataError,
-    advice: str = _ADVICE,
-    **fields: object,
+    path: Path, text: str, kind: Kind = DataError, advice: str = _ADVICE, **fields: object
 ) -> None:
     """Write a text file (UTF-8), as `write_bytes`; what is no text in a file's name becomes an escape."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"), kind, advice, **fields)
 
 
 @contextlib.contextmanager
-def writing(
-    path: Path, kind: type[MusicDenoiseError] = DataError, advice: str = _ADVICE, **fields: object
-) -> Iterator[None]:
+def writing(path: Path, kind: Kind = DataError, advice: str = _ADVICE, **fields: object) -> Iterator[None]:
     """Let errors of the system inside the block say which file could not be written, and what to do.
 
     Parameters
@@ -208,7 +197,7 @@ def writing(
         raise kind(f"{path}: cannot be written: {error.strerror}; {advice}", **fields) from error
 
 
-def make_folder(folder: Path, kind: type[MusicDenoiseError] = DataError) -> None:
+def make_folder(folder: Path, kind: Kind = DataError) -> None:
     """Make a folder and those above it, where they are missing.
 
     Raises

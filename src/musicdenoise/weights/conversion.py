@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 
 from musicdenoise.errors import WeightsError
-from musicdenoise.runtime.atomic import put_in_place, write_text
+from musicdenoise.runtime.atomic import write_text
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.checkpoint import save_weights
 from musicdenoise.weights.reference import load_reference
@@ -40,24 +40,17 @@ def convert(source: Path, target: Path, *, noise_kind: str) -> None:
     Raises
     ------
     WeightsError
-        If the source is no such file.
-    OSError
-        If the target cannot be written.
+        If the source is no such file, or the target cannot be written.
     """
     network, metadata = load_reference(source, noise_kind=noise_kind)
-    converted = target.with_name(f"{target.name}.converted")
-    try:
-        save_weights(converted, network.state_dict(), metadata)
-        write_text(_note(target), _sha256(converted), WeightsError)
-        put_in_place(converted, target)
-    finally:
-        converted.unlink(missing_ok=True)
+    save_weights(target, network.state_dict(), metadata)
+    write_text(_note(target), file_sha256(target), WeightsError)
 
 
 def is_converted(target: Path) -> bool:
     """Whether a converted file is there and as it was when it was written."""
     try:
-        return _note(target).read_text(encoding="ascii") == _sha256(target)
+        return _note(target).read_text(encoding="ascii") == file_sha256(target)
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -69,10 +62,3 @@ def remove_converted(target: Path) -> None:
 
 def _note(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except FileNotFoundError as error:
-        raise WeightsError(f"there is no weights file {path}") from error
