@@ -13,6 +13,7 @@ import torch
 
 from dataset_trees import save, tune
 from musicdenoise.audio import AudioReader, probe, read_audio
+from musicdenoise.cli import fields
 from musicdenoise.data.manifest import PairRow, read_manifest, write_manifest
 from musicdenoise.dataset.segments.config import SegmentConfig
 from musicdenoise.dataset.segments.score import (
@@ -424,5 +425,7 @@ def test_methods() -> None:
     ],
 )
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError) as caught:
         SegmentConfig(**options)  # type: ignore[arg-type]
+    assert message in fields.describe(caught.value)
+    assert "--" not in str(caught.value)
