@@ -1,6 +1,6 @@
 """What containers say about themselves, as far as no library tells.
 
-- ``riff``: libsndfile keeps the chunks of WAV and AIFF files to itself, and reads cut-off files as shorter ones.
+- ``riff``: libsndfile keeps the chunks of WAV and AIFF to itself, and takes a cut-off file for a short one.
 - ``ogg``: libsndfile and FFmpeg leave damaged pages out without a word; encoders number streams at random.
 - ``mpeg``: libsndfile guesses the length of MP3 files, and decoders stop where one is damaged or joined.
 - ``flac``: decoders trust a header that other programs leave open or wrong.
