@@ -23,10 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = [
     "AudioError",
@@ -60,7 +56,7 @@ class MusicDenoiseError(Exception):
         self.fields = fields
 
     @classmethod
-    def wrong(cls, field: str, value: object, allowed: str, shown: str | None = None) -> Self:
+    def wrong(cls, field: str, value: object, allowed: str, shown: str | None = None) -> MusicDenoiseError:
         """An error about one field.
 
         Parameters

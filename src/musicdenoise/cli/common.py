@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -45,10 +45,7 @@ USAGE = 2
 BROKEN_PIPE = 141
 
 _Params = ParamSpec("_Params")
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    _Request = TypeVar("_Request", bound=DataclassInstance)
+_Request = TypeVar("_Request")
 
 
 def print_error(message: object) -> None:
@@ -151,7 +148,7 @@ def takes(request: type[_Request]) -> Callable[[Callable[[_Request], None]], Cal
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(request)
+        for field in fields(request)  # type: ignore[arg-type]
     ]
 
     def decorate(command: Callable[[_Request], None]) -> Callable[..., None]:

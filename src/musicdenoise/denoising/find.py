@@ -10,7 +10,7 @@ from pathlib import Path
 from musicdenoise.audio import find_audio
 from musicdenoise.errors import AudioReadError, UsageError
 
-__all__ = ["RESIDUAL_SUFFIX", "SUFFIX", "Failure", "Found", "exists", "find_songs", "is_folder", "is_pattern"]
+__all__ = ["RESIDUAL_SUFFIX", "SUFFIX", "Found", "Missing", "exists", "find_songs", "is_folder", "is_pattern"]
 
 SUFFIX = "_denoised"
 """Ending of the name of a result."""
@@ -19,7 +19,7 @@ RESIDUAL_SUFFIX = "_residual"
 """Ending of the name of what was removed."""
 
 _WILDCARDS = re.compile(r"[*?\[]")
-Failure = tuple[Path, AudioReadError]
+Missing = tuple[Path, AudioReadError]
 """An input of which nothing can be denoised, and why."""
 
 
@@ -49,7 +49,7 @@ def is_pattern(given: Path) -> bool:
     return _WILDCARDS.search(str(given)) is not None and not exists(given)
 
 
-def find_songs(given: Path) -> tuple[list[Found], list[Failure]]:
+def find_songs(given: Path) -> tuple[list[Found], list[Missing]]:
     """The songs that one input stands for, and what of it is missing or cannot be read.
 
     A folder stands for all audio files in it and its sub-folders, also those that links lead to elsewhere.
@@ -72,7 +72,7 @@ def find_songs(given: Path) -> tuple[list[Found], list[Failure]]:
     return [Found(given)], []
 
 
-def _find_in_folder(folder: Path) -> tuple[list[Found], list[Failure]]:
+def _find_in_folder(folder: Path) -> tuple[list[Found], list[Missing]]:
     """Songs in a folder and those inside it; folders that cannot be read are failures."""
     errors: list[OSError] = []
     songs: list[Path] = []
@@ -100,7 +100,7 @@ def _is_new(place: str, name: str, known: set[Path]) -> bool:
     return True
 
 
-def _left_out(errors: list[OSError]) -> list[Failure]:
+def _left_out(errors: list[OSError]) -> list[Missing]:
     """Folders that cannot be read."""
     return [
         (
@@ -111,7 +111,7 @@ def _left_out(errors: list[OSError]) -> list[Failure]:
     ]
 
 
-def _find_by_pattern(pattern: Path) -> tuple[list[Found], list[Failure]]:
+def _find_by_pattern(pattern: Path) -> tuple[list[Found], list[Missing]]:
     """Songs that fit a pattern, each once, and those in folders that do."""
     fixed = next(i for i, part in enumerate(pattern.parts) if _WILDCARDS.search(part))
     base = Path(*pattern.parts[:fixed])

@@ -18,8 +18,8 @@ from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.find import (
     RESIDUAL_SUFFIX,
     SUFFIX,
-    Failure,
     Found,
+    Missing,
     exists,
     find_songs,
     is_folder,
@@ -73,7 +73,7 @@ def plan_jobs(
     *,
     residuals: bool = False,
     pictures: Path | None = None,
-) -> tuple[list[Job], list[Failure]]:
+) -> tuple[list[Job], list[Missing]]:
     """Decide where the result of each input goes.
 
     A folder stands for all audio files in it and in its sub-folders. A name that does not exist and holds
@@ -102,7 +102,7 @@ def plan_jobs(
     -------
     jobs : list of Job
         In the order of the inputs; what a folder or a pattern stands for is sorted by name.
-    failures : list of Failure
+    failures : list of Missing
         Inputs that are missing, folders without audio, folders that cannot be read.
 
     Raises
@@ -114,7 +114,7 @@ def plan_jobs(
     _check_output(inputs, output, suffix)
     if pictures is not None and exists(pictures) and not pictures.is_dir():
         raise UsageError(f"the reports' folder {pictures} is a file: give a folder")
-    failures: list[Failure] = []
+    failures: list[Missing] = []
     if PIPE in inputs or output == PIPE:
         jobs = [_plan_pipe(inputs, output, suffix)]
     else:

@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -142,12 +143,9 @@ def read_info(source: Path) -> dict[str, str]:
                     continue
                 file.seek(chunk.offset)
                 content = file.read(chunk.size)
-                offset = 4 if content[:4] == b"INFO" else len(content)
-                while offset + 8 <= len(content):
-                    name, size = struct.unpack_from("<4sI", content, offset)
-                    if name in _INFO:
-                        found[_INFO[name]] = _text(content[offset + 8 : offset + 8 + size])
-                    offset += 8 + size + size % 2
+                for tag in walk(BytesIO(content), WAV, start=4) if content[:4] == b"INFO" else ():
+                    if tag.name in _INFO:
+                        found[_INFO[tag.name]] = _text(content[tag.offset : tag.offset + tag.size])
     except OSError:
         return {}
     return found
