@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
     from musicdenoise.core.stft import StftConfig
     from musicdenoise.denoising.auto import AutoDenoiser
-    from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-    from musicdenoise.denoising.files import DenoiseReport, denoise_file
+    from musicdenoise.denoising.denoise_config import DenoiseConfig
+    from musicdenoise.denoising.denoise_report import DenoiseReport
+    from musicdenoise.denoising.denoiser import Denoiser
+    from musicdenoise.denoising.files import denoise_file
     from musicdenoise.errors import MusicDenoiseError
     from musicdenoise.weights.checkpoint import load_weights, save_weights
 
@@ -38,8 +40,8 @@ _HOMES = {
     "AutoDenoiser": "denoising.auto",
     "DCUNet": "core.dcunet",
     "DCUNetConfig": "core.dcunet",
-    "DenoiseConfig": "denoising.denoiser",
-    "DenoiseReport": "denoising.files",
+    "DenoiseConfig": "denoising.denoise_config",
+    "DenoiseReport": "denoising.denoise_report",
     "Denoiser": "denoising.denoiser",
     "MusicDenoiseError": "errors",
     "StftConfig": "core.stft",

@@ -89,8 +89,11 @@ def main() -> None:
         recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=1.0)
         sources: dict[str, NoiseSource] = {"white": WhiteNoise(), "recorded": recorded}
         for weights in arguments.weights:
-            by_mode = [Denoiser(weights, device="cpu", config=DenoiseConfig(channels=mode)) for mode in MODES]
-            known = by_mode[0].metadata.noise_kind
+            by_mode = [
+                Denoiser(weights, device="cpu", config=DenoiseConfig(channels=mode, gate=False))
+                for mode in MODES
+            ]
+            known = by_mode[0].known_kind or "mixed"
             for kind, where in itertools.product(sources, PLACES):
                 if known not in (kind, "mixed"):
                     continue

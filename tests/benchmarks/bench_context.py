@@ -14,7 +14,7 @@ import torch
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.stream import SongStream
+from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.runtime.allocator import keep_freed_memory
 
 SEGMENT_FRAMES = 256
@@ -23,9 +23,9 @@ LONGEST = 112
 
 
 def denoise(denoiser: Denoiser, waveform: torch.Tensor, segment: int, context: int) -> torch.Tensor:
-    reach = denoiser.metadata.network.level_reach
+    reach = denoiser.network.config.level_reach
     plan = SegmentPlan(segment_frames=segment, context_frames=context, level_reach=reach)
-    stream = SongStream(
+    stream = NetworkStream(
         denoiser.network, denoiser.stft, plan, sample_rate=44_100, channels=1, device=denoiser.device
     )
     return torch.cat([stream.push(waveform), stream.flush()], dim=1)

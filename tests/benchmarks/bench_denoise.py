@@ -40,7 +40,7 @@ from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.stream import SongStream
+from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import resolve_weights
@@ -112,7 +112,7 @@ def fused_difference_db(network: DCUNet, denoiser: Denoiser, noisy: torch.Tensor
     network.profile = None  # stands behind the fused network, not in it
     for estimator in (network, denoiser.network):
         reach = network.config.level_reach
-        stream = SongStream(
+        stream = NetworkStream(
             estimator,
             denoiser.stft,
             SegmentPlan(level_reach=reach),

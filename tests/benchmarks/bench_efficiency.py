@@ -30,7 +30,7 @@ from musicdenoise.core.architecture import SEEN_FRAMES, DCUNetConfig, encoder_in
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.data.synthetic import synthesise_tune
-from musicdenoise.denoising import stream
+from musicdenoise.denoising import network_stream
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.runtime.allocator import keep_freed_memory
@@ -132,13 +132,12 @@ def shares(arguments: argparse.Namespace) -> str:
 
     watch.watch(AudioReader, "read", "decode")
     watch.watch(AudioWriter, "write", "encode")
-    watch.watch(stream.StreamResampler, "push", "resample")
-    watch.watch(stream.StreamResampler, "flush", "resample")
+    watch.watch(network_stream.StreamResampler, "push", "resample")
+    watch.watch(network_stream.StreamResampler, "flush", "resample")
     watch.watch(FusedDCUNet, "forward", "network")
     watch.watch(overlap, "stft", "STFT")
-    watch.watch(overlap._OverlapAdd, "push", "STFT")
-    watch.watch(SongMeter, "take_input", "measure")
-    watch.watch(SongMeter, "take_output", "measure")
+    watch.watch(overlap.OverlapAdd, "push", "STFT")
+    watch.watch(SongMeter, "take", "measure")
     labels = ["decode", "resample", "STFT", "network", "measure", "encode"]
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -210,10 +210,10 @@ def test_loud_results_are_clipped_and_counted(
     kept = tmp_path / "float.wav"
     assert invoke(song, "--weights", mini_weights, "-o", kept).stderr == ""
 
-    def loud(denoiser, song, meter, gate):
+    def loud(stream, song, meter, fewest_seconds):
         for block in song.blocks:
-            meter.take_input(block)
-            yield 3 * block, meter.take_output(3 * block)
+            stream.advance(block)
+            yield 3 * block, meter.take(block, 3 * block)
 
     monkeypatch.setattr(files, "_denoised_blocks", loud)
     result = invoke(song, "--weights", mini_weights, "-o", tmp_path / "x.flac")

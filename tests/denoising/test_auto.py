@@ -65,7 +65,7 @@ class Fake:
     def __init__(self, name: str, **_: object) -> None:
         self.weights_name = name
 
-    def denoise(self, samples: np.ndarray, rate: int) -> np.ndarray:
+    def estimate(self, samples: np.ndarray, rate: int) -> np.ndarray:
         assert rate == RATE  # of the network, whatever that of the song
         return synthesise_tune(6.0).numpy()[:, : samples.shape[1]]
 

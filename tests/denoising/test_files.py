@@ -18,9 +18,9 @@ def of_strength(write_wav, noisy_tune, tmp_path: Path):
     song = write_wav("song.wav", noisy_tune[:, :132_300], subtype="FLOAT")
 
     def denoise(strength: float, *, always: bool = True) -> DenoiseReport:
-        denoiser = Denoiser("white", device="cpu", config=DenoiseConfig(strength=strength))
+        denoiser = Denoiser("white", device="cpu", config=DenoiseConfig(strength=strength, gate=not always))
         target = tmp_path / "out" / f"{strength}.wav"
-        return denoise_file(denoiser, song, target, options=FileOptions(always=always))
+        return denoise_file(denoiser, song, target)
 
     return denoise
 

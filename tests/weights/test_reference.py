@@ -15,7 +15,7 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoiser import DenoiseConfig
-from musicdenoise.denoising.stream import SongStream
+from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights.reference import load_reference
 
@@ -103,7 +103,7 @@ def test_denoise_gives_what_the_formulas_give(tmp_path: Path, network: DCUNet, w
         return estimate.reshape(batch, channels, *spectrogram.shape[2:])
 
     stft = StftConfig()
-    stream = SongStream(
+    stream = NetworkStream(
         formulas,
         stft,
         DenoiseConfig().plan(stft, 0),

@@ -67,11 +67,24 @@ def _check_usage(request: options.Request) -> None:
             request.weights is not None,
             "both choose a network",
         ),
+        ("--no-network", request.no_network, "--noise", request.noise is not None, "contradict each other"),
+        (
+            "--no-network",
+            request.no_network,
+            "--weights",
+            request.weights is not None,
+            "contradict each other",
+        ),
         ("--force", request.force, "--skip-existing", request.skip_existing, "contradict each other"),
         ("--verbose", request.verbose, "--quiet", request.quiet, "contradict each other"),
         ("--bit-depth", request.bit_depth, "--bitrate", request.bitrate is not None, "exclude each other"),
         ("--jobs", request.jobs > 1, "--threads", request.threads, "both share out the processors"),
     )
+    if request.no_network and not request.noise_sample and not request.find_noise:
+        raise UsageError(
+            "--no-network needs to know the noise: give --noise-sample FILE or START-END, or leave "
+            "--no-find-noise out"
+        )
     duration = request.duration
     if duration is not None and not 0.0 < duration < math.inf:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
@@ -87,15 +100,20 @@ def _settings(request: options.Request) -> Run:
     """What the options mean together."""
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO
-    from musicdenoise.denoising.denoiser import DenoiseConfig
+    from musicdenoise.denoising.denoise_config import DenoiseConfig
     from musicdenoise.denoising.file_options import FileOptions
+    from musicdenoise.denoising.model import NO_NETWORK
+    from musicdenoise.denoising.noise_sample import parse_noise_sample
     from musicdenoise.weights.store import WeightsStore
 
     noise, weights = request.noise, request.weights
-    if noise is not None:
+    if request.no_network:
+        weights = NO_NETWORK
+    elif noise is not None:
         weights = AUTO if noise.strip().lower() == AUTO else _kind(noise)
     return Run(
         weights=weights,
+        noise_samples=tuple(parse_noise_sample(text) for text in request.noise_sample or ()),
         device=choose_device(request.device, cuda=request.cuda),
         config=DenoiseConfig(
             segment_seconds=request.segment_seconds,
@@ -104,13 +122,15 @@ def _settings(request: options.Request) -> Run:
             compile=request.compile,
             strength=request.strength,
             atten_limit_db=request.atten_limit,
+            gate=not request.always,
+            find_noise=request.find_noise,
+            match_level=request.noise_sample_level is options.SampleLevel.MATCH,
             channels=request.channels.value,
         ),
         store=WeightsStore.of_user(mirror=request.weights_url, offline=request.offline),
         options=FileOptions(
             overwrite=request.force,
             overwrite_extras=request.skip_existing,
-            always=request.always,
             start_seconds=request.start,
             duration_seconds=request.duration,
             bit_depth=request.bit_depth.value if request.bit_depth else None,

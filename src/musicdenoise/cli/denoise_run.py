@@ -13,13 +13,15 @@ import torch
 
 from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
-from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
-from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.denoise_config import DenoiseConfig
+from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.file_options import FileOptions
-from musicdenoise.denoising.files import DenoiseReport
+from musicdenoise.denoising.model import NO_NETWORK
+from musicdenoise.denoising.noise_sample import NoiseReport, NoiseSample
 from musicdenoise.denoising.plan import Job
+from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.errors import AudioError
 from musicdenoise.kinds import NOISE_CLASSES
 from musicdenoise.runtime.parallel import default_jobs
@@ -34,7 +36,7 @@ class Run:
 
     Parameters
     ----------
-    weights, device, config, store
+    weights, noise_samples, device, config, store
         As for `musicdenoise.Denoiser`.
     options
         How files are treated.
@@ -45,6 +47,7 @@ class Run:
     """
 
     weights: str | None
+    noise_samples: tuple[NoiseSample, ...]
     device: str
     config: DenoiseConfig
     store: WeightsStore
@@ -64,6 +67,7 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
         denoiser = make_denoiser(
             settings.weights,
+            noise_samples=settings.noise_samples,
             device=settings.device,
             config=settings.config,
             store=settings.store,
@@ -99,7 +103,7 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
 
 
 def _one_by_one(
-    tasks: Sequence[Task], denoiser: Denoiser | AutoDenoiser, settings: Run
+    tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run
 ) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
@@ -109,12 +113,13 @@ def _one_by_one(
 
 
 def _side_by_side(
-    tasks: Sequence[Task], _denoiser: Denoiser | AutoDenoiser, settings: Run
+    tasks: Sequence[Task], _denoiser: SongDenoiser, settings: Run
 ) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
     with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
         for item in denoise_in_parallel(
             tasks,
             settings.weights,
+            noise_samples=settings.noise_samples,
             device=settings.device,
             config=settings.config,
             store=settings.store,
@@ -134,6 +139,14 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         quiet=settings.quiet,
         verbose=settings.verbose,
     )
+    if report.noise_sample is not None:
+        note(
+            f"  {_sample_line(report.noise_sample)}",
+            quiet=settings.quiet,
+            verbose=settings.verbose,
+        )
+        for line in report.noise_sample.warnings:
+            warn(line)
     if settings.verbose:
         for line in _details(report):
             note(line, verbose=True)
@@ -149,6 +162,18 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
 
 
+def _sample_line(sample: NoiseReport) -> str:
+    """Where the spectrum of the noise came from."""
+    stretches = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in sample.stretches)
+    if sample.source == "found":
+        return f"found noise alone at {stretches}, and learnt from it (--no-find-noise turns that off)"
+    line = f"learnt the noise from {', '.join(filter(None, [*sample.files, stretches])) or 'the sample'}"
+    if sample.level_db:
+        change = "raised" if sample.level_db > 0.0 else "lowered"
+        line += f", {change} by {abs(sample.level_db):.1f} dB to the level of the song's noise"
+    return line
+
+
 def _summary(report: DenoiseReport, removed_share: float) -> str:
     other = "" if report.weights in NOISE_CLASSES else ", or --noise KIND of a low noise"
     bass = f"largely bass, which may be music (--always removes it{other})"
@@ -156,6 +181,8 @@ def _summary(report: DenoiseReport, removed_share: float) -> str:
         left = f"left as it came{', byte for byte' if report.is_copy else ''}"
         if removed_share == 0.0:
             return f"{left}: at this strength nothing is removed"
+        if report.weights == NO_NETWORK and report.noise_sample is None:
+            return f"{left}: no noise alone was found in it; name some with --noise-sample"
         network = f"the network {report.weights!r}"
         if report.bass_seconds > 0.0:
             return f"{left}: what {network} would remove is {bass}"
@@ -163,7 +190,8 @@ def _summary(report: DenoiseReport, removed_share: float) -> str:
             return f"{left}: {network} would remove next to nothing (--always removes it)"
         return f"{left}: there was no noise that {network} would remove"
     removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"
-    removed += f" with the network {report.weights!r}"
+    if report.weights != NO_NETWORK:
+        removed += f" with the network {report.weights!r}"
     if report.passed_seconds > 0.0:
         removed += f", left {report.passed_seconds:.0f} of {report.audio_seconds:.0f} s as they came"
     if report.bass_seconds > 0.0:

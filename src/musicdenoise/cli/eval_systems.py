@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.core.fine_net import FineNet
-from musicdenoise.denoising.auto import AUTO, HEAD_SECONDS, AutoDenoiser
+from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.fine_song import denoise_song
 from musicdenoise.evaluation.items import LoadedItem
@@ -99,9 +99,7 @@ def _automatic(device: str) -> System:
     chooser = AutoDenoiser(device=device)
 
     def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
-        samples = noisy.numpy()
-        chosen = chooser.choose(samples[:, : round(HEAD_SECONDS * sample_rate)], sample_rate)
-        return torch.from_numpy(chosen.denoise(samples, sample_rate))
+        return torch.from_numpy(chooser.denoise(noisy, sample_rate))
 
     return network_system(AUTO, denoise)
 

@@ -11,7 +11,17 @@ import typer
 
 from musicdenoise.runtime.precision import Precision
 
-__all__ = ["BitDepth", "ChannelMode", "Json", "Offline", "OutputFormat", "Quiet", "Request", "WeightsUrl"]
+__all__ = [
+    "BitDepth",
+    "ChannelMode",
+    "Json",
+    "Offline",
+    "OutputFormat",
+    "Quiet",
+    "Request",
+    "SampleLevel",
+    "WeightsUrl",
+]
 
 
 class ChannelMode(str, Enum):
@@ -32,6 +42,13 @@ class OutputFormat(str, Enum):
     OGG = "ogg"
     OPUS = "opus"
     M4A = "m4a"
+
+
+class SampleLevel(str, Enum):
+    """What is done about the level of noise samples that are files of their own."""
+
+    MATCH = "match"
+    EXACT = "exact"
 
 
 class BitDepth(str, Enum):
@@ -106,6 +123,36 @@ class Request:
             help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
         ),
     ] = None
+    noise_sample: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--noise-sample",
+            metavar="FILE|START-END",
+            help="The noise alone: a recording of it, or a stretch of each song, such as 0:00-0:02.5. May be "
+            "repeated. Default: looked for in each song.",
+        ),
+    ] = None
+    noise_sample_level: Annotated[
+        SampleLevel,
+        typer.Option(
+            "--noise-sample-level",
+            help="Bring a sample in a file to the level of the song's noise, or take it as it is.",
+        ),
+    ] = SampleLevel.MATCH
+    find_noise: Annotated[
+        bool,
+        typer.Option(
+            "--find-noise/--no-find-noise",
+            help="Look for a stretch of noise alone in each song, and learn from it what the noise is like.",
+        ),
+    ] = True
+    no_network: Annotated[
+        bool,
+        typer.Option(
+            "--no-network",
+            help="Only subtract the spectrum of the noise sample: the classical way, and faster.",
+        ),
+    ] = False
     strength: Annotated[
         float,
         typer.Option("--strength", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."),

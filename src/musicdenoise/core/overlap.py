@@ -20,10 +20,11 @@ from torch import Tensor
 
 from musicdenoise.core.architecture import SEEN_FRAMES, TIME_STRIDE
 from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.overlap_add import OverlapAdd
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.profile_stream import ProfileStream
 from musicdenoise.core.silence import SilentStretches
-from musicdenoise.core.stft import StftConfig, hann_window, stft
+from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import ConfigurationError
 
 __all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mid_side", "mirror"]
@@ -156,7 +157,7 @@ class SpectralStream:
         self._turned: Callable[[Tensor], Tensor] = mid_side if as_mid_side else lambda waveform: waveform
         self._linked = linked
         self._silent = SilentStretches(channels, config.n_fft) if as_mid_side else None
-        self._adder = _OverlapAdd(config, channels)
+        self._adder = OverlapAdd(config, channels)
         self._profile: ProfileStream | None = None
         if profile_filter is not None:
             rate = config.sample_rate / config.hop_length
@@ -285,48 +286,3 @@ class SpectralStream:
         if start > self._buffer_start:
             self._buffer = self._buffer[:, start - self._buffer_start :].clone()
             self._buffer_start = start
-
-
-class _OverlapAdd:
-    """Inverse STFT frame by frame, by least squares (Griffin & Lim 1984, equation 6)."""
-
-    def __init__(self, config: StftConfig, channels: int) -> None:
-        self.config = config
-        self.returned = 0
-        window = hann_window(config)
-        self._window = window * config.n_fft**0.5  # undoes the division in `stft`
-        self._squares = window.square()
-        # Sums from the next sample to return onwards; the first half window precedes the signal.
-        self._sums = torch.zeros(channels, config.n_fft)
-        self._weights = torch.zeros(config.n_fft)
-        self._lead = config.half_window
-
-    def push(self, spectrogram: Tensor) -> Tensor:
-        """Take the next frames ``(channels, freqs, frames)``; return the samples they settle."""
-        hop, n_fft = self.config.hop_length, self.config.n_fft
-        frames = spectrogram.shape[-1]
-        if frames == 0:
-            return self._sums[:, :0]
-        waves = torch.fft.irfft(spectrogram, n=n_fft, dim=-2) * self._window[:, None]
-        length = (frames - 1) * hop + n_fft
-        sums = _add_frames(waves, hop, length)
-        weights = _add_frames(self._squares[None, :, None].expand(1, n_fft, frames), hop, length)[0]
-        tail = n_fft - hop
-        sums[:, :tail] += self._sums[:, :tail]
-        weights[:tail] += self._weights[:tail]
-        settled = frames * hop
-        done = sums[:, :settled] / weights[:settled].clamp_min(1e-8)
-        self._sums, self._weights = sums[:, settled:].clone(), weights[settled:].clone()
-        lead = min(self._lead, settled)
-        self._lead -= lead
-        self.returned += settled - lead
-        return done[:, lead:]
-
-
-def _add_frames(frames: Tensor, hop: int, length: int) -> Tensor:
-    """Overlap-add ``(channels, n_fft, frames)`` at steps of ``hop`` to ``(channels, length)``."""
-    channels, n_fft, count = frames.shape
-    folded = torch.nn.functional.fold(
-        frames.reshape(channels, n_fft, count), (1, length), (1, n_fft), stride=(1, hop)
-    )
-    return folded.reshape(channels, length)

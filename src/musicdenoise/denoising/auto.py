@@ -9,26 +9,29 @@ end where the song does, and not be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicdenoise.audio.types import Samples
 from musicdenoise.core.resample import resample
 from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
-from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.denoise_config import DenoiseConfig
+from musicdenoise.denoising.denoiser import Denoiser
+from musicdenoise.denoising.known_noise import KnownNoise
+from musicdenoise.denoising.noise_sample import NoiseSample, SampleLike, as_noise_samples
+from musicdenoise.denoising.song_denoiser import SongDenoiser
+from musicdenoise.denoising.song_stream import Steps
 from musicdenoise.kinds import WHITE_NOISE
 from musicdenoise.weights.index import default_weights
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["AUTO", "HEAD_SECONDS", "AutoDenoiser", "is_white"]
+__all__ = ["AUTO", "AutoDenoiser", "is_white"]
 
 AUTO = "auto"
 """What the choice itself is asked for by, in place of a network's name."""
-
-HEAD_SECONDS = 6.0
-"""Beginning of a song that is listened to."""
 
 _STEADY = WHITE_NOISE
 _LEAST_STEADINESS_DB = -6.0
@@ -43,23 +46,26 @@ def is_white(noise: NDArray[np.float32], sample_rate: int) -> bool:
     return steadiness_db(bands) > _LEAST_STEADINESS_DB and flatness_db(bands) > _LEAST_FLATNESS_DB
 
 
-class AutoDenoiser:
-    """The networks to choose from; each is loaded when it is first needed.
+class AutoDenoiser(SongDenoiser):
+    """Removes noise from songs with the network that each song's beginning asks for.
 
     Parameters
     ----------
-    device, config, store, on_fetch
-        As for `Denoiser`.
+    noise_sample, device, config, store, on_fetch
+        As for `Denoiser`. Each network is loaded when it is first needed.
     """
 
     def __init__(
         self,
         *,
+        noise_sample: SampleLike | Sequence[NoiseSample] | None = None,
         device: str = "auto",
         config: DenoiseConfig | None = None,
         store: WeightsStore | None = None,
         on_fetch: Callable[[int, int | None], None] | None = None,
     ) -> None:
+        super().__init__(config or DenoiseConfig(), as_noise_samples(noise_sample))
+
         def load(name: str) -> Denoiser:
             return Denoiser(name, device=device, config=config, store=store, on_fetch=on_fetch)
 
@@ -67,7 +73,23 @@ class AutoDenoiser:
         self._general = load(default_weights())
         self._steady: Denoiser | None = None
 
-    def choose(self, head: NDArray[np.float32], sample_rate: int) -> Denoiser:
+    @property
+    def fewest_seconds(self) -> float:
+        """Length of the shortest song that it can denoise."""
+        return self._general.fewest_seconds
+
+    @property
+    def chooses(self) -> bool:
+        """It chooses by the beginning of each song."""
+        return True
+
+    def steps(self, sample_rate: int, channels: int, known: KnownNoise | None, head: Samples) -> Steps:
+        """What is done with a song that begins like this; see `SongDenoiser.steps`."""
+        sounding = head.any(axis=0)
+        start = head[:, int(sounding.argmax()) :] if sounding.any() else head[:, :0]
+        return self.choose(start, sample_rate).steps(sample_rate, channels, known, head)
+
+    def choose(self, head: Samples, sample_rate: int) -> Denoiser:
         """The network for a song that begins like this.
 
         Parameters
@@ -80,8 +102,8 @@ class AutoDenoiser:
         if self._general.weights_name == _STEADY or head.shape[1] == 0:
             return self._general
         rate = min(sample_rate, self._general.stft.sample_rate)
-        heard = resample(torch.from_numpy(head), sample_rate, rate).numpy()
-        removed = heard - self._general.denoise(heard, self._general.stft.sample_rate)
+        heard = resample(torch.from_numpy(np.ascontiguousarray(head)), sample_rate, rate).numpy()
+        removed = heard - self._general.estimate(heard, self._general.stft.sample_rate)
         if not is_white(removed, rate):
             return self._general
         self._steady = self._steady or self._load(_STEADY)

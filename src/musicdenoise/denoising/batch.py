@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
-from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
+from musicdenoise.denoising.denoise_config import DenoiseConfig
+from musicdenoise.denoising.denoise_report import DenoiseReport
+from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.file_options import FileOptions
-from musicdenoise.denoising.files import DenoiseReport, denoise_file
+from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.find import exists
+from musicdenoise.denoising.noise_sample import NoiseSample
 from musicdenoise.denoising.plan import Job
+from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.weights.store import WeightsStore
@@ -69,6 +73,7 @@ class _Network:
     """What makes a denoiser in a process."""
 
     weights: str | None
+    noise_samples: tuple[NoiseSample, ...]
     device: str
     config: DenoiseConfig
     store: WeightsStore
@@ -77,19 +82,24 @@ class _Network:
 def make_denoiser(
     weights: str | None,
     *,
+    noise_samples: tuple[NoiseSample, ...] = (),
     device: str,
     config: DenoiseConfig,
     store: WeightsStore,
     on_fetch: Callable[[int, int | None], None] | None = None,
-) -> Denoiser | AutoDenoiser:
+) -> SongDenoiser:
     """The network of a name or path, or for ``auto`` what chooses one for each song."""
     if weights == AUTO:
-        return AutoDenoiser(device=device, config=config, store=store, on_fetch=on_fetch)
-    return Denoiser(weights, device=device, config=config, store=store, on_fetch=on_fetch)
+        return AutoDenoiser(
+            noise_sample=noise_samples, device=device, config=config, store=store, on_fetch=on_fetch
+        )
+    return Denoiser(
+        weights, noise_sample=noise_samples, device=device, config=config, store=store, on_fetch=on_fetch
+    )
 
 
 def try_to_denoise(
-    denoiser: Denoiser | AutoDenoiser,
+    denoiser: SongDenoiser,
     task: Task,
     *,
     on_progress: Callable[[int, int | None], None] | None = None,
@@ -142,6 +152,7 @@ def denoise_in_parallel(
     tasks: Sequence[Task],
     weights: str | None,
     *,
+    noise_samples: tuple[NoiseSample, ...] = (),
     device: str,
     config: DenoiseConfig,
     store: WeightsStore,
@@ -153,7 +164,7 @@ def denoise_in_parallel(
     ----------
     tasks
         The songs.
-    weights, device, config, store
+    weights, noise_samples, device, config, store
         As for `Denoiser`; each process loads the network once.
     processes
         How many at a time.
@@ -164,7 +175,9 @@ def denoise_in_parallel(
         Index of the task, and its report or why it failed, as they become ready. If a process is killed,
         the songs that were in work fail, and the others go on in new processes.
     """
-    network = _Network(weights=weights, device=device, config=config, store=store)
+    network = _Network(
+        weights=weights, noise_samples=noise_samples, device=device, config=config, store=store
+    )
     threads = max(1, default_jobs() // processes)
     waiting = list(range(len(tasks)))
     while waiting:
@@ -195,5 +208,11 @@ def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
 
 
 @lru_cache(maxsize=1)
-def _denoiser(network: _Network) -> Denoiser | AutoDenoiser:
-    return make_denoiser(network.weights, device=network.device, config=network.config, store=network.store)
+def _denoiser(network: _Network) -> SongDenoiser:
+    return make_denoiser(
+        network.weights,
+        noise_samples=network.noise_samples,
+        device=network.device,
+        config=network.config,
+        store=network.store,
+    )

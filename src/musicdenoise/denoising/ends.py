@@ -33,6 +33,7 @@ from musicdenoise.audio import (
 )
 from musicdenoise.core.resample import check_rate
 from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
+from musicdenoise.denoising.song_source import SongFile
 from musicdenoise.errors import (
     AudioReadError,
     AudioWriteError,
@@ -95,6 +96,8 @@ class Song:
         What is odd about its file, for warnings.
     state
         What its file was before it was opened; None for what is no file.
+    whole
+        All of its file, where only a stretch of it is denoised, too; None for what is no file.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Song:
     is_repaired: bool = False
     notes: tuple[str, ...] = ()
     state: FileState | None = None
+    whole: SongFile | None = None
 
 
 def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
@@ -174,6 +178,7 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         is_repaired=info.is_repaired,
         notes=info.notes,
         state=state,
+        whole=SongFile(info),
     )
 
 

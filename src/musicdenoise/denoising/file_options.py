@@ -32,8 +32,6 @@ class FileOptions:
         Where to write what was removed, or None.
     picture
         Where to draw the spectrograms, as PNG, or None; an existing file is replaced.
-    always
-        Whether noise is also removed where there is next to none; see `musicdenoise.denoising.gate`.
     start_seconds, duration_seconds
         Stretch of the song to denoise, for a preview; all of it by default.
     bit_depth
@@ -48,7 +46,6 @@ class FileOptions:
     keep_format: bool = False
     residual: Path | None = None
     picture: Path | None = None
-    always: bool = False
     start_seconds: float = 0.0
     duration_seconds: float | None = None
     bit_depth: str | None = None

@@ -76,31 +76,24 @@ class SongMeter:
     Attributes
     ----------
     num_samples : int
-        Samples per channel that went in.
+        Samples per channel that were taken.
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self.num_samples = 0
         self._sample_rate = sample_rate
-        self._waiting = np.zeros((channels, 0), dtype=np.float32)
         self._input_power = self._removed_power = 0.0
         self._frames = np.zeros((3, channels, 0), dtype=np.float32)
         self._bands = np.zeros((2, _FRAME // 2 + 1))
         self._columns = _Columns()
 
-    def take_input(self, block: NDArray[np.float32]) -> None:
-        """The next samples of the song."""
-        self._waiting = np.concatenate([self._waiting, block], axis=1)
-        self.num_samples += block.shape[1]
-        self._input_power += float(np.sum(np.square(block, dtype=np.float64)))
-
-    def take_output(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The next samples of the result, which lag behind the song; returns what was removed there."""
-        count = block.shape[1]
-        before, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
-        removed = before - block
+    def take(self, song: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next samples of the song and of the result; returns what was removed from them."""
+        removed = song - clean
+        self.num_samples += song.shape[1]
+        self._input_power += float(np.sum(np.square(song, dtype=np.float64)))
         self._removed_power += float(np.sum(np.square(removed, dtype=np.float64)))
-        self._take_frames(np.stack([before, block, removed]))
+        self._take_frames(np.stack([song, clean, removed]))
         return removed
 
     @property

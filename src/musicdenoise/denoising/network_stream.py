@@ -1,4 +1,4 @@
-"""A song of any sample rate, block by block.
+"""A network's estimate of a song of any sample rate, block by block.
 
 The network knows one sample rate. A song of another rate is resampled to it, denoised, and the
 *estimate of the noise* is resampled back and subtracted from the song as it came: what lies above the
@@ -7,24 +7,19 @@ network's band is not touched, and neither filter leaves a trace in the music.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.errors import AudioError
 
-__all__ = ["SongStream", "as_samples"]
-
-_TOO_LARGE = 1e15  # the squares of larger samples do not fit
+__all__ = ["NetworkStream"]
 
 
-class SongStream:
-    """Denoise blocks of a song; as many samples come out as go in.
+class NetworkStream:
+    """What a network makes of a song; as many samples come out as go in.
 
     Parameters
     ----------
@@ -40,8 +35,6 @@ class SongStream:
         Channels of the song.
     device
         Where the network computes; samples come and go on the CPU.
-    strength
-        Share of the estimated noise that is taken away, 0 to 1.
     linked, as_mid_side, batch_size
         Whether all channels share one level, whether two are denoised as middle and side, and segments
         computed at once; see `SpectralStream`.
@@ -58,7 +51,6 @@ class SongStream:
         sample_rate: int,
         channels: int,
         device: torch.device,
-        strength: float = 1.0,
         linked: bool = True,
         as_mid_side: bool = False,
         batch_size: int = 1,
@@ -79,13 +71,10 @@ class SongStream:
         )
         self._song = _Delay(channels)
         self._network_input = _Delay(channels)
-        self._strength = strength
-        self._channels, self._has_ended = channels, False
-        # At full strength and the network's own rate its estimate is the result.
-        self._is_direct = sample_rate == config.sample_rate and strength == 1.0
+        self._is_direct = sample_rate == config.sample_rate
 
     @torch.inference_mode()
-    def push(self, block: ArrayLike) -> Tensor:
+    def push(self, block: Tensor) -> Tensor:
         """Take the next samples; return what is settled by now, perhaps nothing.
 
         Output lags behind input by up to one segment and its context, and with a noise profile by
@@ -94,21 +83,13 @@ class SongStream:
         Parameters
         ----------
         block
-            ``(channels, samples)``, an array or a tensor, any number of samples; copied.
+            float32 ``(channels, samples)``.
 
         Returns
         -------
         Tensor
             float32 ``(channels, samples)``.
-
-        Raises
-        ------
-        AudioError
-            If the shape is not that, a sample is not finite, here or in the result, or the song has ended.
         """
-        return _finite(self._pushed(self._checked(block)))
-
-    def _pushed(self, block: Tensor) -> Tensor:
         if self._is_direct:
             return self._spectral.push(block)
         self._song.push(block)
@@ -117,17 +98,7 @@ class SongStream:
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
-        """End of the song: return the rest ``(channels, samples)``.
-
-        Raises
-        ------
-        AudioError
-            If a sample of it is not finite.
-        """
-        self._has_ended = True
-        return _finite(self._flushed())
-
-    def _flushed(self) -> Tensor:
+        """End of the song: return the rest ``(channels, samples)``."""
         if self._is_direct:
             return self._spectral.flush()
         last = self._noise(self._to_network.flush())
@@ -136,57 +107,13 @@ class SongStream:
         noise = torch.cat([self._from_network.push(last), self._from_network.flush()], dim=-1)
         return self._subtract(noise[:, : self._song.length])
 
-    def _checked(self, block: ArrayLike) -> Tensor:
-        if self._has_ended:
-            raise AudioError("the song has ended with flush(): begin another stream for the next")
-        samples = as_samples(block)
-        if samples.ndim != 2 or samples.shape[0] != self._channels:
-            raise AudioError(
-                f"the block has the shape {samples.shape}; it must be ({self._channels}, samples): are the "
-                "axes swapped?"
-            )
-        return torch.from_numpy(samples)
-
     def _noise(self, resampled: Tensor) -> Tensor:
         self._network_input.push(resampled)
         clean = self._spectral.push(resampled)
         return self._network_input.pop(clean.shape[-1]) - clean
 
     def _subtract(self, noise: Tensor) -> Tensor:
-        return self._song.pop(noise.shape[-1]) - self._strength * noise
-
-
-def as_samples(given: ArrayLike) -> NDArray[np.float32]:
-    """A copy of samples, an array or a tensor of whatever type and device.
-
-    Raises
-    ------
-    AudioError
-        If they are complex, or one is not finite or beyond all reason.
-    """
-    if isinstance(given, Tensor):
-        given = given.detach().cpu()
-        given = given.float() if given.is_floating_point() else given
-    array = np.asarray(given)
-    if np.iscomplexobj(array):
-        raise AudioError("the samples are complex numbers: give real ones")
-    samples = np.array(array, dtype=np.float32)
-    if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # of what is no number, too
-        raise AudioError(
-            f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
-        )
-    return samples
-
-
-def _finite(result: Tensor) -> Tensor:
-    """The result, if it is one: a network whose numbers overflow would pass for one that finds no noise."""
-    if not bool(torch.isfinite(result).all()):
-        raise AudioError(
-            "the network's result is not finite: its weights are damaged, or do not fit this song; use "
-            "other weights, or {precision} float32",
-            precision=None,
-        )
-    return result
+        return self._song.pop(noise.shape[-1]) - noise
 
 
 class _Delay:

@@ -1,0 +1,87 @@
+"""What was done to a song."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicdenoise.denoising.meter import BandReport
+from musicdenoise.denoising.noise_sample import NoiseReport
+
+__all__ = ["DenoiseReport"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseReport:
+    """What was done to a file.
+
+    Parameters
+    ----------
+    source, target, residual, picture
+        The files; ``residual`` and ``picture`` are None where they were not asked for.
+    picture_error
+        Why there is no picture although it was asked for; None otherwise.
+    weights
+        Name of the network.
+    sample_rate, channels, num_samples
+        Of the result.
+    song_rate
+        Sample rate of the song, which a format of the result may not have.
+    noise_sample
+        Where the spectrum of the noise came from, a sample or the song; None where it was not known.
+    removed_db
+        Power of what was removed, relative to the song as it came, in dB.
+    noise_db
+        Root mean square of the noise that the network heard in the song, in dB re full scale, whatever was
+        removed of it; minus infinity for none, and where the strength is 0.
+    bands
+        What was removed from each band.
+    passed_seconds, bass_seconds
+        Time that was left as it came, and that part of it where largely bass would have been removed; see
+        `Gate`.
+    gaps_seconds
+        Beginning and length of stretches of the source that are damaged; they are silent in the result.
+    notes
+        What is odd about the source, a sentence each.
+    num_tracks
+        Audio tracks of the source, of which the first was denoised and the others are left out.
+    is_copy
+        Whether the result is the source byte for byte: nothing was removed, and the format is the same.
+    clipped_samples
+        Samples of the result that were beyond full scale and were limited to it.
+    seconds
+        Time taken.
+    """
+
+    source: Path
+    target: Path
+    residual: Path | None
+    picture: Path | None
+    picture_error: str | None
+    weights: str
+    sample_rate: int
+    song_rate: int
+    channels: int
+    num_samples: int
+    noise_sample: NoiseReport | None
+    removed_db: float
+    noise_db: float
+    bands: tuple[BandReport, ...]
+    passed_seconds: float
+    bass_seconds: float
+    gaps_seconds: tuple[tuple[float, float], ...]
+    notes: tuple[str, ...]
+    num_tracks: int
+    is_copy: bool
+    clipped_samples: int
+    seconds: float
+
+    @property
+    def audio_seconds(self) -> float:
+        """Length of the result in seconds."""
+        return self.num_samples / self.sample_rate
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the song for each second taken."""
+        return self.audio_seconds / max(self.seconds, 1e-9)

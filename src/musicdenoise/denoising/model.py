@@ -1,0 +1,86 @@
+"""A network and what is known of it, ready to be put to use; or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicdenoise.core.dcunet import DCUNet
+from musicdenoise.core.families import Network
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
+from musicdenoise.weights.index import default_weights, load_aliases
+from musicdenoise.weights.loading import load_network
+from musicdenoise.weights.store import WeightsStore, resolve_weights
+
+__all__ = ["NO_NETWORK", "Model", "load_model"]
+
+NO_NETWORK = "none"
+"""What plain subtraction is asked for by, in place of a network's name."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A network.
+
+    Parameters
+    ----------
+    name
+        Name of its weights.
+    network
+        The network; None for plain subtraction of a known noise.
+    stft
+        The STFT that it works on.
+    known_kind
+        The one kind of noise that the weights were named for, if it is one.
+    is_for_white
+        Whether it knows white noise alone, and any level.
+    """
+
+    name: str
+    network: Network | None
+    stft: StftConfig
+    known_kind: str | None = None
+    is_for_white: bool = False
+
+
+def load_model(
+    weights: str | Path | None,
+    store: WeightsStore | None = None,
+    on_fetch: Callable[[int, int | None], None] | None = None,
+) -> Model:
+    """The network of a name or a file.
+
+    Parameters
+    ----------
+    weights
+        Name of a pretrained network, path of a weights file, `NO_NETWORK`, or None for the default network.
+    store
+        Where pretrained networks are kept; the user's cache folder by default.
+    on_fetch
+        Called while a network is fetched, with the bytes there so far and of the whole.
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or they cannot be read.
+    """
+    if weights == NO_NETWORK:
+        return Model(name=NO_NETWORK, network=None, stft=StftConfig())
+    resolved = resolve_weights(default_weights() if weights is None else weights, store, on_fetch)
+    network, metadata = load_network(resolved.path)
+    kind = str(weights) if str(weights) in load_aliases() else metadata.noise_kind
+    return Model(
+        name=resolved.name,
+        network=network,
+        stft=metadata.stft,
+        known_kind=kind if kind in NOISE_KINDS and kind != ANY_NOISE else None,
+        # NoiseRemover's network for white noise runs as its authors run it.
+        is_for_white=metadata.noise_kind == WHITE_NOISE and not _runs_as_authors(network),
+    )
+
+
+def _runs_as_authors(network: Network) -> bool:
+    """Whether it is one of NoiseRemover's, which know one level."""
+    return isinstance(network, DCUNet) and network.config.level_reach == 0

@@ -1,0 +1,36 @@
+"""Samples that a caller gives, as the arrays that streams work on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from musicdenoise.audio.types import Samples
+from musicdenoise.errors import AudioError
+
+__all__ = ["as_samples"]
+
+_TOO_LARGE = 1e15  # the squares of larger samples do not fit
+
+
+def as_samples(given: ArrayLike) -> Samples:
+    """A copy of samples, an array or a tensor of whatever type and device.
+
+    Raises
+    ------
+    AudioError
+        If they are complex, or one is not finite or beyond all reason.
+    """
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        given = given.float() if given.is_floating_point() else given
+    array = np.asarray(given)
+    if np.iscomplexobj(array):
+        raise AudioError("the samples are complex numbers: give real ones")
+    samples = np.array(array, dtype=np.float32)
+    if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # of what is no number, too
+        raise AudioError(
+            f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
+        )
+    return samples
