@@ -11,7 +11,8 @@ import pytest
 
 from musicdenoise.audio import open_writer, read_audio
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
-from musicdenoise.runtime.atomic import AtomicFile, FileState
+from musicdenoise.runtime.atomic import AtomicFile
+from musicdenoise.runtime.digest import FileState
 
 KINDS = [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("MP4", "AAC")]
 

@@ -23,7 +23,8 @@ from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
 from musicdenoise.audio.target import already_exists, check_target
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
-from musicdenoise.runtime.atomic import AtomicFile, FileState, copy_if_same
+from musicdenoise.runtime.atomic import AtomicFile
+from musicdenoise.runtime.digest import FileState, copy_if_same
 
 if TYPE_CHECKING:
     from typing_extensions import Self

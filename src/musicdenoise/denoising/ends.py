@@ -40,7 +40,7 @@ from musicdenoise.errors import (
     UnsupportedAudioError,
     UsageError,
 )
-from musicdenoise.runtime.atomic import FileState
+from musicdenoise.runtime.digest import FileState
 
 __all__ = [
     "PIPE",

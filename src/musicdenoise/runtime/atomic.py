@@ -15,12 +15,9 @@ import errno
 import hashlib
 import os
 import secrets
-import shutil
-import stat
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 from typing import BinaryIO
@@ -29,8 +26,6 @@ from musicdenoise.errors import DataError, MusicDenoiseError
 
 __all__ = [
     "AtomicFile",
-    "FileState",
-    "copy_if_same",
     "make_folder",
     "open_resumable",
     "put_in_place",
@@ -256,45 +251,6 @@ def remove_abandoned(folder: Path) -> None:
     """Remove the parts of a folder that nobody writes; nothing if there is no such folder."""
     for part in folder.glob(_PATTERN):
         _remove_unlocked(part)
-
-
-@dataclass(frozen=True)
-class FileState:
-    """What tells whether a name still stands for the same file with the same content."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> FileState | None:
-        """The state; None for what is no regular file."""
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def copy_if_same(source: Path, state: FileState, path: Path) -> bool:
-    """Copy a file over a part; False, and nothing done, if it is not there any more as it was.
-
-    Raises
-    ------
-    OSError
-        If it cannot be copied to its end.
-    """
-    try:
-        if FileState.of(source.stat()) != state:
-            return False
-        original = source.open("rb")
-    except OSError:
-        return False
-    with original:
-        if FileState.of(os.fstat(original.fileno())) != state:
-            return False
-        with path.open("wb") as copy:
-            shutil.copyfileobj(original, copy)
-    return True
 
 
 def _stem(path: Path) -> str:

@@ -1,11 +1,15 @@
-"""Digests of files."""
+"""What tells whether a file is still the same: its digest, or for a while its state."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["file_sha256"]
+__all__ = ["FileState", "copy_if_same", "file_sha256"]
 
 _READ_BYTES = 1 << 20
 
@@ -23,3 +27,42 @@ def file_sha256(path: Path) -> str:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What tells whether a name still stands for the same file with the same content."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileState | None:
+        """The state; None for what is no regular file."""
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def copy_if_same(source: Path, state: FileState, path: Path) -> bool:
+    """Copy a file over a part; False, and nothing done, if it is not there any more as it was.
+
+    Raises
+    ------
+    OSError
+        If it cannot be copied to its end.
+    """
+    try:
+        if FileState.of(source.stat()) != state:
+            return False
+        original = source.open("rb")
+    except OSError:
+        return False
+    with original:
+        if FileState.of(os.fstat(original.fileno())) != state:
+            return False
+        with path.open("wb") as copy:
+            shutil.copyfileobj(original, copy)
+    return True
