@@ -20,9 +20,9 @@ from musicdenoise.denoising.noise_sample import (
     SampleFile,
     SampleStretch,
     as_noise_samples,
-    check_sample,
     parse_noise_sample,
 )
+from musicdenoise.denoising.sample_check import check_sample
 from musicdenoise.denoising.song_source import SongSamples
 from musicdenoise.errors import AudioError, ConfigurationError, UnsupportedAudioError, UsageError
 
@@ -109,6 +109,13 @@ def test_samples_that_show_no_noise_are_refused() -> None:
     assert check_sample(hum(0.1) / np.abs(hum(0.1)).max(), RATE, "x") == ()
     clipped = np.clip(20 * hum(1.0), -1.0, 1.0)
     assert ["is clipped" in warning for warning in check_sample(clipped, RATE, "x")] == [True]
+
+
+def test_music_in_a_sample_is_told() -> None:
+    tune = synthesise_tune(4.0).numpy()
+    assert ["as music does" in warning for warning in check_sample(tune, RATE, "x")] == [True]
+    assert check_sample(hum(2.0), RATE, "x") == ()
+    assert check_sample(tune[:, : RATE // 2], RATE, "x") == ()
 
 
 def test_a_stretch_must_lie_in_the_song(noisy: np.ndarray) -> None:

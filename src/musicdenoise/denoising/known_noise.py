@@ -33,8 +33,8 @@ from musicdenoise.denoising.noise_sample import (
     SampleArray,
     SampleFile,
     SampleStretch,
-    check_sample,
 )
+from musicdenoise.denoising.sample_check import check_sample
 from musicdenoise.denoising.song_source import SongSource
 from musicdenoise.errors import AudioError, UnsupportedAudioError
 

@@ -28,19 +28,11 @@ __all__ = [
     "SampleLike",
     "SampleStretch",
     "as_noise_samples",
-    "check_sample",
     "parse_noise_sample",
 ]
 
 SHORTEST_SECONDS = 0.1
 """Shortest recording of noise: half a window of the spectrum. Half a second gains 0.8 of what two gain."""
-
-# -120 dB re full scale, below the rounding noise of 16 and 24 bits: nothing was recorded.
-_SILENT_RMS = 1e-6
-# Share of samples at the largest value, on both sides, from which on a recording counts as clipped: in noise
-# that is not clipped it is one sample of all, and one more by chance.
-_CLIPPED_SHARE = 1e-3
-_FULL_SCALE = 0.98  # below it equal largest samples are chance, or made by a program
 
 _TIME = r"(?:(?:\d+:)?\d{1,2}:)?\d+(?:\.\d*)?"
 _STRETCH = re.compile(rf"({_TIME})-({_TIME})")
@@ -220,37 +212,3 @@ def _of_array(samples: ArrayLike, sample_rate: int) -> SampleArray:
             f"the noise sample has {array.ndim} dimensions: give (channels, samples) or (samples,)"
         )
     return SampleArray(samples=np.atleast_2d(array), sample_rate=sample_rate)
-
-
-def check_sample(samples: Samples, sample_rate: int, label: str) -> tuple[str, ...]:
-    """Refuse a recording that tells nothing; return warnings about one that may tell something wrong.
-
-    Parameters
-    ----------
-    samples
-        ``(channels, samples)``.
-    sample_rate
-        Rate in Hz.
-    label
-        What it is called in messages.
-
-    Raises
-    ------
-    AudioError
-        If it is too short or silent.
-    """
-    seconds = samples.shape[1] / sample_rate
-    if seconds < SHORTEST_SECONDS - 1e-3:
-        raise AudioError(
-            f"{label}: has {seconds:.3f} s of noise, which is too short: give at least {SHORTEST_SECONDS} s "
-            "of the noise alone, better two seconds"
-        )
-    if float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) < _SILENT_RMS:
-        raise AudioError(
-            f"{label}: is silent, so it shows no noise: give a stretch with the noise but without the music"
-        )
-    largest = float(np.abs(samples).max())
-    at_largest = float(np.mean(np.abs(samples) >= 0.999 * largest))
-    if largest >= _FULL_SCALE and at_largest > _CLIPPED_SHARE:
-        return (f"{label}: is clipped, so its spectrum is not that of the noise: record it at a lower level",)
-    return ()
