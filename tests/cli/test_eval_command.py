@@ -115,6 +115,51 @@ def test_each_kind_of_noise_is_measured_with_its_own_network(tmp_path: Path, fol
     assert measured["own", "rain"] == measured["mixed", "rain"] != measured["white", "rain"]
 
 
+def test_a_noise_sample_has_columns_of_its_own(folders: list[Path], write_wav, tune, noisy_tune) -> None:
+    for name, wave in (("noisy", noisy_tune), ("clean", tune)):
+        write_wav(f"{name}/long.wav", wave[:, :70_000], subtype="FLOAT")
+    options = (
+        "--weights",
+        "white",
+        "--weights",
+        "none",
+        "--baselines",
+        "identity,oracle",
+        "--metrics",
+        "snr",
+    )
+    result = invoke(*folders, *options, "--noise-sample", 0.4, "--json")
+    assert result.exit_code == 1  # two items of 0.9 s
+    assert result.stderr.count("with a noise sample of 0.4 s it must have at least 1.4 s") == 2
+    document = json.loads(result.stdout)
+    assert document["noise_sample_seconds"] == 0.4
+    gains = {row["system"]: row["values"]["snr_improvement_db"] for row in document["rows"]}
+    assert list(gains) == ["identity", "white", "white + sample", "none", "none + sample", "oracle"]
+    assert gains["none"] == gains["identity"] == 0.0
+    assert gains["none + sample"] > 1.0
+    assert gains["white"] != gains["white + sample"]
+    digests = {system["name"]: system["sha256"] for system in document["systems"]}
+    assert digests["white"] == digests["white + sample"]
+    result = invoke(*folders, "--baselines", "noisered", "--metrics", "snr")
+    assert result.exit_code == 2
+    assert "noisered needs a sample of the noise" in result.stderr
+    assert invoke(*folders, "--noise-sample", 0.01).exit_code == 2
+
+
+def test_the_gate_is_measured_unless_it_is_switched_off(folders: list[Path], write_wav, tune) -> None:
+    for folder in folders:
+        for number in range(2):
+            (folder / f"song{number}.wav").unlink()
+    noise = 1e-5 * torch.randn(2, 40_000, generator=torch.Generator().manual_seed(1))
+    write_wav("noisy/nearly_clean.wav", torch.as_tensor(tune[:, :40_000]) + noise, subtype="FLOAT")
+    write_wav("clean/nearly_clean.wav", tune[:, :40_000], subtype="FLOAT")
+    options = ("--weights", "white", "--baselines", "none", "--metrics", "snr", "--json")
+    documents = [json.loads(invoke(*folders, *options, *more).stdout) for more in ((), ("--always",))]
+    assert [document["gate"] for document in documents] == [True, False]
+    gated, always = (document["rows"][0]["values"]["snr_improvement_db"] for document in documents)
+    assert gated == 0.0 != always
+
+
 def test_json_on_stdout_and_datasets(tmp_path: Path, folders: list[Path], mini_weights: Path) -> None:
     rows = [
         PairRow(

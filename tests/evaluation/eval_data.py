@@ -38,6 +38,12 @@ def read(path: Path) -> np.ndarray:
     return soundfile.read(path, dtype="float64", always_2d=True)[0].T
 
 
+def rewrite(write_wav, path: Path, samples: np.ndarray) -> None:
+    """Put other samples into a file of an item."""
+    path.unlink()
+    write_wav(f"{path.parent.name}/{path.name}", samples, subtype="FLOAT")
+
+
 def end_process(_waves: object) -> None:
     """What a crash in compiled code does to a process: it ends without a word."""
     os._exit(1)

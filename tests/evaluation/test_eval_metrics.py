@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from eval_data import RATE, end_process, make_items, read
+from eval_data import RATE, end_process, make_items, read, rewrite
 from pesq import pesq
 from pystoi import stoi
 from scipy.signal import resample_poly
@@ -12,10 +12,10 @@ from musicdenoise.core.metrics import log_spectral_distance
 from musicdenoise.core.resample import resample
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.evaluation.evaluate import MetricReport, evaluate
-from musicdenoise.evaluation.items import EvalItem
+from musicdenoise.evaluation.items import EvalItem, load_item
 from musicdenoise.evaluation.measures import MEASURES, choose_measures, improvements, speech_waves
 from musicdenoise.evaluation.speech import LONGEST_SECONDS, measure_speech
-from musicdenoise.evaluation.systems import System, baseline, installed_baselines
+from musicdenoise.evaluation.systems import System, baseline, baseline_systems, installed_baselines
 
 PAIRS = 10
 
@@ -181,12 +181,78 @@ def test_the_oracle_is_a_wiener_mask_and_beats_the_noisy_input(items) -> None:
         assert 8.0 < row.values["snr_improvement_db"] < 25.0
 
 
+def test_with_a_noise_sample_only_what_follows_it_is_measured(items) -> None:
+    def leave_the_rest(item) -> torch.Tensor:
+        """Perfect where it is not measured, and halves the noise elsewhere."""
+        estimate = item.clean + 0.5 * (item.noisy - item.clean)
+        estimate[:, : item.measured_from] = item.clean[:, : item.measured_from]
+        return estimate
+
+    systems = [SYSTEMS[0], System(name="rest", process=leave_the_rest)]
+    report = evaluate(items[:1], systems, choose_measures("snr"), noise_sample_seconds=0.5)
+    clean, noisy = (read(path)[:, round(0.5 * RATE) :] for path in (items[0].clean, items[0].noisy))
+    before = 10 * np.log10(np.sum(clean**2) / np.sum((clean - noisy) ** 2))
+    assert report.rows[0].values["snr_db"] == pytest.approx(before, abs=1e-4)
+    assert report.rows[1].values["snr_improvement_db"] == pytest.approx(20 * np.log10(2), abs=1e-3)
+
+
+def test_the_noise_sample_is_what_differs_at_the_beginning(items) -> None:
+    loaded = load_item(items[3], 0.25)
+    count = round(0.25 * RATE)
+    assert loaded.measured_from == count
+    expected = read(items[3].noisy)[:, :count] - read(items[3].clean)[:, :count]
+    np.testing.assert_allclose(loaded.noise_sample, expected, atol=1e-6)
+    assert load_item(items[3]).noise_sample is None
+
+
+def test_items_without_a_noise_sample_are_failures(write_wav) -> None:
+    good, short, quiet, ends = make_items(write_wav, 4, seconds=1.6)
+    for path in (short.clean, short.noisy):
+        rewrite(write_wav, path, read(path)[:, : round(1.4 * RATE)])
+    noisy, clean = read(quiet.noisy), read(quiet.clean)
+    noisy[:, : round(0.5 * RATE)] = clean[:, : round(0.5 * RATE)]
+    rewrite(write_wav, quiet.noisy, noisy)
+    clean = read(ends.clean)
+    clean[:, round(0.5 * RATE) :] = 0.0
+    rewrite(write_wav, ends.clean, clean)
+    report = evaluate([good, short, quiet, ends], SYSTEMS, choose_measures("snr"), noise_sample_seconds=0.5)
+    assert {row.item for row in report.rows} == {good.id}
+    reasons = {failure.what: failure.reason for failure in report.failures}
+    assert "1.40 s long; with a noise sample of 0.5 s it must have at least 1.5 s" in reasons[short.id]
+    assert "no noise in its first 0.5 s" in reasons[quiet.id]
+    assert "no music after its first 0.5 s" in reasons[ends.id]
+
+
+@pytest.mark.parametrize("name", ["noisereduce", "noisered", "afftdn"])
+def test_baselines_with_a_noise_sample_remove_that_noise(name: str, write_wav) -> None:
+    if name not in installed_baselines(with_sample=True):
+        pytest.skip(f"{name} is not installed")
+    item = make_items(write_wav, 5, seconds=2.6)[4]  # 8 dB
+    system = baseline(name, with_sample=True)
+    assert system.name == f"{name} + sample"
+    (row,) = evaluate([item], [system], choose_measures("snr"), noise_sample_seconds=1.0).rows
+    # In step with the input, or there would be a loss. Each gains 3 to 10 dB on white noise.
+    assert row.values["snr_improvement_db"] > 1.5
+
+
+@pytest.mark.skipif("afftdn" not in installed_baselines(), reason="ffmpeg is not installed")
+def test_afftdn_learns_noise_of_any_level(write_wav) -> None:
+    gains = []
+    (item,) = make_items(write_wav, 1, seconds=2.6)
+    systems = [baseline("afftdn", with_sample=True)]
+    for level in (1.0, 0.01):
+        for path in (item.clean, item.noisy):
+            rewrite(write_wav, path, level * read(path))
+        (row,) = evaluate([item], systems, choose_measures("snr"), noise_sample_seconds=1.0).rows
+        gains.append(row.values["snr_improvement_db"])
+    assert gains[0] == pytest.approx(gains[1], abs=0.5)
+    assert min(gains) > 3.0
+
+
 @pytest.mark.parametrize("name", ["noisereduce", "afftdn"])
 def test_installed_baselines_stay_in_step_with_the_input(name: str, items) -> None:
     if name not in installed_baselines():
         pytest.skip(f"{name} is not installed")
-    from musicdenoise.evaluation.items import load_item
-
     loaded = load_item(items[9])  # nearly clean
     estimate = baseline(name).process(loaded)
     assert estimate.shape == loaded.noisy.shape
@@ -198,6 +264,12 @@ def test_installed_baselines_stay_in_step_with_the_input(name: str, items) -> No
 def test_unknown_and_missing_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no baseline 'magic': choose from identity"):
         baseline("magic")
+    with pytest.raises(UsageError, match=r"noisered needs a sample of the noise: give --noise-sample"):
+        baseline("noisered")
+    assert "noisered" not in installed_baselines()
+    assert [system.name for system in baseline_systems("identity", with_sample=True)] == ["identity"]
     monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(UsageError, match="noisered is not installed here: install sox"):
+        baseline("noisered", with_sample=True)
     with pytest.raises(UsageError, match="afftdn is not installed here: install ffmpeg"):
         baseline("afftdn")

@@ -31,8 +31,9 @@ class Request:
         typer.Option(
             "--weights",
             metavar="NAME|PATH",
-            help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise) or "
-            "reference:FILE.pth. May be repeated. Default: the default network.",
+            help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise), "
+            "none (plain subtraction of a known noise) or reference:FILE.pth. May be repeated. Default: the "
+            "default network.",
         ),
     ] = None
     baselines: Annotated[
@@ -40,9 +41,27 @@ class Request:
         typer.Option(
             "--baselines",
             metavar="NAMES",
-            help="identity, noisereduce, afftdn, oracle, with commas; none for none. Default: all there are.",
+            help="identity, noisereduce, noisered (with --noise-sample), afftdn, oracle, with commas; none "
+            "for none. Default: all there are.",
         ),
     ] = None
+    noise_sample: Annotated[
+        float | None,
+        typer.Option(
+            "--noise-sample",
+            metavar="SECONDS",
+            min=0.1,
+            help="Give a sample of the noise, the first SECONDS of what differs between the files of a pair, "
+            "in columns of their own. What follows it is measured.",
+        ),
+    ] = None
+    always: Annotated[
+        bool,
+        typer.Option(
+            "--always",
+            help="Measure networks without the gate, which lets music pass where there is next to no noise.",
+        ),
+    ] = False
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
     ] = None

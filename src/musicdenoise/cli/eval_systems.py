@@ -9,10 +9,20 @@ from torch import Tensor
 
 from musicdenoise.core.fine_net import FineNet
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
+from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.fine_song import denoise_song
+from musicdenoise.denoising.model import NO_NETWORK
+from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.evaluation.items import LoadedItem
-from musicdenoise.evaluation.systems import System, baseline, installed_baselines, network_system
+from musicdenoise.evaluation.systems import (
+    WITH_SAMPLE,
+    Denoise,
+    System,
+    baseline_systems,
+    installed_baselines,
+    network_system,
+)
 from musicdenoise.runtime.device import resolve_device
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.index import default_weights, find_entry, network_names
@@ -26,17 +36,29 @@ _OWN = "own"  # the network of each item's kind of noise
 _REFERENCE = "reference:"
 
 
-def choose_systems(weights: list[str], baselines: str | None, device: str) -> list[System]:
+def choose_systems(
+    weights: list[str],
+    baselines: str | None,
+    device: str,
+    config: DenoiseConfig,
+    *,
+    with_sample: bool = False,
+) -> list[System]:
     """The baselines and networks of these names, the oracle last.
 
     Parameters
     ----------
     weights
-        Names and files of networks, ``auto``, ``own``, ``reference:FILE.pth``; the default network if empty.
+        Names and files of networks, ``auto``, ``own``, ``none``, ``reference:FILE.pth``; the default network
+        if empty.
     baselines
         Names with commas, ``none``, or None for all that can run here.
     device
         Where networks are computed.
+    config
+        How networks are used; ``reference:`` ones always without the gate.
+    with_sample
+        Whether items come with samples of their noise: then each system that can use one has a second column.
 
     Raises
     ------
@@ -45,9 +67,13 @@ def choose_systems(weights: list[str], baselines: str | None, device: str) -> li
     WeightsError
         If there is no such network, or it cannot be read.
     """
-    names = installed_baselines() if baselines is None else _names(baselines)
-    chosen = [baseline(name) for name in names]
-    networks = [_network(name, device) for name in weights or [default_weights()]]
+    names = installed_baselines(with_sample=with_sample) if baselines is None else _names(baselines)
+    chosen = [system for name in names for system in baseline_systems(name, with_sample=with_sample)]
+    networks = [
+        system
+        for name in weights or [default_weights()]
+        for system in _network(name, device, config, with_sample=with_sample)
+    ]
     ceiling = [system for system in chosen if system.name == "oracle"]
     return [*(system for system in chosen if system not in ceiling), *networks, *ceiling]
 
@@ -57,16 +83,19 @@ def _names(text: str) -> list[str]:
     return [] if names == ["none"] else names
 
 
-def _network(name: str, device: str) -> System:
-    if name == AUTO:
-        return _automatic(device)
-    if name == _OWN:
-        return _own(device)
+def _network(name: str, device: str, config: DenoiseConfig, *, with_sample: bool) -> list[System]:
+    """The column of a network, and the one where it knows a sample of the noise."""
     if name.startswith(_REFERENCE):
-        path = Path(name.removeprefix(_REFERENCE))
-        network, metadata = load_reference(path)
-        label = f"{_REFERENCE}{path.stem}"
-        denoiser = Denoiser.from_network(network, metadata.stft, device=device)
+        return [_reference(Path(name.removeprefix(_REFERENCE)), device)]
+    columns = (False, True) if with_sample else (False,)
+    if name == _OWN:
+        loaded: dict[str, Denoiser] = {}
+        return [_own(device, config, loaded, with_sample=column) for column in columns]
+    path, label = None, name
+    if name == AUTO:
+        denoiser: SongDenoiser = AutoDenoiser(device=device, config=config)
+    elif name == NO_NETWORK:
+        denoiser = Denoiser(name, device=device, config=config)
     else:
         resolved = resolve_weights(name)
         path, label = resolved.path, resolved.name
@@ -74,13 +103,20 @@ def _network(name: str, device: str) -> System:
             label = f"{path.resolve().parent.name}/{path.stem}"
         network, _ = load_network(path)
         if isinstance(network, FineNet):
-            return _for_recorded_noise(label, network, path, device)
-        denoiser = Denoiser(name, device=device)
+            return [_for_recorded_noise(label, network, path, device)]
+        denoiser = Denoiser(name, device=device, config=config)
+    digest = None if path is None else file_sha256(path)
+    return [
+        network_system(label, _function(denoiser), path, digest, with_sample=column) for column in columns
+    ]
 
-    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
-        return torch.from_numpy(denoiser.denoise(noisy, sample_rate))
 
-    return network_system(label, denoise, path, file_sha256(path))
+def _function(denoiser: SongDenoiser) -> Denoise:
+    def denoise(noisy: Tensor, sample_rate: int, sample: Tensor | None) -> Tensor:
+        known = None if sample is None else (sample.numpy(), sample_rate)
+        return torch.from_numpy(denoiser.denoise(noisy.numpy(), sample_rate, noise_sample=known))
+
+    return denoise
 
 
 def _for_recorded_noise(label: str, network: FineNet, path: Path, device: str) -> System:
@@ -88,31 +124,29 @@ def _for_recorded_noise(label: str, network: FineNet, path: Path, device: str) -
     place = resolve_device(device)
     network = network.to(place)
 
-    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
+    def denoise(noisy: Tensor, sample_rate: int, _sample: Tensor | None) -> Tensor:
         return denoise_song(network, noisy, sample_rate, place)
 
     return network_system(label, denoise, path, file_sha256(path))
 
 
-def _automatic(device: str) -> System:
-    """What ``denoise --noise auto`` does: each item chooses its network by its beginning."""
-    chooser = AutoDenoiser(device=device)
-
-    def denoise(noisy: Tensor, sample_rate: int) -> Tensor:
-        return torch.from_numpy(chooser.denoise(noisy, sample_rate))
-
-    return network_system(AUTO, denoise)
+def _reference(path: Path, device: str) -> System:
+    """Released weights of NoiseRemover as their authors run them: nothing stands behind the network."""
+    network, metadata = load_reference(path)
+    config = DenoiseConfig(gate=False, find_noise=False)
+    denoiser = Denoiser.from_network(network, metadata.stft, device=device, config=config)
+    return network_system(f"{_REFERENCE}{path.stem}", _function(denoiser), path, file_sha256(path))
 
 
-def _own(device: str) -> System:
+def _own(device: str, config: DenoiseConfig, loaded: dict[str, Denoiser], *, with_sample: bool) -> System:
     """What ``denoise --noise KIND`` does for who knows the kind; kinds without a network get the default."""
-    loaded: dict[str, Denoiser] = {}
 
     def process(item: LoadedItem) -> Tensor:
         kind = item.item.noise_kind
         name = find_entry(kind).name if kind in network_names() else default_weights()
         if name not in loaded:
-            loaded[name] = Denoiser(name, device=device)
-        return torch.from_numpy(loaded[name].denoise(item.noisy, item.sample_rate))
+            loaded[name] = Denoiser(name, device=device, config=config)
+        sample = item.noise_sample if with_sample else None
+        return _function(loaded[name])(item.noisy, item.sample_rate, sample)
 
-    return System(name=_OWN, process=process, is_network=True)
+    return System(name=_OWN + WITH_SAMPLE if with_sample else _OWN, process=process, is_network=True)

@@ -26,10 +26,12 @@ __all__ = ["evaluate"]
 def evaluate(request: options.Request) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
 
+    Networks are used as `denoise` uses them, the gate included; see --always.
     Prints a table of means with 95 % intervals. With --out, writes metrics.json, metrics.csv, plots, samples
     and report.html, a page to look and listen.
     """
     from musicdenoise.cli.eval_systems import choose_systems
+    from musicdenoise.denoising.denoise_config import DenoiseConfig
     from musicdenoise.evaluation.folder import write_evaluation
     from musicdenoise.evaluation.items import data_digest
     from musicdenoise.evaluation.metric_files import Provenance
@@ -43,14 +45,22 @@ def evaluate(request: options.Request) -> None:
     if request.out is not None:
         make_folder(request.out)
     items = _find_items(request.data, request.clean, request.split, request.limit)
-    systems = choose_systems(request.weights or [], request.baselines, chosen)
-    report = _measure(items, systems, request.metrics, request.workers, quiet=request.quiet)
+    systems = choose_systems(
+        request.weights or [],
+        request.baselines,
+        chosen,
+        DenoiseConfig(gate=not request.always),
+        with_sample=request.noise_sample is not None,
+    )
+    report = _measure(items, systems, request)
     provenance = Provenance(
         command=["musicdenoise", *sys.argv[1:]],
         data=[str(path) for path in (request.data, request.clean) if path is not None],
         data_sha256=data_digest(items),
         systems=systems,
         device=chosen,
+        gate=not request.always,
+        noise_sample_seconds=request.noise_sample,
     )
     _print(report, provenance, as_json=request.as_json, quiet=request.quiet)
     if request.out is not None:
@@ -69,18 +79,23 @@ def evaluate(request: options.Request) -> None:
         raise typer.Exit(FAILED)
 
 
-def _measure(
-    items: list[EvalItem], systems: list[System], metrics: str | None, workers: int | None, *, quiet: bool
-) -> MetricReport:
+def _measure(items: list[EvalItem], systems: list[System], request: options.Request) -> MetricReport:
     from musicdenoise.cli.progress import song_progress
     from musicdenoise.evaluation.evaluate import evaluate as run_evaluation
     from musicdenoise.evaluation.measures import choose_measures
     from musicdenoise.runtime.parallel import default_jobs
 
-    measures = choose_measures(metrics)
-    workers = default_jobs() if workers is None else workers
-    with song_progress(f"Measuring {len(items)} items", quiet=quiet) as on_progress:
-        return run_evaluation(items, systems, measures, workers=workers, on_progress=on_progress)
+    measures = choose_measures(request.metrics)
+    workers = default_jobs() if request.workers is None else request.workers
+    with song_progress(f"Measuring {len(items)} items", quiet=request.quiet) as on_progress:
+        return run_evaluation(
+            items,
+            systems,
+            measures,
+            noise_sample_seconds=request.noise_sample,
+            workers=workers,
+            on_progress=on_progress,
+        )
 
 
 def _find_items(data: Path, clean: Path | None, split: str, limit: int | None) -> list[EvalItem]:
@@ -110,6 +125,10 @@ def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet
         return
     count = len({row.item for row in report.rows})
     table = Table(title=f"Means over {count} items, in brackets the improvement over the noisy input")
+    if provenance.noise_sample_seconds is not None:
+        table.caption = (
+            f"Measured from {provenance.noise_sample_seconds:g} s on; the noise before is the sample"
+        )
     systems = report.overall()
     table.add_column("")
     for system in systems:

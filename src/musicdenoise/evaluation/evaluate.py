@@ -64,6 +64,7 @@ def evaluate(
     systems: Sequence[System],
     measures: Sequence[Measure],
     *,
+    noise_sample_seconds: float | None = None,
     workers: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> MetricReport:
@@ -77,6 +78,9 @@ def evaluate(
         What is measured; names must differ.
     measures
         From `musicdenoise.evaluation.measures.choose_measures`.
+    noise_sample_seconds
+        Beginning of each item whose noise the systems may know; what follows is measured. None for the whole
+        item, and no sample.
     workers
         Processes for the speech measures; 0 computes them in this one.
     on_progress
@@ -101,7 +105,8 @@ def evaluate(
     with SpeechPool(workers) as pool:
         for done, item in enumerate(items, start=1):
             try:
-                pending.append(_start(load_item(item), systems, measures, pool))
+                loaded = load_item(item, noise_sample_seconds)
+                pending.append(_start(loaded, systems, measures, pool))
             except (AudioError, DataError) as error:
                 failures.append(Failure(what=item.id, reason=str(error)))
             while len(pending) > most_pending:
@@ -166,9 +171,12 @@ class _Pending:
 def _start(
     loaded: LoadedItem, systems: Sequence[System], measures: Sequence[Measure], pool: SpeechPool
 ) -> _Pending:
+    clean = loaded.measured(loaded.clean)
+
     def measure(estimate: Tensor) -> _Signal:
-        waves: Any = speech_waves(measures, loaded.clean, estimate, loaded.sample_rate)
-        return _Signal(values=measure_waves(measures, loaded.clean, estimate), speech=pool.submit(waves))
+        part = loaded.measured(estimate)
+        waves: Any = speech_waves(measures, clean, part, loaded.sample_rate)
+        return _Signal(values=measure_waves(measures, clean, part), speech=pool.submit(waves))
 
     noisy = measure(loaded.noisy)
     estimates = []

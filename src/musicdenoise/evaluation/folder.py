@@ -60,7 +60,7 @@ def write_evaluation(
     _remove_samples(folder)
     by_id = {item.id: item for item in items}
     samples = [
-        make_sample(by_id[name], shown, sample_seconds)
+        make_sample(by_id[name], shown, sample_seconds, provenance.noise_sample_seconds)
         for name in choose_samples(report, leader, num_samples)
     ]
     for number, sample in enumerate(samples, start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ __all__ = ["EvalItem", "LoadedItem", "data_digest", "find_items", "items_of_fold
 
 UNKNOWN_KIND = "unknown"
 _LISTED = 5
+_LEAST_MEASURED_SECONDS = 1.0  # after the noise sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +48,32 @@ class EvalItem:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedItem:
-    """Samples of an item, each float32 ``(channels, samples)``, and their rate in Hz."""
+    """Samples of an item.
+
+    Parameters
+    ----------
+    item
+        Where they are from.
+    clean, noisy
+        float32 ``(channels, samples)``.
+    sample_rate
+        Rate in Hz.
+    noise_sample
+        The noise alone, ``(channels, samples)``; None if none is given.
+    measured_from
+        First sample that is measured: what follows the stretch that the noise sample was taken from.
+    """
 
     item: EvalItem
     clean: Tensor
     noisy: Tensor
     sample_rate: int
+    noise_sample: Tensor | None = None
+    measured_from: int = 0
+
+    def measured(self, waveform: Tensor) -> Tensor:
+        """The part of a waveform of this item that is measured."""
+        return waveform[..., self.measured_from :]
 
 
 def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
@@ -119,15 +140,24 @@ def items_of_folders(noisy: Path, clean: Path) -> list[EvalItem]:
     return [EvalItem(id=key, noisy=a, clean=b) for key, (a, b) in sorted(matches.pairs.items())]
 
 
-def load_item(item: EvalItem) -> LoadedItem:
+def load_item(item: EvalItem, noise_sample_seconds: float | None = None) -> LoadedItem:
     """Read an item.
+
+    Parameters
+    ----------
+    item
+        What to read.
+    noise_sample_seconds
+        Length of the noise sample, which is what differs between the files at their beginning; None for no
+        sample.
 
     Raises
     ------
     AudioError
         If a file cannot be read.
     DataError
-        If the files differ in rate, channels or length, or the clean music is silent.
+        If the files differ in rate, channels or length, the clean music is silent, or the item is too short
+        for the noise sample.
     """
     noisy, clean = read_audio(item.noisy), read_audio(item.clean)
     if noisy.sample_rate != clean.sample_rate or noisy.samples.shape != clean.samples.shape:
@@ -139,12 +169,33 @@ def load_item(item: EvalItem) -> LoadedItem:
         )
     if not clean.samples.any():
         raise DataError(f"{item.clean}: is silent, so that nothing can be measured against it; leave it out")
-    return LoadedItem(
+    loaded = LoadedItem(
         item=item,
         clean=torch.from_numpy(clean.samples) * item.clean_scale,
         noisy=torch.from_numpy(noisy.samples),
         sample_rate=noisy.sample_rate,
     )
+    return loaded if noise_sample_seconds is None else _with_noise_sample(loaded, noise_sample_seconds)
+
+
+def _with_noise_sample(loaded: LoadedItem, seconds: float) -> LoadedItem:
+    """An item whose noise is known from its first seconds; what follows is measured."""
+    path, total = loaded.item.noisy, loaded.clean.shape[-1]
+    count = round(seconds * loaded.sample_rate)
+    if total < count + round(_LEAST_MEASURED_SECONDS * loaded.sample_rate):
+        raise DataError(
+            f"{path}: is {total / loaded.sample_rate:.2f} s long; with a noise sample of {seconds:g} s it "
+            f"must have at least {seconds + _LEAST_MEASURED_SECONDS:g} s: leave it out, or give a shorter "
+            "--noise-sample"
+        )
+    sample = loaded.noisy[:, :count] - loaded.clean[:, :count]
+    if not sample.any():
+        raise DataError(
+            f"{path}: has no noise in its first {seconds:g} s, so that there is no sample of it; leave it out"
+        )
+    if not loaded.clean[:, count:].any():
+        raise DataError(f"{path}: has no music after its first {seconds:g} s; leave it out")
+    return replace(loaded, noise_sample=sample, measured_from=count)
 
 
 def spread(items: Sequence[EvalItem], most: int | None) -> list[EvalItem]:

@@ -36,6 +36,10 @@ class Provenance:
         What was measured.
     device
         Where the networks were computed.
+    gate
+        Whether the gate stood behind the networks, as in ``denoise``.
+    noise_sample_seconds
+        Beginning of each item that a sample of its noise was taken from; None for none.
     """
 
     command: Sequence[str]
@@ -43,6 +47,8 @@ class Provenance:
     data_sha256: str
     systems: Sequence[System]
     device: str
+    gate: bool = True
+    noise_sample_seconds: float | None = None
 
 
 def software_versions() -> dict[str, str]:
@@ -63,6 +69,8 @@ def report_to_json(report: MetricReport, provenance: Provenance) -> str:
         "command": list(provenance.command),
         "data": {"folders": list(provenance.data), "sha256": provenance.data_sha256},
         "device": provenance.device,
+        "gate": provenance.gate,
+        "noise_sample_seconds": provenance.noise_sample_seconds,
         "versions": software_versions(),
         "systems": [
             {

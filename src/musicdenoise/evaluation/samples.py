@@ -1,7 +1,7 @@
 """Samples of an evaluation, to look at and to listen to: which items, which stretch, in which versions.
 
-A sample is the middle stretch of an item. Systems hear the whole item, as in the evaluation, and the stretch
-is cut out afterwards.
+A sample is the middle stretch of what is measured of an item. Systems hear the whole item, as in the
+evaluation, and the stretch is cut out afterwards.
 """
 
 from __future__ import annotations
@@ -75,18 +75,29 @@ def choose_samples(report: MetricReport, system: str, count: int) -> list[str]:
     return [rows[i * (len(rows) - 1) // (count - 1)].item for i in range(count)]
 
 
-def make_sample(item: EvalItem, systems: Sequence[System], seconds: float) -> Sample:
-    """Run the systems on an item and cut out its middle.
+def make_sample(
+    item: EvalItem, systems: Sequence[System], seconds: float, noise_sample_seconds: float | None = None
+) -> Sample:
+    """Run the systems on an item and cut out the middle of what is measured.
+
+    Parameters
+    ----------
+    item, systems
+        What to run on what.
+    seconds
+        Longest stretch.
+    noise_sample_seconds
+        As in the evaluation.
 
     Raises
     ------
     AudioError, DataError
         If the item cannot be read.
     """
-    loaded = load_item(item)
-    total = loaded.clean.shape[-1]
+    loaded = load_item(item, noise_sample_seconds)
+    total = loaded.clean.shape[-1] - loaded.measured_from
     length = min(total, round(seconds * loaded.sample_rate))
-    start = (total - length) // 2
+    start = loaded.measured_from + (total - length) // 2
 
     def cut(waveform: Tensor) -> Tensor:
         return waveform[:, start : start + length]

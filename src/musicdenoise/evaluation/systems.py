@@ -1,41 +1,50 @@
 """What is compared: networks, simple baselines, and an oracle as the ceiling.
 
 A system maps a loaded item to an estimate of its clean music. Networks come in from outside as functions
-of waveform and rate.
+of waveform and rate. Where items come with a sample of their noise, a system may have a second column
+in which it knows the sample; its name says so.
 
-``identity`` changes nothing. ``noisereduce`` is the stationary spectral gate of that package with its
-defaults. ``afftdn`` is FFmpeg's FFT denoiser, told to track the noise. ``oracle`` knows the clean music: its
-mask is ``|S|^2 / (|S|^2 + |N|^2)`` at 2048/512, the best that a real-valued mask of the powers can do (the
-Wiener filter; Loizou, "Speech enhancement", 2013, section 6.4).
+``identity`` changes nothing. ``noisereduce``, ``noisered`` and ``afftdn`` are other programs; see
+`musicdenoise.evaluation.programs`. ``oracle`` knows the clean music: its mask is ``|S|^2 / (|S|^2 + |N|^2)``
+at 2048/512, the best that a real-valued mask of the powers can do (the Wiener filter; Loizou, "Speech
+enhancement", 2013, section 6.4).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from musicdenoise.core.stft import StftConfig, istft, stft
-from musicdenoise.errors import AudioError, UsageError
+from musicdenoise.errors import UsageError
 from musicdenoise.evaluation.items import LoadedItem
+from musicdenoise.evaluation.programs import run_afftdn, run_noisered, run_noisereduce
 
-__all__ = ["BASELINES", "System", "baseline", "installed_baselines", "network_system"]
+__all__ = [
+    "BASELINES",
+    "WITH_SAMPLE",
+    "System",
+    "baseline",
+    "baseline_systems",
+    "installed_baselines",
+    "network_system",
+]
 
-Denoise = Callable[[Tensor, int], Tensor]
-"""Maps ``(channels, samples)`` and the rate in Hz to an estimate of the same shape."""
+Denoise = Callable[[Tensor, int, Tensor | None], Tensor]
+"""Maps ``(channels, samples)``, the rate in Hz, and a sample of the noise or None to an estimate."""
 
-BASELINES = ("identity", "noisereduce", "afftdn", "oracle")
+BASELINES = ("identity", "noisereduce", "noisered", "afftdn", "oracle")
+
+WITH_SAMPLE = " + sample"
+"""Ending of the name of a system that knows a sample of the noise."""
 
 _TINY_POWER = 1e-20
-_NOISEREDUCE_FRAME = 1024  # by default; it fails on what is shorter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,41 +73,69 @@ class System:
 
 
 def network_system(
-    name: str, denoise: Denoise, weights: Path | None = None, sha256: str | None = None
+    name: str,
+    denoise: Denoise,
+    weights: Path | None = None,
+    sha256: str | None = None,
+    *,
+    with_sample: bool = False,
 ) -> System:
-    """System of a network, given as a function of waveform and rate."""
+    """System of a network, given as a function of waveform, rate and noise sample.
+
+    With ``with_sample`` the function gets the item's sample, and the name says so.
+    """
     return System(
-        name=name,
-        process=lambda item: denoise(item.noisy, item.sample_rate),
+        name=name + WITH_SAMPLE if with_sample else name,
+        process=lambda item: denoise(
+            item.noisy, item.sample_rate, item.noise_sample if with_sample else None
+        ),
         is_network=True,
         weights=weights,
         sha256=sha256,
     )
 
 
-def installed_baselines() -> tuple[str, ...]:
-    """Baselines that can run here: ``noisereduce`` and ``afftdn`` need their programs."""
+def installed_baselines(*, with_sample: bool = False) -> tuple[str, ...]:
+    """Baselines that can run here, with or without a sample of the noise; some need their programs."""
     present = {
         "noisereduce": importlib.util.find_spec("noisereduce") is not None,
+        "noisered": with_sample and shutil.which("sox") is not None,
         "afftdn": shutil.which("ffmpeg") is not None,
     }
     return tuple(name for name in BASELINES if present.get(name, True))
 
 
-def baseline(name: str) -> System:
+def baseline_systems(name: str, *, with_sample: bool) -> list[System]:
+    """The columns of a baseline: as it is, and where items have samples as it is with a sample.
+
+    Raises
+    ------
+    UsageError
+        As for `baseline`.
+    """
+    alone = [] if with_sample and name in _NEED_SAMPLE else [baseline(name)]
+    knowing = [baseline(name, with_sample=True)] if with_sample and name in _TAKE_SAMPLE else []
+    return alone + knowing
+
+
+def baseline(name: str, *, with_sample: bool = False) -> System:
     """System of a baseline by its name.
 
     Raises
     ------
     UsageError
-        If there is no such baseline, or what it needs is not installed.
+        If there is no such baseline, what it needs is not installed, or it needs a sample of the noise.
     """
     if name not in BASELINES:
         raise UsageError(f"there is no baseline {name!r}: choose from {', '.join(BASELINES)}")
-    if name not in installed_baselines():
-        needed = "pip install noisereduce" if name == "noisereduce" else "install ffmpeg"
-        raise UsageError(f"the baseline {name} is not installed here: {needed}, or leave it out")
-    return System(name=name, process=_PROCESSES[name])
+    if name in _NEED_SAMPLE and not with_sample:
+        raise UsageError(
+            f"the baseline {name} needs a sample of the noise: give --noise-sample SECONDS, or leave it out"
+        )
+    if name not in installed_baselines(with_sample=with_sample):
+        raise UsageError(f"the baseline {name} is not installed here: {_NEEDED[name]}, or leave it out")
+    process = _TAKE_SAMPLE[name] if with_sample else _PROCESSES[name]
+    return System(name=name + WITH_SAMPLE if with_sample else name, process=process)
 
 
 def _identity(item: LoadedItem) -> Tensor:
@@ -117,35 +154,25 @@ def _oracle(item: LoadedItem) -> Tensor:
     return istft(mask * mixture, config, num_samples=num_samples + missing)[..., :num_samples]
 
 
-def _noisereduce(item: LoadedItem) -> Tensor:
-    import noisereduce
-
-    num_samples = item.noisy.shape[-1]
-    noisy = F.pad(item.noisy, (0, max(0, _NOISEREDUCE_FRAME - num_samples)))
-    cleaned = noisereduce.reduce_noise(y=noisy.numpy(), sr=item.sample_rate, stationary=True)
-    return torch.from_numpy(np.asarray(cleaned, dtype=np.float32)).reshape(noisy.shape)[:, :num_samples]
-
-
-def _afftdn(item: LoadedItem) -> Tensor:
-    channels, num_samples = item.noisy.shape
-    raw = ("-f", "f32le", "-ar", str(item.sample_rate), "-ac", str(channels))
-    command = ["ffmpeg", "-v", "error", *raw, "-i", "-", "-af", "afftdn=tn=1", *raw, "-"]
-    # Its output lags by its window less its step, 3 and 1 eightieth of a second (af_afftdn.c of FFmpeg).
-    delay = 2 * (item.sample_rate // 80)
-    interleaved = np.ascontiguousarray(F.pad(item.noisy, (0, delay)).numpy().T, dtype="<f4")
-    result = subprocess.run(command, input=interleaved.tobytes(), capture_output=True, check=False)
-    if result.returncode:
-        reason = (result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
-        raise AudioError(f"{item.item.noisy}: ffmpeg's afftdn failed: {reason}; leave the baseline out")
-    samples = np.frombuffer(result.stdout, dtype="<f4").reshape(-1, channels).T
-    samples = samples[:, delay : delay + num_samples]
-    estimate = torch.from_numpy(np.array(samples, dtype=np.float32))
-    return F.pad(estimate, (0, num_samples - estimate.shape[-1]))
+def _sample_of(item: LoadedItem) -> Tensor:
+    assert item.noise_sample is not None, "the item was loaded without a noise sample"
+    return item.noise_sample
 
 
 _PROCESSES: dict[str, Callable[[LoadedItem], Tensor]] = {
     "identity": _identity,
     "oracle": _oracle,
-    "noisereduce": _noisereduce,
-    "afftdn": _afftdn,
+    "noisereduce": lambda item: run_noisereduce(item.noisy, item.sample_rate),
+    "afftdn": lambda item: run_afftdn(item.noisy, item.sample_rate),
+}
+_TAKE_SAMPLE: dict[str, Callable[[LoadedItem], Tensor]] = {
+    "noisereduce": lambda item: run_noisereduce(item.noisy, item.sample_rate, _sample_of(item)),
+    "noisered": lambda item: run_noisered(item.noisy, item.sample_rate, _sample_of(item)),
+    "afftdn": lambda item: run_afftdn(item.noisy, item.sample_rate, _sample_of(item)),
+}
+_NEED_SAMPLE = _TAKE_SAMPLE.keys() - _PROCESSES.keys()
+_NEEDED = {
+    "noisereduce": "pip install noisereduce",
+    "noisered": "install sox",
+    "afftdn": "install ffmpeg",
 }
