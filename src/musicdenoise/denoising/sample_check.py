@@ -17,7 +17,7 @@ _SILENT_RMS = 1e-6
 # that is not clipped it is one sample of all, and one more by chance.
 _CLIPPED_SHARE = 1e-3
 _FULL_SCALE = 0.98  # below it equal largest samples are chance, or made by a program
-# Two thirds of 120 pieces of music of two seconds move and are as tonal as this, and 12 of 219 recorded noises:
+# Two thirds of 120 two-second pieces of music move and are as tonal as this, and 12 of 219 recorded noises:
 # 6 car horns, 3 times music from the street, 2 sirens.
 _LEAST_MUSIC_SECONDS = 1.0
 _LEAST_MOVEMENT_DB = 2.8
