@@ -119,7 +119,7 @@ def damage(dataset: Path) -> None:
         (shorten, (), 1, ("segment_00001.wav", "60000 samples", "59999")),
         (damage, (), 1, ("segment_00001.wav",)),
         (break_nothing, ("--targets", "clean"), 1, ("no clean file", "--targets noisy")),
-        (break_nothing, ("--n-fft", "1024", "--hop-length", "256"), 1, ("n_fft", "2048")),
+        (break_nothing, ("--n-fft", "1024", "--hop-length", "256"), 1, ("--n-fft", "2048")),
         (break_nothing, ("--hop-length", "700"), 1, ("hop_length is 700",)),
         (break_nothing, ("--mask", "square"), 1, ("mask is 'square'",)),
         (break_nothing, ("--recipe", "magic"), 2, ("no recipe 'magic'",)),

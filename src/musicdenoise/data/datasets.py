@@ -82,7 +82,7 @@ class PairFiles:
         seed: int = 0,
     ) -> None:
         if not rows:
-            raise DataError(f"{folder}: holds no training pairs; build some for the split train")
+            raise DataError(f"{folder}: holds no training pairs; build some with `dataset build`")
         self.folder, self.rows, self.seed = folder, tuple(rows), seed
         self.num_samples, self.sample_rate, self.targets = num_samples, sample_rate, targets
         for row in self.rows:
@@ -233,8 +233,8 @@ def fixed_pairs(
             items.append(ValidationItem(clean=clean, noisy=noisy, snr_db=band))
     if not items:
         raise DataError(
-            f"{folder}: holds no test pairs with clean music to measure on; build some for the split "
-            "test, or give songs by {valid_songs}",
+            f"{folder}: holds no test pairs with clean music to measure on; build some with "
+            "`dataset build`, or give songs by {valid_songs}",
             valid_songs=None,
         )
     return items

@@ -107,8 +107,8 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
     ]
     if not items:
         raise DataError(
-            f"{folder}: holds no {split} pairs with clean music; build some, or give two folders, one "
-            "of noisy and one of clean music"
+            f"{folder}: holds no {split} pairs with clean music; build some with `dataset build`, or give "
+            "two folders, one of noisy and one of clean music"
         )
     return items
 
