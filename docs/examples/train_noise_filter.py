@@ -3,10 +3,10 @@
     python docs/examples/train_noise_filter.py --songs SONGS --noises NOISES --out noise_filter.safetensors \
         --examples 550 --minutes 20 [--init noise_filter.safetensors]
 
-By Noise2Noise: the target is the same music with another noise. The network's estimates of all examples are
-computed first (0.5 s each on one core); then the filter learns on three seconds of four of them at a time. The
-loss is that of `musicdenoise train`: the power of the error relative to that of the target, in dB per example.
-Samples of the noise last 0.2 to 3 s and come from another place of the same recording.
+By Noise2Noise: the target is the same music with another noise. The network's estimates of all examples
+are computed first (0.5 s each on one core); then the filter learns on three seconds of four of them at a
+time. The loss is that of `musicdenoise train`: the power of the error relative to that of the target, in
+dB per example. Samples of the noise last 0.2 to 3 s and come from another place of the same recording.
 """
 
 import argparse
