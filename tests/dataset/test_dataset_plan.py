@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from musicdenoise.data.catalogue import NoiseFile
-from musicdenoise.dataset.layouts import SongItem, recording_id
+from musicdenoise.dataset.layouts import SongEntry, recording_id
 from musicdenoise.dataset.naming import clean_name, pair_name, slug
 from musicdenoise.dataset.plan import BuildPlan, NoisePick, SkippedNoise, plan_pairs
 from musicdenoise.errors import DataError
@@ -24,13 +24,15 @@ def noises(classes: int, per_class: int) -> list[NoiseFile]:
 
 
 @pytest.fixture
-def songs(tmp_path: Path) -> list[SongItem]:
+def songs(tmp_path: Path) -> list[SongEntry]:
     for number in range(8):
         (tmp_path / f"{number}.wav").write_bytes(bytes(number))
-    return [SongItem(path=tmp_path / f"{number}.wav", name=str(number)) for number in range(8)]
+    return [SongEntry(path=tmp_path / f"{number}.wav", name=str(number)) for number in range(8)]
 
 
-def plan(songs: list[SongItem], found: list[NoiseFile], split: str = "train", **changes: object) -> BuildPlan:
+def plan(
+    songs: list[SongEntry], found: list[NoiseFile], split: str = "train", **changes: object
+) -> BuildPlan:
     options = {
         "kind": "real",
         "noise_folder": ROOT,
@@ -47,27 +49,27 @@ def picks(made: BuildPlan) -> list[tuple[NoisePick, NoisePick | None]]:
     return [(pair.input_noise, pair.target_noise) for song in made.songs for pair in song.pairs]
 
 
-def test_both_noises_differ_in_recording_and_class(songs: list[SongItem]) -> None:
+def test_both_noises_differ_in_recording_and_class(songs: list[SongEntry]) -> None:
     for first, second in picks(plan(songs, noises(4, 5))):
         assert second is not None and first.path is not None and second.path is not None
         assert first.label != second.label
         assert recording_id(first.path, ROOT) != recording_id(second.path, ROOT)
 
 
-def test_same_class_means_other_recordings_of_it(songs: list[SongItem]) -> None:
+def test_same_class_means_other_recordings_of_it(songs: list[SongEntry]) -> None:
     for first, second in picks(plan(songs, noises(4, 5), same_class=True)):
         assert second is not None and first.path is not None and second.path is not None
         assert first.label == second.label
         assert recording_id(first.path, ROOT) != recording_id(second.path, ROOT)
 
 
-def test_one_class_is_enough_where_no_rule_was_given(songs: list[SongItem]) -> None:
+def test_one_class_is_enough_where_no_rule_was_given(songs: list[SongEntry]) -> None:
     assert len(picks(plan(songs, noises(1, 3)))) == 24
     with pytest.raises(DataError, match="a recording of another class than class0"):
         plan(songs, noises(1, 3), same_class=False)
 
 
-def test_noises_are_not_used_again_before_all_were(songs: list[SongItem]) -> None:
+def test_noises_are_not_used_again_before_all_were(songs: list[SongEntry]) -> None:
     made = picks(plan(songs, noises(4, 6)))  # 48 draws from 48 clips
     used = Counter(noise.name for pair in made for noise in pair if noise is not None)
     assert sum(used.values()) == 48
@@ -77,7 +79,7 @@ def test_noises_are_not_used_again_before_all_were(songs: list[SongItem]) -> Non
     assert max(counts.values()) - min(counts.values()) <= 2
 
 
-def test_test_targets_are_clean_and_songs_are_all_used_once(songs: list[SongItem]) -> None:
+def test_test_targets_are_clean_and_songs_are_all_used_once(songs: list[SongEntry]) -> None:
     made = plan(songs, noises(2, 3), split="test", pairs_per_song=2)
     assert all(second is None for _, second in picks(made))
     assert sorted(song.song.name for song in made.songs) == [song.name for song in songs]
@@ -85,12 +87,12 @@ def test_test_targets_are_clean_and_songs_are_all_used_once(songs: list[SongItem
     assert made.num_pairs == 16
 
 
-def test_max_songs_takes_some(songs: list[SongItem]) -> None:
+def test_max_songs_takes_some(songs: list[SongEntry]) -> None:
     made = plan(songs, noises(2, 3), max_songs=3)
     assert len(made.songs) == 3 == len({song.song.name for song in made.songs})
 
 
-def test_mixed_noise_is_white_half_of_the_time(songs: list[SongItem]) -> None:
+def test_mixed_noise_is_white_half_of_the_time(songs: list[SongEntry]) -> None:
     made = picks(plan(songs, noises(4, 10), kind="mixed", pairs_per_song=50))
     white = sum(noise.path is None for pair in made for noise in pair if noise is not None)
     assert 340 < white < 460  # 800 noises; 5 standard deviations are 71
@@ -102,26 +104,26 @@ def test_mixed_noise_is_white_half_of_the_time(songs: list[SongItem]) -> None:
     }
 
 
-def test_white_needs_no_recordings(songs: list[SongItem]) -> None:
+def test_white_needs_no_recordings(songs: list[SongEntry]) -> None:
     assert {noise.name for pair in picks(plan(songs, [], kind="white")) for noise in pair if noise} == {
         "white"
     }
 
 
-def test_the_plan_follows_from_the_seed(songs: list[SongItem]) -> None:
+def test_the_plan_follows_from_the_seed(songs: list[SongEntry]) -> None:
     first, again, other = (plan(songs, noises(4, 5), seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
 
-def test_the_digest_knows_the_files(songs: list[SongItem]) -> None:
+def test_the_digest_knows_the_files(songs: list[SongEntry]) -> None:
     before = plan(songs, [], kind="white").digest()
     assert plan(songs, [], kind="white").digest() == before
     songs[3].path.write_bytes(b"a longer song")
     assert plan(songs, [], kind="white").digest() != before
 
 
-def test_unusable_noises_are_replaced_and_named(songs: list[SongItem]) -> None:
+def test_unusable_noises_are_replaced_and_named(songs: list[SongEntry]) -> None:
     bad = {ROOT / "fold1/0-0-0-0.wav", ROOT / "fold1/100-1-0-1.wav"}
 
     def try_noise(path: Path) -> SkippedNoise | None:
@@ -133,7 +135,7 @@ def test_unusable_noises_are_replaced_and_named(songs: list[SongItem]) -> None:
     assert not bad & {noise.path for pair in picks(made) for noise in pair if noise}
 
 
-def test_too_few_noises_are_an_error(songs: list[SongItem]) -> None:
+def test_too_few_noises_are_an_error(songs: list[SongEntry]) -> None:
     with pytest.raises(DataError, match=r"no usable second noise beside .*: another recording of class0"):
         plan(songs, noises(1, 1))
     with pytest.raises(DataError, match="no usable noise recording for the split train"):

@@ -30,8 +30,9 @@ def test_hum_under_music() -> None:
 def test_noise_that_comes_and_goes() -> None:
     swell = (1.0 + 0.8 * np.sin(2 * np.pi * 0.7 * np.arange(15 * RATE) / RATE)).astype(np.float32)
     noise = hiss(15.0, -35.0) * swell
-    song = bands_of(notes(15.0) + noise)
-    assert level_difference_db(song, bands_of(noise[:, : 3 * RATE])) == pytest.approx(0.0, abs=2.0)
+    sample = bands_of(noise[:, : 3 * RATE])
+    difference = level_difference_db(bands_of(notes(15.0) + noise), sample)
+    assert difference is None or abs(difference) < 2.0  # nothing rather than what is wrong
 
 
 def test_nothing_is_said_where_music_hides_the_noise() -> None:

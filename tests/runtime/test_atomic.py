@@ -1,7 +1,5 @@
 """Files appear whole or not at all; what killed processes left of theirs goes, what others write stays."""
 
-import contextlib
-import errno
 import os
 import signal
 import stat
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from musicdenoise.errors import DataError, TrainingError
+from musicdenoise.errors import TrainingError
 from musicdenoise.runtime import atomic
 from musicdenoise.runtime.atomic import (
     AtomicFile,
@@ -104,19 +102,6 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "fsync", watch)
     write_bytes(path, b"abc")
     assert seen == [("file", False), ("folder", True)]
-
-
-@pytest.mark.parametrize(("number", "is_written"), [(errno.EINVAL, True), (errno.EIO, False)])
-def test_a_file_system_that_cannot_synchronise_is_no_reason_to_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_written: bool
-) -> None:
-    def fail(_: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with contextlib.nullcontext() if is_written else pytest.raises(DataError, match="cannot be written"):
-        write_bytes(tmp_path / "song.wav", b"abc")
-    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"] * is_written
 
 
 def test_what_was_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -27,7 +27,14 @@ from musicdenoise.dataset.config import WORK_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = ["SongItem", "find_song_splits", "find_split_noises", "match_class", "recording_id", "split_noises"]
+__all__ = [
+    "SongEntry",
+    "find_song_splits",
+    "find_split_noises",
+    "match_class",
+    "recording_id",
+    "split_noises",
+]
 
 _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
@@ -46,14 +53,14 @@ _GET_NOISES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SongItem:
+class SongEntry:
     """A song of a collection: its file, and its name relative to the collection without the suffix."""
 
     path: Path
     name: str
 
 
-def find_song_splits(folder: Path, split: str | None) -> dict[str, list[SongItem]]:
+def find_song_splits(folder: Path, split: str | None) -> dict[str, list[SongEntry]]:
     """Songs of the wanted splits.
 
     Parameters
@@ -92,7 +99,7 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[SongItem
     return found
 
 
-def _find_songs(folder: Path) -> list[SongItem]:
+def _find_songs(folder: Path) -> list[SongEntry]:
     paths = _outside_datasets(find_audio(folder), folder)
     hq_folders = {path.parent for path in paths if path.name.lower() == _HQ_MIXTURE}
     songs = []
@@ -100,11 +107,11 @@ def _find_songs(folder: Path) -> list[SongItem]:
         relative = path.relative_to(folder)
         if path.parent in hq_folders:
             if path.name.lower() == _HQ_MIXTURE:
-                songs.append(SongItem(path=path, name=relative.parent.as_posix()))
+                songs.append(SongEntry(path=path, name=relative.parent.as_posix()))
         elif path.name.lower().endswith(_STEM_SUFFIX):
-            songs.append(SongItem(path=path, name=relative.as_posix()[: -len(_STEM_SUFFIX)]))
+            songs.append(SongEntry(path=path, name=relative.as_posix()[: -len(_STEM_SUFFIX)]))
         else:
-            songs.append(SongItem(path=path, name=relative.with_suffix("").as_posix()))
+            songs.append(SongEntry(path=path, name=relative.with_suffix("").as_posix()))
     return songs
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from musicdenoise.data.catalogue import NoiseFile
 from musicdenoise.data.manifest import SPLITS
-from musicdenoise.dataset.layouts import SongItem, recording_id
+from musicdenoise.dataset.layouts import SongEntry, recording_id
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE_IN_DATASETS
 
@@ -57,7 +57,7 @@ class SongPlan:
 
     split: str
     number: int
-    song: SongItem
+    song: SongEntry
     pairs: tuple[PairPlan, ...]
 
 
@@ -105,7 +105,7 @@ class BuildPlan:
 
 
 def plan_pairs(
-    songs: Mapping[str, Sequence[SongItem]],
+    songs: Mapping[str, Sequence[SongEntry]],
     noises: Mapping[str, Sequence[NoiseFile]],
     *,
     kind: str,
