@@ -10,8 +10,8 @@ from mkdocs.structure.files import File, Files
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the page of all commands and options."""
-    command = [sys.executable, "-m", "typer", "musicdenoise.cli.app", "utils", "docs", "--name", "musicdenoise"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    generator = ["typer", "musicdenoise.cli.app", "utils", "docs", "--name", "musicdenoise"]
+    done = subprocess.run([sys.executable, "-m", *generator], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PluginError(f"the command-line reference could not be generated: {done.stderr.strip()}")
     page = "reference/command-line.md"
