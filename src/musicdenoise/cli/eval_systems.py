@@ -7,11 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from musicdenoise.core.fine_net import FineNet
 from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.fine_song import denoise_song
 from musicdenoise.denoising.model import NO_NETWORK
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.evaluation.items import LoadedItem
@@ -23,10 +21,8 @@ from musicdenoise.evaluation.systems import (
     installed_baselines,
     network_system,
 )
-from musicdenoise.runtime.device import resolve_device
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.index import default_weights, find_entry, network_names
-from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights
 
@@ -101,9 +97,6 @@ def _network(name: str, device: str, config: DenoiseConfig, *, with_sample: bool
         path, label = resolved.path, resolved.name
         if label == path.name:  # a file; runs all call theirs best.safetensors
             label = f"{path.resolve().parent.name}/{path.stem}"
-        network, _ = load_network(path)
-        if isinstance(network, FineNet):
-            return [_for_recorded_noise(label, network, path, device)]
         denoiser = Denoiser(name, device=device, config=config)
     digest = None if path is None else file_sha256(path)
     return [
@@ -117,17 +110,6 @@ def _function(denoiser: SongDenoiser) -> Denoise:
         return torch.from_numpy(denoiser.denoise(noisy.numpy(), sample_rate, noise_sample=known))
 
     return denoise
-
-
-def _for_recorded_noise(label: str, network: FineNet, path: Path, device: str) -> System:
-    """A network that `denoise` cannot run yet."""
-    place = resolve_device(device)
-    network = network.to(place)
-
-    def denoise(noisy: Tensor, sample_rate: int, _sample: Tensor | None) -> Tensor:
-        return denoise_song(network, noisy, sample_rate, place)
-
-    return network_system(label, denoise, path, file_sha256(path))
 
 
 def _reference(path: Path, device: str) -> System:

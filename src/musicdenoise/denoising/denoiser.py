@@ -12,20 +12,20 @@ import torch
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
+from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.core.noise_filter import NoiseFilter
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoise_config import DenoiseConfig
+from musicdenoise.denoising.fine_stream import fine_stream
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.known_noise import KnownNoise
 from musicdenoise.denoising.model import Model, load_model
-from musicdenoise.denoising.network_stream import NetworkStream
+from musicdenoise.denoising.network_stream import NetworkStream, RateStream
 from musicdenoise.denoising.noise_sample import NoiseSample, SampleLike, as_noise_samples
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_stream import Steps
-from musicdenoise.errors import WeightsError
 from musicdenoise.runtime.device import resolve_device
-from musicdenoise.weights.index import network_names
 from musicdenoise.weights.noise_filter import load_noise_filter
 from musicdenoise.weights.store import WeightsStore
 
@@ -91,7 +91,7 @@ class Denoiser(SongDenoiser):
         self.weights_name, self.known_kind, self.stft = model.name, model.known_kind, model.stft
         self._is_for_white = model.is_for_white
         self.device = resolve_device(device)
-        self.network = None if model.network is None else self._fused(model.network)
+        self.network = None if model.network is None else self._ready(model.network)
         profile = model.network.profile if isinstance(model.network, DCUNet) else None
         self._profile_filter = None if profile is None else deepcopy(profile).to(self.device)
 
@@ -107,13 +107,10 @@ class Denoiser(SongDenoiser):
         """Denoiser around a network in memory."""
         return cls(Model(name="in memory", network=network, stft=stft), device=device, config=config)
 
-    def _fused(self, network: Network) -> FusedDCUNet:
+    def _ready(self, network: Network) -> FusedDCUNet | FineNet:
         """The network for inference."""
-        if not isinstance(network, DCUNet):
-            raise WeightsError(
-                "these weights are of a network for recorded noise, which can be trained but not yet run on "
-                f"songs: choose {', '.join(network_names())}"
-            )
+        if isinstance(network, FineNet):
+            return deepcopy(network).eval().to(self.device)
         self._plan = self.config.plan(self.stft, network.config.level_reach)
         return FusedDCUNet(
             network.eval(),
@@ -161,7 +158,10 @@ class Denoiser(SongDenoiser):
         estimate: Samples = torch.cat(parts, dim=-1).numpy()
         return estimate
 
-    def _network_stream(self, network: FusedDCUNet, sample_rate: int, channels: int) -> NetworkStream:
+    def _network_stream(self, network: FusedDCUNet | FineNet, sample_rate: int, channels: int) -> RateStream:
+        if isinstance(network, FineNet):
+            inner = fine_stream(network, channels, self.device)
+            return RateStream(inner, self.stft.sample_rate, sample_rate=sample_rate, channels=channels)
         mode = self.config.channels
         is_mid_side = mode == "mid-side" or (mode == "auto" and self._is_for_white)
         as_mid_side = is_mid_side and channels == 2

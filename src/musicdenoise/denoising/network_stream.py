@@ -10,15 +10,82 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from musicdenoise.core.blocks import BlockStream
 from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
 
-__all__ = ["NetworkStream"]
+__all__ = ["NetworkStream", "RateStream"]
 
 
-class NetworkStream:
+class RateStream:
+    """What a stream at one sample rate makes of a song of another; as many samples come out as go in.
+
+    Parameters
+    ----------
+    inner
+        Denoises at the network's rate.
+    network_rate
+        That rate in Hz.
+    sample_rate
+        Rate of the song in Hz.
+    channels
+        Channels of the song.
+    """
+
+    def __init__(self, inner: BlockStream, network_rate: int, *, sample_rate: int, channels: int) -> None:
+        self._to_network = StreamResampler(sample_rate, network_rate, channels)
+        self._from_network = StreamResampler(network_rate, sample_rate, channels)
+        self._inner = inner
+        self._song = _Delay(channels)
+        self._network_input = _Delay(channels)
+        self._is_direct = sample_rate == network_rate
+
+    @torch.inference_mode()
+    def push(self, block: Tensor) -> Tensor:
+        """Take the next samples; return what is settled by now, perhaps nothing.
+
+        Output lags behind input by up to one segment and its context, with a noise profile by up to 8 s
+        more, and with a network that hears half a minute at once by that.
+
+        Parameters
+        ----------
+        block
+            float32 ``(channels, samples)``.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(channels, samples)``.
+        """
+        if self._is_direct:
+            return self._inner.push(block)
+        self._song.push(block)
+        resampled = self._to_network.push(block)
+        return self._subtract(self._from_network.push(self._noise(resampled)))
+
+    @torch.inference_mode()
+    def flush(self) -> Tensor:
+        """End of the song: return the rest ``(channels, samples)``."""
+        if self._is_direct:
+            return self._inner.flush()
+        last = self._noise(self._to_network.flush())
+        clean = self._inner.flush()
+        last = torch.cat([last, self._network_input.pop(clean.shape[-1]) - clean], dim=-1)
+        noise = torch.cat([self._from_network.push(last), self._from_network.flush()], dim=-1)
+        return self._subtract(noise[:, : self._song.length])
+
+    def _noise(self, resampled: Tensor) -> Tensor:
+        self._network_input.push(resampled)
+        clean = self._inner.push(resampled)
+        return self._network_input.pop(clean.shape[-1]) - clean
+
+    def _subtract(self, noise: Tensor) -> Tensor:
+        return self._song.pop(noise.shape[-1]) - noise
+
+
+class NetworkStream(RateStream):
     """What a network makes of a song; as many samples come out as go in.
 
     Parameters
@@ -56,9 +123,7 @@ class NetworkStream:
         batch_size: int = 1,
         profile_filter: ProfileFilter | None = None,
     ) -> None:
-        self._to_network = StreamResampler(sample_rate, config.sample_rate, channels)
-        self._from_network = StreamResampler(config.sample_rate, sample_rate, channels)
-        self._spectral = SpectralStream(
+        spectral = SpectralStream(
             estimator,
             config,
             plan,
@@ -69,51 +134,7 @@ class NetworkStream:
             batch_size=batch_size,
             profile_filter=profile_filter,
         )
-        self._song = _Delay(channels)
-        self._network_input = _Delay(channels)
-        self._is_direct = sample_rate == config.sample_rate
-
-    @torch.inference_mode()
-    def push(self, block: Tensor) -> Tensor:
-        """Take the next samples; return what is settled by now, perhaps nothing.
-
-        Output lags behind input by up to one segment and its context, and with a noise profile by
-        up to 8 s more.
-
-        Parameters
-        ----------
-        block
-            float32 ``(channels, samples)``.
-
-        Returns
-        -------
-        Tensor
-            float32 ``(channels, samples)``.
-        """
-        if self._is_direct:
-            return self._spectral.push(block)
-        self._song.push(block)
-        resampled = self._to_network.push(block)
-        return self._subtract(self._from_network.push(self._noise(resampled)))
-
-    @torch.inference_mode()
-    def flush(self) -> Tensor:
-        """End of the song: return the rest ``(channels, samples)``."""
-        if self._is_direct:
-            return self._spectral.flush()
-        last = self._noise(self._to_network.flush())
-        clean = self._spectral.flush()
-        last = torch.cat([last, self._network_input.pop(clean.shape[-1]) - clean], dim=-1)
-        noise = torch.cat([self._from_network.push(last), self._from_network.flush()], dim=-1)
-        return self._subtract(noise[:, : self._song.length])
-
-    def _noise(self, resampled: Tensor) -> Tensor:
-        self._network_input.push(resampled)
-        clean = self._spectral.push(resampled)
-        return self._network_input.pop(clean.shape[-1]) - clean
-
-    def _subtract(self, noise: Tensor) -> Tensor:
-        return self._song.pop(noise.shape[-1]) - noise
+        super().__init__(spectral, config.sample_rate, sample_rate=sample_rate, channels=channels)
 
 
 class _Delay:
