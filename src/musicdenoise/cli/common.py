@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar, get_type_hints
 import typer
 
 from musicdenoise.cli.fields import describe
+from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.cli.signals import INTERRUPTED, unwinding
 from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
 
@@ -34,6 +35,7 @@ __all__ = [
     "note",
     "print_data",
     "print_error",
+    "print_json",
     "reports_errors",
     "takes",
     "tell_failure",
@@ -71,6 +73,11 @@ def print_data(line: str) -> None:
         raise AudioWriteError(f"standard output: cannot be written: {error.strerror}") from error
 
 
+def print_json(document: object) -> None:
+    """Print a document as one line of JSON on stdout; errors as those of `print_data`."""
+    print_data(quoted_json(json.dumps(document, ensure_ascii=False)))
+
+
 def _let_names_out() -> None:
     """Escape what standard output cannot encode of a file's name, as JSON does."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
@@ -88,7 +95,7 @@ def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
     """Print why a song failed, and as a JSON object on stdout if ``as_json`` is true."""
     print_error(error)
     if as_json:
-        print_data(json.dumps({"source": str(source), "error": describe(error)}, ensure_ascii=False))
+        print_json({"source": str(source), "error": describe(error)})
 
 
 def warn(message: object) -> None:
@@ -105,7 +112,7 @@ def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None
 def _say(message: object) -> None:
     # Python takes a closed standard error for standard output, which is for data.
     if sys.stderr is not None:
-        print(message, file=sys.stderr)  # noqa: T201
+        print(quoted(message), file=sys.stderr)  # noqa: T201
 
 
 def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:

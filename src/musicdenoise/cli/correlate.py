@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, warn
+from musicdenoise.cli.quoting import quoted, quoted_json
 
 if TYPE_CHECKING:
     from musicdenoise.evaluation.correlation import CorrelationReport
@@ -56,7 +57,7 @@ def correlate(
         write_report(output, report)
         note(f"Report: {output}", quiet=quiet)
     if as_json:
-        typer.echo(report_to_json(report))
+        typer.echo(quoted_json(report_to_json(report)))
     elif not quiet:
         _show(report)
     for failure in report.failures:
@@ -78,7 +79,7 @@ def _show(report: CorrelationReport) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for pair in report.pairs:
         table.add_row(
-            escape(pair.key),
+            escape(quoted(pair.key)),
             _number(pair.pearson, "+.4f"),
             _number(pair.covariance, "+.2e"),
             _number(pair.p_value, ".2g"),

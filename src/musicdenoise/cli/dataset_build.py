@@ -10,6 +10,7 @@ import typer
 
 from musicdenoise.cli import build_options as options
 from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes, warn
+from musicdenoise.cli.quoting import quoted
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,7 +140,9 @@ def _show_plan(planned: Build) -> None:
     from musicdenoise.dataset.build import estimate_build
 
     console = Console()
-    console.print(f"Would be built in {planned.layout.root}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"Would be built in {quoted(planned.layout.root)}", markup=False, highlight=False, soft_wrap=True
+    )
     table = Table()
     for heading in ("split", "songs", "pairs"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
@@ -158,7 +161,7 @@ def _show_summary(summary: BuildSummary, planned: Build) -> None:
     from rich.table import Table
 
     console = Console()
-    heading = f"Dataset {planned.layout.root} (noise: {planned.config.kind})"
+    heading = f"Dataset {quoted(planned.layout.root)} (noise: {planned.config.kind})"
     console.print(heading, markup=False, highlight=False, soft_wrap=True)
     table = Table(show_header=False)
     table.add_column()
@@ -182,5 +185,5 @@ def _show_summary(summary: BuildSummary, planned: Build) -> None:
     classes.add_column("class")
     classes.add_column("count", justify="right")
     for label, count in summary.classes.items():
-        classes.add_row(escape(label), str(count))
+        classes.add_row(escape(quoted(label)), str(count))
     console.print(classes)

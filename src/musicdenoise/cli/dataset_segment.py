@@ -9,6 +9,7 @@ import typer
 
 from musicdenoise.cli import segment_options as options
 from musicdenoise.cli.common import FAILED, print_error, reports_errors, takes, warn
+from musicdenoise.cli.quoting import quoted
 
 if TYPE_CHECKING:
     from musicdenoise.dataset.segments.segment import SegmentResult
@@ -54,6 +55,8 @@ def segment(request: options.Request) -> None:
             config,
             jobs=default_jobs() if request.jobs is None else request.jobs,
             force=request.force,
+            root=request.root,
+            verify=request.verify,
             on_progress=on_progress,
         )
     plot_segments(out / "segments.png", result.scores)
@@ -75,7 +78,7 @@ def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
     if any("estimated" in split.methods for split in result.splits.values()):
         warn("the clean music is not known, so the correlation of the noises is estimated")
     if not quiet:
-        typer.echo(f"{len(result.rows)} segments in {out}\n")
+        typer.echo(f"{len(result.rows)} segments in {quoted(out)}\n")
         typer.echo(statistics_to_text(result.splits), nl=False)
     for failure in result.failures:
         print_error(failure)

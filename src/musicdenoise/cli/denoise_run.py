@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,8 +10,9 @@ from typing import Any
 
 import torch
 
-from musicdenoise.cli.common import note, print_data, print_error, tell_failure, warn
+from musicdenoise.cli.common import note, print_data, print_error, print_json, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
+from musicdenoise.cli.quoting import quoted
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
@@ -98,7 +98,7 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
             print_error(error)
             continue
         for output in job.outputs or (PIPE,):
-            print_data(f"{job.source}\t{output}")
+            print_data(f"{quoted(job.source)}\t{quoted(output)}")
     return failed
 
 
@@ -131,7 +131,7 @@ def _side_by_side(
 
 def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
-        print_data(json.dumps(_document(report), ensure_ascii=False))
+        print_json(_document(report))
     name = "standard input" if report.source == PIPE else report.target
     summary = _summary(report, settings.config.removed_share)
     note(

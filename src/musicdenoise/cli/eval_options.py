@@ -70,6 +70,13 @@ class Request:
         typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(METRICS)}, with commas. Default: all."),
     ] = None
     split: Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")] = "test"
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+    ] = None
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
+    ] = True
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
     ] = None

@@ -10,6 +10,7 @@ import typer
 
 from musicdenoise.cli import eval_options as options
 from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes
+from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def evaluate(request: options.Request) -> None:
     from musicdenoise.cli.eval_systems import choose_systems
     from musicdenoise.denoising.denoise_config import DenoiseConfig
     from musicdenoise.evaluation.folder import write_evaluation
-    from musicdenoise.evaluation.items import data_digest
+    from musicdenoise.evaluation.items import data_digest, spread
     from musicdenoise.evaluation.metric_files import Provenance
     from musicdenoise.runtime.atomic import make_folder
 
@@ -44,7 +45,7 @@ def evaluate(request: options.Request) -> None:
     chosen = choose_device(request.device, cuda=request.cuda)
     if request.out is not None:
         make_folder(request.out)
-    items = _find_items(request.data, request.clean, request.split, request.limit)
+    items = spread(_find_items(request), request.limit)
     systems = choose_systems(
         request.weights or [],
         request.baselines,
@@ -98,16 +99,18 @@ def _measure(items: list[EvalItem], systems: list[System], request: options.Requ
         )
 
 
-def _find_items(data: Path, clean: Path | None, split: str, limit: int | None) -> list[EvalItem]:
+def _find_items(request: options.Request) -> list[EvalItem]:
     from musicdenoise.data.manifest import SPLITS
-    from musicdenoise.evaluation.items import find_items, items_of_folders, spread
+    from musicdenoise.evaluation.items import find_items, items_of_folders
 
-    if split not in SPLITS:
-        raise UsageError(f"--split is {split!r}; it must be one of {', '.join(SPLITS)}")
-    for folder in (data, clean):
+    if request.split not in SPLITS:
+        raise UsageError(f"--split is {request.split!r}; it must be one of {', '.join(SPLITS)}")
+    for folder in (request.data, request.clean):
         if folder is not None and not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder; give a dataset, or NOISY_DIR and CLEAN_DIR")
-    return spread(find_items(data, split) if clean is None else items_of_folders(data, clean), limit)
+    if request.clean is not None:
+        return items_of_folders(request.data, request.clean)
+    return find_items(request.data, request.split, root=request.root, verify=request.verify)
 
 
 def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet: bool) -> None:
@@ -119,7 +122,7 @@ def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet
     from musicdenoise.evaluation.tables import table_rows
 
     if as_json:
-        typer.echo(report_to_json(report, provenance), nl=False)
+        typer.echo(quoted_json(report_to_json(report, provenance)), nl=False)
         return
     if quiet:
         return
@@ -132,7 +135,7 @@ def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet
     systems = report.overall()
     table.add_column("")
     for system in systems:
-        table.add_column(escape(system), justify="right")
+        table.add_column(escape(quoted(system)), justify="right")
     for number, (label, cells) in enumerate(table_rows(systems, report.measures)):
         if number == 1 or not label.startswith(" "):  # of the intervals only that of the SNR
             table.add_row(escape(label), *cells)

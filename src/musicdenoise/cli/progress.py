@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from musicdenoise.cli.quoting import quoted
+
 if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress as TrainingProgress
 
@@ -58,7 +60,7 @@ def _bar(
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     ) as progress:
-        yield progress, progress.add_task(label, total=total)
+        yield progress, progress.add_task(quoted(label), total=total)
 
 
 @contextlib.contextmanager

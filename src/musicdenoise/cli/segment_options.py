@@ -55,6 +55,13 @@ class Request:
     with_clean: Annotated[
         bool, typer.Option("--with-clean", help="Write the clean music of training segments, too.")
     ] = False
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+    ] = None
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
+    ] = True
     seed: Annotated[int, typer.Option("--seed", help="Seed of --sort random.")] = 42
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")

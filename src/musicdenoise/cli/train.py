@@ -101,6 +101,7 @@ class _Command:
                 cache=cache,
                 valid_songs=request.valid_songs,
                 valid_noises=request.valid_noises,
+                root=request.root,
             )
         assert request.songs is not None  # one of the two is given
         note("Decoding songs and noises (once) ...", quiet=request.quiet)

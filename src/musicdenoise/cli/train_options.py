@@ -24,6 +24,10 @@ class Request:
             show_default=False,
         ),
     ] = None
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+    ] = None
     songs: Annotated[
         Path | None, typer.Option("--songs", help="Folder of songs to mix with noise, new every time.")
     ] = None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, note, print_error, reports_errors
+from musicdenoise.cli.common import FAILED, note, print_error, print_json, reports_errors
 from musicdenoise.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def list_weights(as_json: options.Json = False) -> None:
         for entry in load_index():
             fields = {**asdict(entry), "class": _class_of(entry), "cached": store.is_cached(entry)}
             fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
-            typer.echo(json.dumps(fields, ensure_ascii=False))
+            print_json(fields)
         return
     from rich import box
     from rich.console import Console

@@ -68,7 +68,7 @@ class AudioBank:
         self._stored: list[Path] = []
         for done, path in enumerate(self.paths, start=1):
             stored = folder / f"{_key(path, sample_rate)}.npy"
-            if not stored.exists():
+            if not _is_whole(stored):
                 _decode(path, stored, sample_rate)
             self._stored.append(stored)
             if on_progress:
@@ -95,6 +95,15 @@ class AudioBank:
         stop = None if num_samples is None else start + num_samples
         piece = np.asarray(self._arrays[index][:, start:stop], dtype=np.float32)
         return torch.from_numpy(piece / _FULL_SCALE)
+
+
+def _is_whole(stored: Path) -> bool:
+    """Whether an array is there from its first byte to its last; others are decoded again."""
+    try:
+        array = np.load(stored, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(array.ndim == 2 and array.dtype == np.int16)
 
 
 def _map_all(stored: Sequence[Path]) -> list[NDArray[np.int16]]:

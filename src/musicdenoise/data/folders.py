@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicdenoise.audio import find_audio, probe
-from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, read_manifest
+from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, check_places, read_manifest
 from musicdenoise.errors import DataError
 
 __all__ = ["Matches", "load_pairs", "match_by_name", "pair_key"]
@@ -53,7 +53,7 @@ def match_by_name(first: Path, second: Path) -> Matches:
     return Matches(pairs=pairs, unpaired=tuple(unpaired))
 
 
-def load_pairs(folder: Path) -> list[PairRow]:
+def load_pairs(folder: Path, root: Path | None = None) -> list[PairRow]:
     """Pairs of a dataset: the rows of its manifest, or of ``input`` and ``target`` folders.
 
     Without a manifest, ``train/input`` with ``train/target`` and ``test/input`` with ``test/target``
@@ -63,6 +63,8 @@ def load_pairs(folder: Path) -> list[PairRow]:
     ----------
     folder
         Folder of the dataset; the paths of the rows are relative to it.
+    root
+        Another folder that files of a manifest may lie in; see `check_places`.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def load_pairs(folder: Path) -> list[PairRow]:
         If a file cannot be read.
     """
     if (folder / MANIFEST_NAME).is_file():
-        return read_manifest(folder)
+        rows = read_manifest(folder)
+        check_places(rows, folder, root)
+        return rows
     parts = {split: folder / split for split in SPLITS if (folder / split / "input").is_dir()}
     if (folder / "input").is_dir():
         parts = {"train": folder}

@@ -11,16 +11,27 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from musicdenoise.audio import AudioInfo
 from musicdenoise.errors import DataError
 from musicdenoise.runtime.atomic import write_text
+from musicdenoise.runtime.digest import file_sha256
+from musicdenoise.runtime.documents import DocumentError, read_document
 
-__all__ = ["MANIFEST_NAME", "SPLITS", "PairRow", "read_manifest", "rows_to_text", "write_manifest"]
+__all__ = [
+    "MANIFEST_NAME",
+    "SPLITS",
+    "PairRow",
+    "check_digest",
+    "check_places",
+    "read_manifest",
+    "rows_to_text",
+    "write_manifest",
+]
 
 MANIFEST_NAME = "manifest.jsonl"
 """Name of the manifest in the folder of a dataset."""
@@ -29,6 +40,11 @@ SPLITS = ("train", "test")
 """The two parts of a dataset."""
 
 _SHA256_DIGITS = 64
+
+# What a row may say at most, before anything is read or memory asked for.
+_HIGHEST_RATE = 3_072_000  # Hz, that of the fastest file that can be read
+_LONGEST = 1 << 40  # samples, a year at 44.1 kHz; sums of such numbers are exact
+_LARGEST_FACTOR = 1e6  # 120 dB, by which two recordings of the same music may differ in level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +125,19 @@ class PairRow:
                 raise DataError(f"{name} is {getattr(self, name)!r}; it must be a text that is not empty")
         if self.split not in SPLITS:
             raise DataError(f"split is {self.split!r}; it must be one of {', '.join(SPLITS)}")
-        for name, least in (("sample_rate", 1), ("num_samples", 0), ("start", 0)):
+        for name in ("input", "target", "clean"):
+            _check_path(name, getattr(self, name))
+        ranges = (("sample_rate", 1, _HIGHEST_RATE), ("num_samples", 0, _LONGEST), ("start", 0, _LONGEST))
+        for name, least, most in ranges:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise DataError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+            if not isinstance(value, int) or not least <= value <= most:
+                raise DataError(f"{name} is {value!r}; it must be a whole number from {least} to {most}")
         for name in ("gain", "clean_scale"):
-            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0.0:
-                raise DataError(f"{name} is {getattr(self, name)!r}; it must be a positive number")
+            value = getattr(self, name)
+            if not _is_number(value) or not 1.0 / _LARGEST_FACTOR <= value <= _LARGEST_FACTOR:
+                raise DataError(
+                    f"{name} is {value!r}; it must be a positive number, and no more than {_LARGEST_FACTOR:g}"
+                )
         for name in ("input_snr_db", "target_snr_db", "score", "diversity", "correlation"):
             value = getattr(self, name)
             if value is not None and not _is_number(value):
@@ -164,16 +186,9 @@ class PairRow:
             If the line is no JSON object, lacks a field, or holds a value out of range.
         """
         try:
-            values: Any = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"is not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise DataError("is not a JSON object in braces")
-        names = {field.name for field in fields(cls)}
-        try:
-            return cls(**{name: value for name, value in values.items() if name in names})
-        except TypeError as error:
-            raise DataError(f"lacks a field: {error}") from error
+            return read_document(cls, text, skip_unknown=True)
+        except DocumentError as error:
+            raise DataError(str(error)) from error
 
 
 def rows_to_text(rows: Iterable[PairRow]) -> str:
@@ -228,12 +243,78 @@ def read_manifest(path: Path) -> list[PairRow]:
     return rows
 
 
+def check_places(rows: Iterable[PairRow], folder: Path, root: Path | None = None) -> None:
+    """Refuse rows whose files lie elsewhere than in a dataset's folder: a manifest may come from anybody.
+
+    Parameters
+    ----------
+    rows, folder
+        The rows, and the folder that their paths are relative to.
+    root
+        A folder in which the files may lie, too; None for no other.
+
+    Raises
+    ------
+    DataError
+        If a file is outside of both.
+    """
+    # By their names alone: a link in a dataset was put there by its owner.
+    allowed = [Path(os.path.abspath(place)) for place in (folder, root) if place]  # noqa: PTH100
+    for row in rows:
+        for name in (row.input, row.target, row.clean):
+            place = Path(os.path.abspath(folder / (name or "")))  # noqa: PTH100
+            if not any(place.is_relative_to(parent) for parent in allowed):
+                raise DataError(
+                    f"{folder / MANIFEST_NAME}: the pair {row.id} has the file {name} outside of the "
+                    "dataset; if you trust it, name a folder that holds both with {root}",
+                    root=root,
+                )
+
+
+def check_digest(path: Path, sha256: str | None) -> None:
+    """Refuse a file that is not the one that a manifest describes.
+
+    Parameters
+    ----------
+    path
+        The file; one that cannot be read is left to those who read it.
+    sha256
+        Digest that it must have; None for any.
+
+    Raises
+    ------
+    DataError
+        If it has another one.
+    """
+    if sha256 is None:
+        return
+    try:
+        found = file_sha256(path)
+    except OSError:
+        return
+    if found != sha256.lower():
+        raise DataError(
+            f"{path}: is not the file that the manifest describes (sha256 {found[:12]}..., expected "
+            f"{sha256[:12]}...): restore it, build the dataset anew, or leave out {{verify}}",
+            verify=True,
+        )
+
+
 def _check_unique(rows: Sequence[PairRow], path: Path) -> None:
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
             raise DataError(f"{path}: the id {row.id!r} occurs twice; ids join the pairs and must differ")
         seen.add(row.id)
+
+
+def _check_path(name: str, path: str | None) -> None:
+    if path is None:
+        return
+    if "\0" in path:
+        raise DataError(f"{name} is {path!r}; a path cannot hold a zero byte")
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute():
+        raise DataError(f"{name} is {path!r}; it must be relative to the manifest")
 
 
 def _is_number(value: object) -> bool:

@@ -17,6 +17,7 @@ from musicdenoise.evaluation.correlation import (
     CorrelationStatistics,
     PairCorrelation,
 )
+from musicdenoise.evaluation.csv_cells import csv_text
 from musicdenoise.runtime.atomic import make_folder, write_text
 
 __all__ = [
@@ -82,7 +83,10 @@ def report_to_csv(report: CorrelationReport) -> str:
     if rows:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {key: csv_text(value) if isinstance(value, str) else value for key, value in row.items()}
+            for row in rows
+        )
     return file.getvalue()
 
 

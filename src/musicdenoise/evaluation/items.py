@@ -12,7 +12,7 @@ from torch import Tensor
 
 from musicdenoise.audio import read_audio
 from musicdenoise.data.folders import load_pairs, match_by_name
-from musicdenoise.data.manifest import PairRow
+from musicdenoise.data.manifest import PairRow, check_digest
 from musicdenoise.errors import DataError
 from musicdenoise.runtime.digest import file_sha256
 
@@ -37,6 +37,8 @@ class EvalItem:
         Factor on the clean file that gives the clean music in the noisy one.
     noise_kind
         Class of the noise, ``white``, or ``unknown``.
+    noisy_sha256, clean_sha256
+        Digests that the files must have; None where any will do.
     """
 
     id: str
@@ -44,6 +46,8 @@ class EvalItem:
     clean: Path
     clean_scale: float = 1.0
     noise_kind: str = UNKNOWN_KIND
+    noisy_sha256: str | None = None
+    clean_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,9 @@ class LoadedItem:
         return waveform[..., self.measured_from :]
 
 
-def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
+def find_items(
+    folder: Path, split: str = "test", *, root: Path | None = None, verify: bool = True
+) -> list[EvalItem]:
     """Items of a dataset with a manifest, or of the folders ``train|test/input|target``.
 
     Parameters
@@ -85,6 +91,10 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
         The dataset.
     split
         ``test`` or ``train``; pairs without clean music are left out.
+    root
+        Another folder that the files may lie in; see `musicdenoise.data.manifest.check_places`.
+    verify
+        Whether the files must have the digests that the manifest states.
 
     Raises
     ------
@@ -93,7 +103,7 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
     AudioError
         If a file cannot be read.
     """
-    rows = [row for row in load_pairs(folder) if row.split == split]
+    rows = [row for row in load_pairs(folder, root) if row.split == split]
     items = [
         EvalItem(
             id=row.id,
@@ -101,6 +111,8 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
             clean=folder / row.clean,
             clean_scale=row.clean_scale,
             noise_kind=_kind(row),
+            noisy_sha256=row.input_sha256 if verify else None,
+            clean_sha256=_clean_sha256(row) if verify else None,
         )
         for row in rows
         if row.clean is not None
@@ -111,6 +123,10 @@ def find_items(folder: Path, split: str = "test") -> list[EvalItem]:
             "two folders, one of noisy and one of clean music"
         )
     return items
+
+
+def _clean_sha256(row: PairRow) -> str | None:
+    return row.target_sha256 if row.clean == row.target else row.clean_sha256
 
 
 def _kind(row: PairRow) -> str:
@@ -156,9 +172,11 @@ def load_item(item: EvalItem, noise_sample_seconds: float | None = None) -> Load
     AudioError
         If a file cannot be read.
     DataError
-        If the files differ in rate, channels or length, the clean music is silent, or the item is too short
-        for the noise sample.
+        If the files differ in rate, channels or length, one is not the file that the manifest describes, the
+        clean music is silent, or the item is too short for the noise sample.
     """
+    check_digest(item.noisy, item.noisy_sha256)
+    check_digest(item.clean, item.clean_sha256)
     noisy, clean = read_audio(item.noisy), read_audio(item.clean)
     if noisy.sample_rate != clean.sample_rate or noisy.samples.shape != clean.samples.shape:
         raise DataError(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from musicdenoise.evaluation.aggregate import Stats
+from musicdenoise.evaluation.csv_cells import csv_text
 from musicdenoise.evaluation.evaluate import MetricReport
 from musicdenoise.evaluation.systems import System
 
@@ -116,7 +117,11 @@ def report_to_csv(report: MetricReport) -> str:
     for row in report.rows:
         values = [row.values[key] for key in keys]
         writer.writerow(
-            [row.item, row.system, row.noise_kind, f"{row.input_snr_db:.4f}", f"{row.seconds:.4f}"]
+            [
+                *map(csv_text, (row.item, row.system, row.noise_kind)),
+                f"{row.input_snr_db:.4f}",
+                f"{row.seconds:.4f}",
+            ]
             + [f"{row.compute_seconds:.4f}"]
             + ["" if value is None else f"{value:.4f}" for value in values]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -22,6 +23,8 @@ def file_sha256(path: Path) -> str:
     OSError
         If it cannot be read.
     """
+    if path.exists() and not path.is_file():  # a device might never end
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):

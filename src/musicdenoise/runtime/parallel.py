@@ -73,7 +73,14 @@ def map_jobs(
     )
     is_complete = False
     try:
-        futures = {executor.submit(function, item): index for index, item in enumerate(items)}
+        try:
+            futures = {executor.submit(function, item): index for index, item in enumerate(items)}
+        except (EOFError, OSError) as error:  # too few files may be open, or too few processes run
+            raise DataError(
+                "more processes cannot be started; run again with fewer {jobs}, or raise the limits of open "
+                "files and processes (ulimit)",
+                jobs=jobs,
+            ) from error
         for future in as_completed(futures):
             yield futures[future], future.result()
         is_complete = True

@@ -26,6 +26,7 @@ __all__ = [
     "frames_for_seconds",
 ]
 
+_HIGHEST_SEED = 1 << 63  # what torch takes
 SCHEDULES = ("cosine", "trapezoid", "onecycle")
 OPTIMIZERS = ("adamw", "muon")
 TARGETS = ("noisy", "clean")
@@ -176,6 +177,8 @@ class TrainConfig:
         for name in ("plain_share", "sample_share", "generated_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigurationError.wrong(name, getattr(self, name), "from 0 to 1")
+        if not 0 <= self.seed < _HIGHEST_SEED:
+            raise ConfigurationError.wrong("seed", self.seed, f"from 0 to {_HIGHEST_SEED - 1}")
         if self.segment_frames < 2:
             raise ConfigurationError.wrong("segment_frames", self.segment_frames, "at least 2")
         if not 0.0 <= self.ema_decay < 1.0:

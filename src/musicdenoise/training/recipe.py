@@ -10,6 +10,7 @@ weights, one for a large GPU, one for recorded noise, and the reference's.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from musicdenoise.core.fine_net import FineNetConfig
 from musicdenoise.core.fine_unet import FINE_STFT, FineUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, UsageError
+from musicdenoise.runtime.documents import DocumentError, read_document
 from musicdenoise.training.config import TrainConfig, frames_for_seconds
 
 if sys.version_info >= (3, 11):
@@ -75,6 +77,10 @@ def load_recipe(name_or_path: str) -> dict[str, Any]:
         settings: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"the recipe {name_or_path} is no valid TOML: {error}") from error
+    except (RecursionError, ValueError) as error:  # numbers of more digits than Python reads
+        raise ConfigurationError(
+            f"the recipe {name_or_path} cannot be used: it is nested too deeply, or holds an endless number"
+        ) from error
     known = {field.name for field in fields(TrainConfig)} | {_SECONDS}
     for unknown in sorted(settings.keys() - known):
         raise ConfigurationError(
@@ -213,9 +219,13 @@ def build_config(
         stft = StftConfig(**{**(asdict(FINE_STFT) if is_fine else {}), **tables["stft"]})
         if _SECONDS in settings:
             settings["segment_frames"] = frames_for_seconds(settings.pop(_SECONDS), stft)
-        return TrainConfig(network=network, stft=stft, **settings)
-    except TypeError as error:
+        config = TrainConfig(network=network, stft=stft, **settings)
+        read_document(
+            TrainConfig, json.dumps(asdict(config)), skip_unknown=True
+        )  # for the types of its values
+    except (TypeError, DocumentError) as error:
         raise ConfigurationError(f"the settings cannot be used: {error}") from error
+    return config
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -148,6 +148,7 @@ def pairs_on_disk(
     valid_noises: Path | None = None,
     valid_kind: str | None = None,
     cache: Path,
+    root: Path | None = None,
 ) -> TrainingData:
     """The training pairs of a dataset, measured on its test pairs.
 
@@ -163,13 +164,15 @@ def pairs_on_disk(
         Kind of noise to measure on with those; None for that of the dataset.
     cache
         Where decoded audio of those is kept.
+    root
+        Another folder that files of the dataset may lie in; see `musicdenoise.data.manifest.check_places`.
 
     Raises
     ------
     DataError, AudioError
         If there are no training pairs or nothing to measure on, or a file is missing or does not fit.
     """
-    rows = load_pairs(folder)
+    rows = load_pairs(folder, root)
     rate = config.stft.sample_rate
     train_rows = [row for row in rows if row.split == "train"]
     source = PairFiles(

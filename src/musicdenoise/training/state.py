@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -248,8 +248,8 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         raise TrainingError(
             f"there is no checkpoint {path} to resume from: start without {{resume}}", resume=True
         )
+    document = _read_checkpoint(path)
     try:
-        document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         # What could not be chosen yet when the run began has its default.
         if config_from_json(document["network_config"]) != state.config.network:
             raise TrainingError(
@@ -265,6 +265,7 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         state.network.load_state_dict(document["network"])
         state.averaged.load_state_dict(document["averaged"])
         state.optimizer.load_state_dict(document["optimizer"])
+        _check_counters(document)
         state.step, state.seconds = document["step"], document["seconds"]
         state.loss_db, state.best_db = document["loss_db"], document["best_db"]
         state.validated_seconds, state.history = document["validated_seconds"], document["history"]
@@ -272,12 +273,36 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         if torch.cuda.is_available() and len(document["cuda_random_states"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(document["cuda_random_states"])
     except _DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(
-            f"the checkpoint {path} cannot be read: {reason}; start a new run, with {{initial}} if "
-            "best.safetensors is good",
-            initial=None,
-        ) from error
+        raise _unusable(path, (str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises nearly any, and advises to load without the protection
+        raise _unusable(path, "it is damaged, or no checkpoint") from error
+    if not isinstance(document, dict):
+        raise _unusable(path, "it is no checkpoint")
+    return document
+
+
+def _check_counters(document: Mapping[str, Any]) -> None:
+    numbers = {name: document[name] for name in ("seconds", "loss_db", "best_db", "validated_seconds")}
+    wrong = [name for name, value in numbers.items() if not isinstance(value, int | float)]
+    if not isinstance(document["step"], int) or document["step"] < 0:
+        wrong.append("step")
+    if not isinstance(document["history"], list):
+        wrong.append("history")
+    if wrong:
+        raise TypeError(f"{wrong[0]} is {document[wrong[0]]!r}")
+
+
+def _unusable(path: Path, reason: str) -> TrainingError:
+    return TrainingError(
+        f"the checkpoint {path} cannot be read: {reason}; start a new run, with {{initial}} if "
+        "best.safetensors is good",
+        initial=None,
+    )
 
 
 def averaged_network(state: TrainState) -> nn.Module:

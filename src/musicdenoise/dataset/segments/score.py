@@ -22,9 +22,9 @@ from torch import Tensor
 from musicdenoise.core.correlation import complex_correlation, quiet_correlation, spectral_diversity
 from musicdenoise.core.mixing import rms
 from musicdenoise.core.stft import StftConfig, stft
-from musicdenoise.data.manifest import PairRow
+from musicdenoise.data.manifest import PairRow, check_digest
 from musicdenoise.dataset.segments.tracks import OrderedTrack
-from musicdenoise.errors import AudioError
+from musicdenoise.errors import AudioError, DataError
 
 __all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "score_song", "songs_of"]
 
@@ -147,6 +147,11 @@ def score_song(
         Whether those of the clean music will be wanted, too.
     """
     clean = rows[0].clean if rows[0].clean != rows[0].target else None
+    try:
+        if clean is not None:
+            check_digest(root / clean, rows[0].clean_sha256)
+    except DataError as error:
+        return tuple(PairScores(failure=str(error)) for _ in rows)
     with ExitStack() as stack:
         pairs = [_PairScorer(row, root, grid, keep, stack) for row in rows]
         try:
@@ -178,10 +183,12 @@ class _PairScorer:
         self._scores: list[SegmentScore] = []
         self._failure: str | None = None
         try:
+            check_digest(root / row.input, row.input_sha256)
+            check_digest(root / row.target, row.target_sha256)
             self._tracks = [
                 stack.enter_context(OrderedTrack(root / name, keep)) for name in (row.input, row.target)
             ]
-        except AudioError as error:
+        except (AudioError, DataError) as error:
             self._failure = str(error)
             return
         for track, name in zip(self._tracks, (row.input, row.target), strict=True):

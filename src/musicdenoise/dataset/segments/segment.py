@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -78,6 +78,8 @@ def segment_dataset(
     *,
     jobs: int = 1,
     force: bool = False,
+    root: Path | None = None,
+    verify: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> SegmentResult:
     """Cut a dataset into segments.
@@ -97,6 +99,10 @@ def segment_dataset(
         Number of processes.
     force
         Whether segments in ``out`` may be replaced.
+    root
+        Another folder that the files may lie in; see `musicdenoise.data.manifest.check_places`.
+    verify
+        Whether the files must have the digests that the manifest states.
     on_progress
         Called with the number of steps done and of all: two for each pair.
 
@@ -107,7 +113,9 @@ def segment_dataset(
     AudioError
         If a segment cannot be read again or not be written.
     """
-    rows = load_pairs(dataset)
+    rows = load_pairs(dataset, root)
+    if not verify:
+        rows = [replace(row, input_sha256=None, target_sha256=None, clean_sha256=None) for row in rows]
     if not rows:
         raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset anew")
     _check_out(dataset, out, force=force)
