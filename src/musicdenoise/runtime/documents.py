@@ -98,7 +98,7 @@ def _describe(error: ValidationError) -> str:
     if not place:
         return "is not a JSON object in braces"
     if problem["type"] == "missing":
-        return f"lacks the field {place}"
+        return f"lacks a field: {place}"
     return f"{place} is {_shortened(problem['input'])}: {reason}"
 
 
