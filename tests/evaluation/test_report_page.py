@@ -77,7 +77,7 @@ def report_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     items = make_items(write, 3, seconds=2.5)
     evil = EvalItem(id=EVIL, noisy=items[0].noisy, clean=items[0].clean, noise_kind="white")
     items[0] = evil
-    halved = network_system("net & work", lambda noisy, _: 0.5 * noisy, folder / "w.safetensors", "0" * 64)
+    halved = network_system("net & work", lambda noisy, *_: 0.5 * noisy, folder / "w.safetensors", "0" * 64)
     systems = [baseline("identity"), halved, baseline("oracle")]
     report = evaluate(items, systems, choose_measures("snr,ssnr"))
     provenance = Provenance(

@@ -223,7 +223,7 @@ def test_precision() -> None:
         ({"batch_size": 1}, "one value to average"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"precision": "half"}, "auto, float32, bf16"),
-        ({"schedule": "linear"}, "cosine, onecycle"),
+        ({"schedule": "linear"}, "cosine, trapezoid, onecycle"),
         ({"targets": "both"}, "noisy, clean"),
         ({"accumulation": 3}, "3 equal parts"),
         ({"accumulation": 2}, "one value to average"),

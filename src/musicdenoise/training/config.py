@@ -159,7 +159,7 @@ class TrainConfig:
         fitting = n_fft_of(self.network)
         if self.stft.n_fft != fitting:
             raise ConfigurationError(
-                f"{{n_fft}} is {self.stft.n_fft}; the network's layers fit {fitting} only",
+                f"{{n_fft}} is {self.stft.n_fft}; the network's layers fit n_fft = {fitting} only",
                 n_fft=self.stft.n_fft,
             )
 
