@@ -158,7 +158,7 @@ def test_unwritable_outputs(tmp_path: Path, mini_weights: Path, song: Path) -> N
     ("arguments", "message"),
     [
         (["--noise", "purple"], "there is no noise kind 'purple'"),
-        (["--noise", "purple"], "9 street_music), or auto"),
+        (["--noise", "purple"], "ambulance), or auto"),
         (["--output", ""], "the path is empty"),
         (["--report", ""], "the path is empty"),
         ([""], "the path is empty"),

@@ -45,6 +45,7 @@ def denoise(request: options.Request) -> None:
     from musicdenoise.denoising.plan import plan_jobs
 
     settings = _settings(request)
+    _tell_network(request, settings)
     planned, failures = plan_jobs(
         request.inputs,
         request.output,
@@ -104,13 +105,14 @@ def _settings(request: options.Request) -> Run:
     from musicdenoise.denoising.file_options import FileOptions
     from musicdenoise.denoising.model import NO_NETWORK
     from musicdenoise.denoising.noise_sample import parse_noise_sample
+    from musicdenoise.kinds import parse_noise_word
     from musicdenoise.weights.store import WeightsStore
 
     noise, weights = request.noise, request.weights
     if request.no_network:
         weights = NO_NETWORK
     elif noise is not None:
-        weights = AUTO if noise.strip().lower() == AUTO else _kind(noise)
+        weights = AUTO if noise.strip().lower() == AUTO else parse_noise_word(noise)
     return Run(
         weights=weights,
         noise_samples=tuple(parse_noise_sample(text) for text in request.noise_sample or ()),
@@ -169,13 +171,18 @@ def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
             raise UsageError(f"{first} and {second} {reason}: give one of them")
 
 
-def _kind(text: str) -> str:
-    from musicdenoise.kinds import parse_kind
+def _tell_network(request: options.Request, settings: Run) -> None:
+    """Say which network is used where it is not called what was asked for."""
+    from musicdenoise.weights.index import load_aliases
 
-    try:
-        return parse_kind(text)
-    except UsageError as error:
-        raise UsageError(f"{error}, or auto") from error
+    asked = (request.noise or request.weights or "").strip()
+    weights = settings.weights
+    network = load_aliases().get(weights or "", weights)
+    plain = asked if request.noise is None else asked.lower().replace("-", "_").replace(" ", "_")
+    if network is None or not asked or asked.isdecimal() or plain == network:
+        return
+    kind = f"the kind {weights!r}, with " if weights not in (network, plain) else ""
+    note(f"{asked}: {kind}the network {network!r}", quiet=settings.quiet, verbose=settings.verbose)
 
 
 def _parse_bitrate(text: str) -> int:

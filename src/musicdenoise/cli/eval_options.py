@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.cli.completion import propose_networks
+
 METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
 
 
@@ -31,6 +33,7 @@ class Request:
         typer.Option(
             "--weights",
             metavar="NAME|PATH",
+            autocompletion=propose_networks,
             help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise), "
             "none (plain subtraction of a known noise) or reference:FILE.pth. May be repeated. Default: the "
             "default network.",

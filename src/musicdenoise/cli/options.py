@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.cli.completion import propose_networks, propose_noises
 from musicdenoise.runtime.precision import Precision
 
 __all__ = [
@@ -110,9 +111,11 @@ class Request:
         typer.Option(
             "--noise",
             metavar="KIND",
-            help="Kind of noise to remove: white, mixed, an UrbanSound8K class by name or number 0-9, or "
-            "auto, which decides by the beginning of each song. Default: the best network there is for noise "
-            "of unknown kind.",
+            autocompletion=propose_noises,
+            help="Kind of noise to remove: a word such as hiss, tape, vinyl, hum, traffic or crowd; white, "
+            "mixed, an UrbanSound8K class by name or number 0-9; or auto, which decides by the beginning of "
+            "each song. 'musicdenoise weights list' lists them. Default: the best network there is for "
+            "noise of unknown kind.",
         ),
     ] = None
     weights: Annotated[
@@ -120,6 +123,7 @@ class Request:
         typer.Option(
             "--weights",
             metavar="NAME|PATH",
+            autocompletion=propose_networks,
             help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
         ),
     ] = None

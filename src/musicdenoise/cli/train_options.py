@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from musicdenoise.cli.completion import propose_kinds
+
 __all__ = ["Request", "settings"]
 
 
@@ -53,7 +55,10 @@ class Request:
     noise: Annotated[
         str | None,
         typer.Option(
-            "--noise", metavar="KIND", help="white, mixed, or a class by name or number. Default: white."
+            "--noise",
+            metavar="KIND",
+            autocompletion=propose_kinds,
+            help="white, mixed, or a class by name or number. Default: white.",
         ),
     ] = None
     targets: Annotated[

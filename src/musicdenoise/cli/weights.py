@@ -9,10 +9,14 @@ import typer
 
 from musicdenoise.cli import options
 from musicdenoise.cli.common import FAILED, note, print_error, print_json, reports_errors
+from musicdenoise.cli.completion import propose_networks
 from musicdenoise.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from musicdenoise.weights.index import IndexEntry
+    from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["app"]
 
@@ -21,7 +25,13 @@ app = typer.Typer(
 )
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME", help="Names as in the list.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Names as in the list.",
+        show_default=False,
+        autocompletion=propose_networks,
+    ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All networks.")]
 AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemover's, which go by name.")]
@@ -30,7 +40,11 @@ AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemov
 @app.command("list")
 @reports_errors
 def list_weights(as_json: options.Json = False) -> None:
-    """List the pretrained networks: kind, size, figures, licence, and whether they are in the cache."""
+    """List the pretrained networks, and which one to take for which noise.
+
+    The first table shows kind, size, figures, licence, and whether a network is in the cache. The second one
+    shows the words that 'denoise --noise' takes.
+    """
     from musicdenoise.weights.index import load_aliases, load_index
     from musicdenoise.weights.store import WeightsStore
 
@@ -41,28 +55,12 @@ def list_weights(as_json: options.Json = False) -> None:
             fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
             print_json(fields)
         return
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for header in ("name", "noise", "MB", "gain", "licence", "cached"):
-        table.add_column(header, no_wrap=header == "name")
-    for entry in load_index():
-        gain = entry.metrics.get("snr_improvement_db")
-        table.add_row(
-            entry.name,
-            entry.noise_kind if _class_of(entry) is None else f"{_class_of(entry)} {entry.noise_kind}",
-            "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
-            "" if gain is None else f"{gain:+.2f} dB",
-            entry.licence,
-            "yes" if store.is_cached(entry) else "no",
-        )
     console = Console()
-    console.print(table)
-    for name in dict.fromkeys(load_aliases().values()):
-        others = ", ".join(alias for alias, other in load_aliases().items() if other == name)
-        console.print(f"{name} also serves: {others}")
+    console.print(_network_table(store))
+    console.print("\nWhich noise is which, for 'musicdenoise denoise --noise WORD':\n")
+    console.print(_noise_table())
 
 
 @app.command("fetch")
@@ -123,7 +121,10 @@ def verify(quiet: options.Quiet = False) -> None:
 @app.command("path")
 @reports_errors
 def path(
-    name: Annotated[str | None, typer.Argument(help="A network; without it, the folder.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A network; without it, the folder.", autocompletion=propose_networks),
+    ] = None,
 ) -> None:
     """Print the cache folder, or where a network's file lies in it."""
     from musicdenoise.weights.index import find_entry
@@ -143,6 +144,44 @@ def remove(names: Names = None, every: All = False, quiet: options.Quiet = False
     for entry in _chosen(names, every=every):
         removed = store.remove(entry)
         note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}", quiet=quiet)
+
+
+def _network_table(store: WeightsStore) -> Table:
+    from musicdenoise.weights.index import load_index
+
+    table = _table("name", "noise", "MB", "gain", "licence", "cached")
+    for entry in load_index():
+        gain = entry.metrics.get("snr_improvement_db")
+        table.add_row(
+            entry.name,
+            entry.noise_kind if _class_of(entry) is None else f"{_class_of(entry)} {entry.noise_kind}",
+            "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
+            "" if gain is None else f"{gain:+.2f} dB",
+            entry.licence,
+            "yes" if store.is_cached(entry) else "no",
+        )
+    return table
+
+
+def _noise_table() -> Table:
+    from musicdenoise.kinds import NOISE_EXAMPLES, words_for
+    from musicdenoise.weights.index import find_entry
+
+    table = _table("kind", "network", "words", "for example")
+    for kind, example in NOISE_EXAMPLES.items():
+        table.add_row(kind, find_entry(kind).name, ", ".join(words_for(kind)), example)
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for header in others:
+        table.add_column(header)
+    return table
 
 
 def _class_of(entry: IndexEntry) -> int | None:
