@@ -251,7 +251,7 @@ def test_residual_is_what_was_removed(tmp_path: Path, mini_weights: Path, song: 
 def test_a_preview_is_a_stretch_of_the_song(tmp_path: Path, mini_weights: Path, song: Path) -> None:
     arguments = (song, "--weights", mini_weights, "--start", 0.5, "--duration", 0.5, "--strength", 0)
     assert invoke(*arguments).exit_code == 0
-    preview = read_audio(tmp_path / "song_denoised.wav").samples
+    preview = read_audio(tmp_path / "song_preview.wav").samples
     assert np.array_equal(preview, read_audio(song, start=22_050, num_samples=22_050).samples)
     result = invoke(song, "--weights", mini_weights, "--start", 100, "-f")
     assert result.exit_code == 1
@@ -261,7 +261,26 @@ def test_a_preview_is_a_stretch_of_the_song(tmp_path: Path, mini_weights: Path, 
     assert result.exit_code == 1
     assert "is 1.50 s long" in result.stderr
     assert invoke(song, "--weights", mini_weights, "--duration", 1e305, "-f").exit_code == 0
-    assert read_audio(tmp_path / "song_denoised.wav").samples.shape[1] == 66_150
+    assert read_audio(tmp_path / "song_preview.wav").samples.shape[1] == 66_150
+
+
+def test_a_preview_is_not_the_result(tmp_path: Path, mini_weights: Path, song: Path) -> None:
+    result = tmp_path / "song_denoised.wav"
+    preview = ("--weights", mini_weights, "--strength", 0, "--duration", 0.5, "--residual")
+    assert invoke(song, *preview).exit_code == 0
+    assert files_in(tmp_path) == {"song.wav", "song_preview.wav", "song_preview_residual.wav"}
+    assert invoke(tmp_path, "--weights", mini_weights, "--strength", 0, "--skip-existing").exit_code == 0
+    assert probe(result).num_samples == 66_150
+    before = result.read_bytes()
+    assert invoke(song, *preview).exit_code == 1
+    assert invoke(song, *preview, "--force").exit_code == 0
+    assert result.read_bytes() == before
+    assert invoke(song, *preview, "--skip-existing", "--start", 0.1).exit_code == 0
+    assert probe(tmp_path / "song_preview.wav").num_samples == 22_050
+    assert invoke(song, *preview, "-o", tmp_path / "named.wav").exit_code == 0
+    assert invoke(song, *preview, "-o", tmp_path / "out").exit_code == 0
+    assert files_in(tmp_path / "out") == {"song_preview.wav", "song_preview_residual.wav"}
+    assert probe(tmp_path / "named.wav").num_samples == 22_050
 
 
 def test_more_threads_than_processors_are_not_used(

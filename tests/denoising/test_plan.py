@@ -226,3 +226,18 @@ def test_pictures_have_names_of_their_own(folder: Path) -> None:
         Path("r/sub/c_report.png"),
         Path("r/c_report.png"),
     ]
+
+
+def test_previews_have_names_of_their_own(folder: Path, tmp_path: Path) -> None:
+    (folder / "a_preview.wav").touch()
+    (folder / "a_preview_residual.wav").touch()
+    jobs, failures = plan_jobs([folder], None, residuals=True, pictures=tmp_path, previews=True)
+    assert not failures
+    assert [path.name for job in jobs for path in job.outputs] == [
+        *("a_preview.wav", "a_preview_residual.wav", "a_preview_report.png"),
+        *("c_preview.mp3", "c_preview_residual.mp3", "c_preview_report.png"),
+    ]
+    assert targets([folder / "*.wav"], None) == [folder / "a_denoised.wav"]
+    assert targets([folder / "*_preview.wav"], None) == [folder / "a_preview_denoised.wav"]
+    jobs, _ = plan_jobs([folder / "a.wav"], tmp_path / "x.flac", previews=True)
+    assert jobs[0].target == tmp_path / "x.flac"

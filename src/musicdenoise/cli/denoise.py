@@ -52,6 +52,7 @@ def denoise(request: options.Request) -> None:
         f".{request.output_format.value}" if request.output_format else None,
         residuals=request.residual,
         pictures=request.report,
+        previews=settings.options.is_cut,
     )
     for source, error in failures:
         tell_failure(source, error, as_json=request.as_json)

@@ -197,7 +197,10 @@ class Request:
         ),
     ] = None
     start: Annotated[
-        float, typer.Option("--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview.")
+        float,
+        typer.Option(
+            "--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview: NAME_preview.EXT."
+        ),
     ] = 0.0
     duration: Annotated[
         float | None,

@@ -10,7 +10,17 @@ from pathlib import Path
 from musicdenoise.audio import find_audio
 from musicdenoise.errors import AudioReadError, UsageError
 
-__all__ = ["RESIDUAL_SUFFIX", "SUFFIX", "Found", "Missing", "exists", "find_songs", "is_folder", "is_pattern"]
+__all__ = [
+    "PREVIEW_SUFFIX",
+    "RESIDUAL_SUFFIX",
+    "SUFFIX",
+    "Found",
+    "Missing",
+    "exists",
+    "find_songs",
+    "is_folder",
+    "is_pattern",
+]
 
 SUFFIX = "_denoised"
 """Ending of the name of a result."""
@@ -18,6 +28,10 @@ SUFFIX = "_denoised"
 RESIDUAL_SUFFIX = "_residual"
 """Ending of the name of what was removed."""
 
+PREVIEW_SUFFIX = "_preview"
+"""Ending of the name of a result that is only a stretch of the song."""
+
+_RESULT_SUFFIXES = (SUFFIX, RESIDUAL_SUFFIX, PREVIEW_SUFFIX)
 _WILDCARDS = re.compile(r"[*?\[]")
 Missing = tuple[Path, AudioReadError]
 """An input of which nothing can be denoised, and why."""
@@ -121,7 +135,7 @@ def _find_by_pattern(pattern: Path) -> tuple[list[Found], list[Missing]]:
         raise UsageError(
             f"the pattern {pattern} makes no sense: {error}; ** stands alone between slashes"
         ) from error
-    is_result_wanted = SUFFIX in pattern.name or RESIDUAL_SUFFIX in pattern.name
+    is_result_wanted = any(suffix in pattern.name for suffix in _RESULT_SUFFIXES)
     is_hidden_wanted = _is_hidden(Path(*pattern.parts[fixed:]))
     songs: dict[Path, Found] = {}
     failures: dict[Path, AudioReadError] = {}
@@ -153,4 +167,4 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_result(song: Path) -> bool:
-    return song.stem.endswith((SUFFIX, RESIDUAL_SUFFIX))
+    return song.stem.endswith(_RESULT_SUFFIXES)

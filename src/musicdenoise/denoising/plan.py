@@ -16,6 +16,7 @@ from musicdenoise.audio import (
 )
 from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.find import (
+    PREVIEW_SUFFIX,
     RESIDUAL_SUFFIX,
     SUFFIX,
     Found,
@@ -73,13 +74,14 @@ def plan_jobs(
     *,
     residuals: bool = False,
     pictures: Path | None = None,
+    previews: bool = False,
 ) -> tuple[list[Job], list[Missing]]:
     """Decide where the result of each input goes.
 
     A folder stands for all audio files in it and in its sub-folders. A name that does not exist and holds
     ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; shells usually have
-    replaced it. Both pass over hidden files and results of earlier runs (``..._denoised`` and
-    ``..._residual``), unless the pattern names them. Results go beside their inputs, or into the folder
+    replaced it. Both pass over hidden files and results of earlier runs (``..._denoised``, ``..._residual``
+    and ``..._preview``), unless the pattern names them. Results go beside their inputs, or into the folder
     ``output``, in which the folders below an input folder, or below the fixed part of a pattern, are
     mirrored. For a single input file ``output`` may be a file. ``-`` is standard input or output; it
     stands alone.
@@ -97,6 +99,10 @@ def plan_jobs(
         Whether what was removed is written, too, as ``NAME_residual.EXT`` beside the result.
     pictures
         Folder for spectrograms, as ``NAME_report.png``, folders mirrored, no name twice; None for none.
+    previews
+        Whether only a stretch of each song is denoised. Then the files are called ``NAME_preview.EXT``,
+        ``NAME_preview_residual.EXT`` and ``NAME_preview_report.png``, so that they do not pass for the song.
+        An output file keeps the name that it was given.
 
     Returns
     -------
@@ -130,11 +136,11 @@ def plan_jobs(
                 )
             jobs = [Job(source=item.song, target=output, keeps_format=False) for item in found]
         else:
-            jobs = [_job(item, output, suffix) for item in found]
+            jobs = [_job(item, output, suffix, PREVIEW_SUFFIX if previews else SUFFIX) for item in found]
     if residuals:
         jobs = [replace(job, residual=_residual(job.target)) for job in jobs]
     if pictures is not None:
-        jobs = _with_pictures(jobs, pictures)
+        jobs = _with_pictures(jobs, pictures, PREVIEW_SUFFIX if previews else "")
     _check_distinct(jobs)
     return jobs, failures
 
@@ -185,9 +191,9 @@ def _plan_pipe(inputs: Sequence[Path], output: Path | None, suffix: str | None) 
     return Job(source=inputs[0], target=output or PIPE, keeps_format=False)
 
 
-def _job(item: Found, output: Path | None, suffix: str | None) -> Job:
+def _job(item: Found, output: Path | None, suffix: str | None, ending: str) -> Job:
     folder = item.song.parent if output is None else output / item.folder
-    name = f"{item.song.stem}{SUFFIX}{suffix or _kept_suffix(item.song)}"
+    name = f"{item.song.stem}{ending}{suffix or _kept_suffix(item.song)}"
     return Job(source=item.song, target=folder / name, folder=item.folder, keeps_format=suffix is None)
 
 
@@ -204,11 +210,11 @@ def _residual(target: Path) -> Path:
     return target.with_name(f"{target.stem.removesuffix(SUFFIX)}{RESIDUAL_SUFFIX}{target.suffix}")
 
 
-def _with_pictures(jobs: Sequence[Job], folder: Path) -> list[Job]:
+def _with_pictures(jobs: Sequence[Job], folder: Path, ending: str) -> list[Job]:
     taken: dict[Path, int] = {}
     drawn = []
     for job in jobs:
-        name = "stdin" if job.source == PIPE else job.source.stem
+        name = f"{'stdin' if job.source == PIPE else job.source.stem}{ending}"
         path = folder / job.folder / f"{name}_report.png"
         taken[path] = count = taken.get(path, 0) + 1
         picture = path if count == 1 else path.with_name(f"{name}_report-{count}.png")
