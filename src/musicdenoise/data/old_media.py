@@ -16,6 +16,7 @@ statistics:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -41,7 +42,7 @@ _TURNS_PER_MINUTE = (100.0 / 3.0, 45.0, 78.0)
 _LOWEST_RATE = 8_000
 
 
-class _Generated:
+class _Generated(ABC):
     """Noise made at one sample rate.
 
     Parameters
@@ -62,8 +63,9 @@ class _Generated:
         noise = torch.from_numpy(self._make(num_samples, rng)).unsqueeze(0)
         return noise / rms(noise)
 
+    @abstractmethod
     def _make(self, num_samples: int, rng: np.random.Generator) -> Array:
-        raise NotImplementedError
+        """Samples of any level."""
 
 
 class TapeNoise(_Generated):
