@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from musicdenoise.denoising.denoiser import Denoiser
     from musicdenoise.denoising.files import denoise_file
     from musicdenoise.errors import MusicDenoiseError
-    from musicdenoise.weights.checkpoint import load_weights, save_weights
+    from musicdenoise.weights.checkpoint import save_weights
+    from musicdenoise.weights.loading import load_weights
+
+    __version__: str
 
 __all__ = [
     "AutoDenoiser",
@@ -31,6 +34,7 @@ __all__ = [
     "Denoiser",
     "MusicDenoiseError",
     "StftConfig",
+    "__version__",
     "denoise_file",
     "load_weights",
     "save_weights",
@@ -46,12 +50,14 @@ _HOMES = {
     "MusicDenoiseError": "errors",
     "StftConfig": "core.stft",
     "denoise_file": "denoising.files",
-    "load_weights": "weights.checkpoint",
+    "load_weights": "weights.loading",
     "save_weights": "weights.checkpoint",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("musicdenoise")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

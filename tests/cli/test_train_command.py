@@ -7,6 +7,8 @@ import torch
 from typer.testing import CliRunner
 
 from musicdenoise.cli.app import app
+from musicdenoise.training import loop
+from musicdenoise.training.loop import RunReport
 from musicdenoise.weights.checkpoint import load_weights, read_metadata
 
 
@@ -79,3 +81,28 @@ def test_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
     result = invoke(*arguments, "--out", tmp_path / "run", "--steps", 2)
     assert result.exit_code == 1
     assert "holds no songs" in result.stderr
+
+
+def test_a_bad_song_is_named_and_the_others_are_used(tmp_path: Path, arguments: list[str]) -> None:
+    bad = tmp_path / "songs" / "bad.wav"
+    bad.write_bytes(b"no song")
+    result = invoke(*arguments, "--out", tmp_path / "run", "--steps", 1)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stderr.splitlines() if str(bad) in line]
+    assert lines
+    assert all(line.startswith("warning: ") and line.endswith("this song is left out") for line in lines)
+    (tmp_path / "songs" / "tune.wav").write_bytes(b"no song either")
+    result = invoke(*arguments, "--out", tmp_path / "none", "--steps", 1)
+    assert result.exit_code == 1
+    assert "none of the 2 audio files can be used" in result.stderr
+
+
+def test_weights_that_are_worse_than_nothing(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for best_db, is_warned in ((-0.5, True), (0.5, False)):
+        report = RunReport(best=tmp_path / "best.safetensors", best_db=best_db, steps=1, seconds=1.0)
+        monkeypatch.setattr(loop, "train", lambda *_, report=report, **__: report)
+        result = invoke(*arguments, "--out", tmp_path / "run", "--steps", 1)
+        assert result.exit_code == 0, result.output
+        assert ("worse than doing nothing (-0.50 dB)" in result.stderr) == is_warned

@@ -1,12 +1,14 @@
 import json
 import runpy
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import musicdenoise
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.fine_net import FineNet, FineNetConfig
 from musicdenoise.core.fine_unet import FINE_STFT
@@ -186,3 +188,15 @@ def test_names_and_paths(mini_weights: Path, tmp_path: Path) -> None:
     for missing in (tmp_path / "x", "x.safetensors", "./x"):
         with pytest.raises(WeightsError, match="there is no weights file"):
             resolve_weights(missing)
+
+
+def test_the_public_loader_takes_names_and_paths(mini_weights: Path) -> None:
+    assert musicdenoise.load_weights("white")[1].noise_kind == "white"
+    assert musicdenoise.load_weights(mini_weights)[1] == load_weights(mini_weights)[1]
+    assert musicdenoise.load_weights(str(mini_weights))[1] == load_weights(mini_weights)[1]
+    with pytest.raises(WeightsError, match="no pretrained weights named 'x'"):
+        musicdenoise.load_weights("x")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert musicdenoise.__version__ == version("musicdenoise")

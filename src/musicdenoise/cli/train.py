@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from musicdenoise.cli import train_options as options
 from musicdenoise.cli.common import choose_device, note, reports_errors, takes, warn
+from musicdenoise.cli.fields import describe
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class _Command:
             cache=cache,
             valid_songs=request.valid_songs,
             valid_noises=request.valid_noises,
+            on_failure=lambda error: warn(f"{describe(error)}; this song is left out"),
         )
 
     def _with_epochs(self, config: TrainConfig, data: TrainingData) -> TrainConfig:
@@ -179,6 +181,11 @@ class _Command:
                 "seconds": round(report.seconds, 1),
             }
             print(json.dumps(document), flush=True)  # noqa: T201
+        if report.best_db < 0.0:
+            warn(
+                f"{report.best}: makes songs worse than doing nothing ({report.best_db:+.2f} dB); train for "
+                "longer, or start from other weights with --init"
+            )
         note(
             f"Best weights: {report.best} (mean SNR improvement {report.best_db:+.2f} dB, {report.steps} "
             "steps)",

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from musicdenoise.audio import open_reader
 from musicdenoise.core.resample import StreamResampler
-from musicdenoise.errors import DataError
+from musicdenoise.errors import AudioError, DataError, MusicDenoiseError
 from musicdenoise.runtime.atomic import AtomicFile
 
 __all__ = ["AudioBank"]
@@ -44,11 +44,14 @@ class AudioBank:
         Rate in Hz to which everything is converted.
     on_progress
         Called with the number of files done so far after each file.
+    on_failure
+        Called with the reason for each file that cannot be decoded or is empty; such files are left out.
+        Without it, the first one is an error.
 
     Raises
     ------
     DataError
-        If there are no paths or a file holds no samples.
+        If there are no paths, a file holds no samples, or no file is left.
     AudioReadError
         If a file cannot be decoded.
     """
@@ -59,20 +62,29 @@ class AudioBank:
         folder: Path,
         sample_rate: int,
         on_progress: Callable[[int], None] | None = None,
+        on_failure: Callable[[MusicDenoiseError], None] | None = None,
     ) -> None:
         if not paths:
             raise DataError("there are no audio files to decode")
         folder.mkdir(parents=True, exist_ok=True)
-        self.paths = tuple(paths)
         self.sample_rate = sample_rate
-        self._stored: list[Path] = []
-        for done, path in enumerate(self.paths, start=1):
+        whole: dict[Path, Path] = {}
+        for done, path in enumerate(paths, start=1):
             stored = folder / f"{_key(path, sample_rate)}.npy"
-            if not _is_whole(stored):
-                _decode(path, stored, sample_rate)
-            self._stored.append(stored)
+            try:
+                if not _is_whole(stored):
+                    _decode(path, stored, sample_rate)
+            except (AudioError, DataError) as error:
+                if on_failure is None:
+                    raise
+                on_failure(error)
+            else:
+                whole[path] = stored
             if on_progress:
                 on_progress(done)
+        if not whole:
+            raise DataError(f"none of the {len(paths)} audio files can be used: give others")
+        self.paths, self._stored = tuple(whole), list(whole.values())
         self._arrays = _map_all(self._stored)
         self.lengths = np.array([array.shape[1] for array in self._arrays])
 

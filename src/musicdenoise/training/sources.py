@@ -14,7 +14,7 @@ from musicdenoise.data.datasets import ExampleSource, PairFiles, fixed_pairs
 from musicdenoise.data.folders import load_pairs
 from musicdenoise.data.manifest import PairRow, rows_to_text
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer, ValidationItem, fixed_mixes
-from musicdenoise.errors import DataError
+from musicdenoise.errors import DataError, MusicDenoiseError
 from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.training.config import TrainConfig
 
@@ -77,6 +77,7 @@ def mixed_on_the_fly(
     valid_noises: Path | None = None,
     cache: Path,
     on_progress: Callable[[int], None] | None = None,
+    on_failure: Callable[[MusicDenoiseError], None] | None = None,
 ) -> TrainingData:
     """New crop, noise and level for every example.
 
@@ -92,16 +93,19 @@ def mixed_on_the_fly(
         Where decoded audio is kept.
     on_progress
         Called with the number of songs decoded so far.
+    on_failure
+        Called with the reason for each song that cannot be used; the others are. Without it, the first one is
+        an error.
 
     Raises
     ------
     DataError, AudioError
-        If there are no songs or noises, or one cannot be read.
+        If there are no songs or noises, or a noise cannot be read.
     """
     found = song_files(songs)
     train_songs, held_out = split_songs(found) if valid_songs is None else (found, song_files(valid_songs))
     rate, kind = config.stft.sample_rate, config.noise_kind
-    music = AudioBank(train_songs, cache, rate, on_progress)
+    music = AudioBank(train_songs, cache, rate, on_progress, on_failure)
     settings: dict[str, Any] = {
         "num_samples": config.segment_samples,
         "snr_range_db": config.snr_range_db,
@@ -115,7 +119,7 @@ def mixed_on_the_fly(
     as_they_are = noise_source(kind, noises, cache, rate, fastest=1.0, generated_share=generated)
     plain = PairMixer(music, as_they_are, MixConfig.plain(**settings), config.seed)
     mixer = AlternatingPairs(plain, altered, config.plain_share, config.seed)
-    items, valid_count = _mixes(config, held_out, valid_noises or noises, cache)
+    items, valid_count = _mixes(config, held_out, valid_noises or noises, cache, on_failure)
     description = {
         "songs": len(music),
         "hours": round(float(music.lengths.sum()) / rate / 3600.0, 2),
@@ -127,17 +131,21 @@ def mixed_on_the_fly(
 
 
 def _mixes(
-    config: TrainConfig, songs: Sequence[Path], noises: Path | None, cache: Path
+    config: TrainConfig,
+    songs: Sequence[Path],
+    noises: Path | None,
+    cache: Path,
+    on_failure: Callable[[MusicDenoiseError], None] | None = None,
 ) -> tuple[list[ValidationItem], int]:
     rate = config.stft.sample_rate
-    music = AudioBank(songs, cache, rate)
+    music = AudioBank(songs, cache, rate, on_failure=on_failure)
     noise = noise_source(config.noise_kind, noises, cache, rate)
     length = VALIDATION_SECONDS * rate
     items = fixed_mixes(music, noise, num_samples=length, snrs_db=VALIDATION_SNRS_DB, seed=config.seed)
     items += fixed_mixes(
         music, noise, num_samples=length, snrs_db=(CODED_SNR_DB,), seed=config.seed + 1, is_coded=True
     )
-    return items, len(songs)
+    return items, len(music)
 
 
 def pairs_on_disk(
