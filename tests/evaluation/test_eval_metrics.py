@@ -264,7 +264,7 @@ def test_installed_baselines_stay_in_step_with_the_input(name: str, items) -> No
 def test_unknown_and_missing_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no baseline 'magic': choose from identity"):
         baseline("magic")
-    with pytest.raises(UsageError, match=r"noisered needs a sample of the noise: give --noise-sample"):
+    with pytest.raises(UsageError, match=r"noisered needs a sample of the noise: give noise_sample"):
         baseline("noisered")
     assert "noisered" not in installed_baselines()
     assert [system.name for system in baseline_systems("identity", with_sample=True)] == ["identity"]

@@ -204,7 +204,7 @@ def _with_noise_sample(loaded: LoadedItem, seconds: float) -> LoadedItem:
         raise DataError(
             f"{path}: is {total / loaded.sample_rate:.2f} s long; with a noise sample of {seconds:g} s it "
             f"must have at least {seconds + _LEAST_MEASURED_SECONDS:g} s: leave it out, or give a shorter "
-            "--noise-sample"
+            "sample"
         )
     sample = loaded.noisy[:, :count] - loaded.clean[:, :count]
     if not sample.any():

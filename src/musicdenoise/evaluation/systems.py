@@ -130,7 +130,8 @@ def baseline(name: str, *, with_sample: bool = False) -> System:
         raise UsageError(f"there is no baseline {name!r}: choose from {', '.join(BASELINES)}")
     if name in _NEED_SAMPLE and not with_sample:
         raise UsageError(
-            f"the baseline {name} needs a sample of the noise: give --noise-sample SECONDS, or leave it out"
+            f"the baseline {name} needs a sample of the noise: give {{noise_sample}}, or leave it out",
+            noise_sample=None,
         )
     if name not in installed_baselines(with_sample=with_sample):
         raise UsageError(f"the baseline {name} is not installed here: {_NEEDED[name]}, or leave it out")
