@@ -11,6 +11,7 @@ from musicdenoise.cli.correlate import correlate
 from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.evaluate import evaluate
+from musicdenoise.cli.info import info
 from musicdenoise.cli.train import train
 from musicdenoise.cli.weights import app as weights
 
@@ -49,3 +50,4 @@ app.command("eval")(evaluate)
 app.add_typer(weights, name="weights")
 app.add_typer(dataset, name="dataset")
 app.command("correlate")(correlate)
+app.command("info")(info)
