@@ -6,7 +6,6 @@ output, as WAV.
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -75,10 +74,8 @@ def denoise_file(
         if song.path is not None:  # pipes have programs at their other ends that work at the same time
             song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
         meter = SongMeter(song.sample_rate, song.channels)
-        blocks = _denoised_blocks(stream, song, meter, denoiser.fewest_seconds)
-        if song.path is None:  # what its beginning tells may be an error
-            blocks = itertools.chain([next(blocks)], blocks)
         outputs = _open_outputs(song, target, options, stack)
+        blocks = _denoised_blocks(stream, song, meter, denoiser.fewest_seconds)
         blocks = _at_rates(blocks, song, outputs)
         for _ in stack.enter_context(closing(_written(blocks, outputs))):
             if on_progress:
@@ -189,7 +186,7 @@ def _denoised_blocks(
     for block in song.blocks:
         received += block.shape[1]
         noisy, clean = stream.advance(block)
-        if stream.steps is not None:
+        if stream.steps is not None:  # what its beginning tells may be an error: nothing goes out before
             yield clean, meter.take(noisy, clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
     _check_length(song, received, fewest_seconds)
