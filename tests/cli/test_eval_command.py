@@ -1,6 +1,7 @@
 """``musicdenoise eval`` from the command line alone."""
 
 import csv
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -61,6 +62,19 @@ def test_an_evaluation_and_its_folder(tmp_path: Path, folders: list[Path], mini_
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert "--force" in result.stderr
+
+
+def test_without_the_speech_packages_their_columns_are_missing(
+    folders: list[Path], mini_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in ("pesq", "pystoi") else find(name)
+    )
+    result = invoke(*folders, "--weights", mini_weights, "--baselines", "none")
+    assert "Without PESQ-WB, PESQ-NB, STOI: pip install 'musicdenoise[eval]' adds them" in result.stderr
+    assert "SI-SDR" in result.stdout
+    assert "STOI" not in result.stdout
 
 
 def test_a_folder_that_cannot_be_is_told_before_all_is_measured(

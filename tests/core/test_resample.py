@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from fractions import Fraction
 from math import ceil
 
 import numpy as np
@@ -6,7 +9,9 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
+from musicdenoise.core import resample as module
 from musicdenoise.core.resample import StreamResampler, resample, resample_ratio
+from musicdenoise.core.sinc_filter import SincFilter
 from musicdenoise.errors import UnsupportedAudioError
 
 RATES = [
@@ -28,7 +33,56 @@ def level_db(x: Tensor) -> float:
     return float(10 * torch.log10(x.double().square().mean() * 2))
 
 
+def own_filter(ratio: Fraction) -> SincFilter:
+    return SincFilter(
+        ratio, zero_crossings=module._ZERO_CROSSINGS, rolloff=module._ROLLOFF, beta=module._BETA
+    )
+
+
+@pytest.fixture(params=["torchaudio", "own"])
+def converters(request, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "own":
+        monkeypatch.setattr(module, "_make_converter", own_filter)
+    else:
+        pytest.importorskip("torchaudio", exc_type=(ImportError, OSError, RuntimeError))
+    module._converter.cache_clear()
+    yield
+    module._converter.cache_clear()
+
+
+@pytest.mark.parametrize(("orig", "new"), [*RATES[:-1], (44_100, 44_056)])
+def test_own_filter_equals_that_of_torchaudio(orig: int, new: int) -> None:
+    pytest.importorskip("torchaudio", exc_type=(ImportError, OSError, RuntimeError))
+    ratio = resample_ratio(orig, new)
+    x = torch.randn(2, 20_011, generator=torch.Generator().manual_seed(0))
+    theirs = module._make_converter(ratio).to(x.device, x.dtype)
+    assert not isinstance(theirs, SincFilter)
+    expected, y = theirs(x), own_filter(ratio)(x)
+    assert y.shape == expected.shape
+    error_db = level_db(y - expected) - level_db(expected)
+    assert error_db < -120, f"{orig} to {new} Hz: {error_db:.1f} dB"
+
+
+@pytest.mark.parametrize("failure", ["ImportError", "OSError", "RuntimeError"])
+def test_a_torchaudio_that_does_not_load_is_no_loss(failure: str) -> None:
+    code = (
+        "import sys, torch\n"
+        "class Broken:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.startswith('torchaudio'): raise {failure}('made for another torch')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+        "from musicdenoise.core.resample import resample\n"
+        "t = torch.arange(44_100) / 44_100\n"
+        "y = resample(torch.sin(2 * torch.pi * 440 * t)[None], 44_100, 48_000)\n"
+        "expected = torch.sin(2 * torch.pi * 440 * torch.arange(48_000) / 48_000)\n"
+        "assert (y[0] - expected)[2_000:-2_000].abs().max() < 1e-3\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(("orig", "new"), RATES)
+@pytest.mark.usefixtures("converters")
 @pytest.mark.parametrize("block", [1_000, 7_919])
 def test_stream_equals_whole(orig: int, new: int, block: int) -> None:
     x = torch.randn(2, 20_011, generator=torch.Generator().manual_seed(0))
@@ -39,6 +93,7 @@ def test_stream_equals_whole(orig: int, new: int, block: int) -> None:
     assert float((y - expected).abs().max()) < 1e-5
 
 
+@pytest.mark.usefixtures("converters")
 @pytest.mark.parametrize("num_samples", [0, 1, 100])
 def test_short_streams(num_samples: int) -> None:
     x = torch.ones(1, num_samples)
@@ -47,6 +102,7 @@ def test_short_streams(num_samples: int) -> None:
     assert y.shape[1] == ceil(num_samples * 147 / 160)
 
 
+@pytest.mark.usefixtures("converters")
 def test_a_tone_keeps_its_level_and_place() -> None:
     for hz in (100.0, 1_000.0, 15_000.0, 19_000.0):
         y = resample(tone(hz, 44_100), 44_100, 48_000)
@@ -56,11 +112,13 @@ def test_a_tone_keeps_its_level_and_place() -> None:
         assert error < -60, f"{hz} Hz: {error:.1f} dB"
 
 
+@pytest.mark.usefixtures("converters")
 def test_what_the_lower_rate_cannot_hold_is_removed() -> None:
     y = resample(tone(23_000, 48_000), 48_000, 44_100)
     assert level_db(y[:, 2_000:-2_000]) < -100
 
 
+@pytest.mark.usefixtures("converters")
 def test_music_band_agrees_with_scipy() -> None:
     x = torch.randn(1, 44_100, generator=torch.Generator().manual_seed(0))
     spectrum = torch.fft.rfft(x)
@@ -73,6 +131,7 @@ def test_music_band_agrees_with_scipy() -> None:
     assert 10 * np.log10(error) < -50
 
 
+@pytest.mark.usefixtures("converters")
 def test_there_and_back_keeps_the_time() -> None:
     x = tone(440.0, 44_099)
     back = resample(resample(x, 44_099, 44_100), 44_100, 44_099)

@@ -13,7 +13,13 @@ from musicdenoise.core.resample import resample
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.evaluation.evaluate import MetricReport, evaluate
 from musicdenoise.evaluation.items import EvalItem, load_item
-from musicdenoise.evaluation.measures import MEASURES, choose_measures, improvements, speech_waves
+from musicdenoise.evaluation.measures import (
+    MEASURES,
+    choose_measures,
+    improvements,
+    missing_measures,
+    speech_waves,
+)
 from musicdenoise.evaluation.speech import LONGEST_SECONDS, measure_speech
 from musicdenoise.evaluation.systems import System, baseline, baseline_systems, installed_baselines
 
@@ -157,6 +163,14 @@ def test_metrics_are_picked_by_name() -> None:
     assert [measure.name for measure in choose_measures("PESQ-WB, lsd")] == ["snr", "lsd", "pesq_wb"]
     with pytest.raises(UsageError, match="no metric 'visqol'"):
         choose_measures("visqol")
+
+
+def test_what_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pesq" else object())
+    assert [measure.name for measure in missing_measures()] == ["pesq_wb", "pesq_nb"]
+    assert [measure.name for measure in choose_measures(None)] == ["snr", "ssnr", "si_sdr", "lsd", "stoi"]
+    with pytest.raises(UsageError, match=r"'pesq_nb' needs the package pesq.*musicdenoise\[eval\]"):
+        choose_measures("pesq_nb")
 
 
 def test_items_that_fail_are_told_and_the_others_measured(write_wav) -> None:

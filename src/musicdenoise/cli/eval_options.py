@@ -70,7 +70,12 @@ class Request:
     ] = None
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", metavar="NAMES", help=f"{', '.join(METRICS)}, with commas. Default: all."),
+        typer.Option(
+            "--metrics",
+            metavar="NAMES",
+            help=f"{', '.join(METRICS)}, with commas. Default: all that are installed; PESQ and STOI come "
+            "with pip install 'musicdenoise[eval]'.",
+        ),
     ] = None
     split: Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")] = "test"
     root: Annotated[

@@ -82,10 +82,15 @@ def evaluate(request: options.Request) -> None:
 def _measure(items: list[EvalItem], systems: list[System], request: options.Request) -> MetricReport:
     from musicdenoise.cli.progress import song_progress
     from musicdenoise.evaluation.evaluate import evaluate as run_evaluation
-    from musicdenoise.evaluation.measures import choose_measures
+    from musicdenoise.evaluation.measures import choose_measures, missing_measures
     from musicdenoise.runtime.parallel import default_jobs
 
     measures = choose_measures(request.metrics)
+    if request.metrics is None and (missing := missing_measures()):
+        names = ", ".join(measure.label for measure in missing)
+        note(
+            f"Without {names}: pip install 'musicdenoise[eval]' adds them", quiet=request.quiet, verbose=True
+        )
     workers = default_jobs() if request.workers is None else request.workers
     with song_progress(f"Measuring {len(items)} items", quiet=request.quiet) as on_progress:
         return run_evaluation(

@@ -6,7 +6,8 @@ Conventions: waveforms are ``(channels, samples)``; output sample ``j`` lies at 
 
 The filter is a windowed sinc with a Kaiser window, with the parameters that the documentation of
 torchaudio gives for its best quality: -0.1 dB at 20 kHz and images at -150 dB from 44.1 to 48 kHz
-(torchaudio's defaults lose 2.6 dB at 20 kHz and leave images at -11 dB).
+(torchaudio's defaults lose 2.6 dB at 20 kHz and leave images at -11 dB). torchaudio converts where it loads,
+and `musicdenoise.core.sinc_filter` where it does not: the same filter, from the same formulas.
 
 Reference: J. O. Smith, "Digital audio resampling", https://ccrma.stanford.edu/~jos/resample/.
 """
@@ -16,15 +17,13 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from musicdenoise.core.sinc_filter import SincFilter
 from musicdenoise.errors import UnsupportedAudioError
-
-if TYPE_CHECKING:
-    from torchaudio.transforms import Resample
 
 __all__ = ["StreamResampler", "check_rate", "resample", "resample_ratio"]
 
@@ -35,6 +34,14 @@ HIGHEST_RATE_HZ = 768_000
 # tens of thousands of phases; they are converted at the nearest ratio of numbers up to this limit,
 # which is off by less than 0.1 %. Going there and back again is exact all the same.
 _LARGEST_TERM = 1_000
+
+# "kaiser_best" of torchaudio's documentation: zero crossings to each side, cut-off as a share of the lower
+# half rate, and the shape of the Kaiser window.
+_ZERO_CROSSINGS = 64
+_ROLLOFF = 0.9475937167399596
+_BETA = 14.769656459379492
+
+_CPU = torch.device("cpu")
 
 
 def check_rate(rate: int) -> None:
@@ -80,8 +87,7 @@ def resample(waveform: Tensor, orig_rate: int, new_rate: int) -> Tensor:
     ratio = resample_ratio(orig_rate, new_rate)
     if ratio == 1 or waveform.shape[-1] == 0:
         return waveform
-    converted: Tensor = _converter(ratio).to(waveform.device, waveform.dtype)(waveform)
-    return converted
+    return _converter(ratio, waveform.device, waveform.dtype)(waveform)
 
 
 class StreamResampler:
@@ -99,7 +105,7 @@ class StreamResampler:
         self.ratio = resample_ratio(orig_rate, new_rate)
         self._step_in, self._step_out = self.ratio.denominator, self.ratio.numerator
         # The filter reaches `width` samples to each side; context is held in whole steps.
-        reach = 0 if self.ratio == 1 else int(_converter(self.ratio).width) + self._step_in
+        reach = 0 if self.ratio == 1 else _converter(self.ratio, _CPU, torch.float32).width + self._step_in
         self._context_steps = ceil(reach / self._step_in)
         # Silence before the start: the first real sample is at a whole number of steps.
         self._buffer = torch.zeros(channels, self._context_steps * self._step_in)
@@ -134,22 +140,40 @@ class StreamResampler:
         if steps <= 0:
             return self._buffer[:, :0]
         piece = self._buffer[:, : (steps + 2 * context) * self._step_in]
-        converted: Tensor = _converter(self.ratio)(piece)
+        converted = _converter(self.ratio, piece.device, piece.dtype)(piece)
         self._buffer = self._buffer[:, steps * self._step_in :]
         first = context * self._step_out
         self._returned += steps * self._step_out
         return converted[:, first : first + steps * self._step_out]
 
 
-@lru_cache(maxsize=16)
-def _converter(ratio: Fraction) -> Resample:
-    from torchaudio.transforms import Resample  # most songs need no conversion, and start sooner without it
+class _Converter(Protocol):
+    """What converts at one ratio; ``width`` is its reach to each side, in input samples."""
 
-    return Resample(
+    width: int
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> _Converter: ...
+
+    def __call__(self, waveform: Tensor) -> Tensor: ...
+
+
+@lru_cache(maxsize=16)
+def _converter(ratio: Fraction, device: torch.device, dtype: torch.dtype) -> _Converter:
+    return _make_converter(ratio).to(device, dtype)
+
+
+def _make_converter(ratio: Fraction) -> _Converter:
+    try:
+        from torchaudio.transforms import Resample  # most songs need none, and start sooner without it
+    except (ImportError, OSError, RuntimeError, AttributeError):  # missing, or made for another torch
+        return SincFilter(ratio, zero_crossings=_ZERO_CROSSINGS, rolloff=_ROLLOFF, beta=_BETA)
+    converter: _Converter = Resample(
         orig_freq=ratio.denominator,
         new_freq=ratio.numerator,
         resampling_method="sinc_interp_kaiser",
-        lowpass_filter_width=64,
-        rolloff=0.9475937167399596,
-        beta=14.769656459379492,
+        lowpass_filter_width=_ZERO_CROSSINGS,
+        rolloff=_ROLLOFF,
+        beta=_BETA,
+        dtype=torch.float64,  # the weights; in the default precision they are off by -110 dB
     )
+    return converter

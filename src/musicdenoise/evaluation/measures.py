@@ -6,6 +6,7 @@ measure, also where the measure itself is a distance.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,15 @@ from musicdenoise.core.resample import resample
 from musicdenoise.errors import MusicDenoiseError, UsageError
 from musicdenoise.evaluation.speech import SPEECH_RATES, Waves, middle
 
-__all__ = ["MEASURES", "Measure", "choose_measures", "improvements", "measure_waves", "speech_waves"]
+__all__ = [
+    "MEASURES",
+    "Measure",
+    "choose_measures",
+    "improvements",
+    "measure_waves",
+    "missing_measures",
+    "speech_waves",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,8 @@ class Measure:
         Whether lower is better.
     compute
         Function of reference and estimate ``(channels, samples)``; None for speech measures.
+    package
+        Package that computes it, of the extra ``eval``; None if it needs none.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Measure:
     label: str
     is_distance: bool = False
     compute: Callable[[Tensor, Tensor], float] | None = None
+    package: str | None = None
 
     @property
     def gain_key(self) -> str:
@@ -54,26 +66,44 @@ MEASURES = (
     Measure(name="ssnr", key="ssnr_db", label="SSNR [dB]", compute=ssnr),
     Measure(name="si_sdr", key="si_sdr_db", label="SI-SDR [dB]", compute=si_sdr),
     Measure(name="lsd", key="lsd_db", label="LSD [dB]", is_distance=True, compute=log_spectral_distance),
-    Measure(name="pesq_wb", key="pesq_wb", label="PESQ-WB"),
-    Measure(name="pesq_nb", key="pesq_nb", label="PESQ-NB"),
-    Measure(name="stoi", key="stoi", label="STOI"),
+    Measure(name="pesq_wb", key="pesq_wb", label="PESQ-WB", package="pesq"),
+    Measure(name="pesq_nb", key="pesq_nb", label="PESQ-NB", package="pesq"),
+    Measure(name="stoi", key="stoi", label="STOI", package="pystoi"),
 )
 
 
+def missing_measures() -> tuple[Measure, ...]:
+    """Measures whose package is not installed."""
+    return tuple(
+        measure
+        for measure in MEASURES
+        if measure.package is not None and importlib.util.find_spec(measure.package) is None
+    )
+
+
 def choose_measures(names: str | None) -> tuple[Measure, ...]:
-    """Measures by a list of names with commas between them; all for None. The SNR is always among them.
+    """Measures by a list of names with commas between them; None for all that can be computed here.
+
+    The SNR is always among them.
 
     Raises
     ------
     UsageError
-        If there is no measure of a name.
+        If there is no measure of a name, or its package is not installed.
     """
+    missing = missing_measures()
     if names is None:
-        return MEASURES
+        return tuple(measure for measure in MEASURES if measure not in missing)
     wanted = {name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip()} | {"snr"}
     known = {measure.name for measure in MEASURES}
     for name in sorted(wanted - known):
         raise UsageError(f"there is no metric {name!r}: choose from {', '.join(m.name for m in MEASURES)}")
+    for measure in missing:
+        if measure.name in wanted:
+            raise UsageError(
+                f"the metric {measure.name!r} needs the package {measure.package}: install it with "
+                "pip install 'musicdenoise[eval]', or leave the metric out"
+            )
     return tuple(measure for measure in MEASURES if measure.name in wanted)
 
 
