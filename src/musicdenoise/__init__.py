@@ -1,7 +1,11 @@
 """musicdenoise: remove noise from songs.
 
->>> from musicdenoise import Denoiser
->>> clean = Denoiser("white").denoise(noisy, 44100)  # doctest: +SKIP
+>>> import numpy as np
+>>> import musicdenoise
+>>> noisy = np.random.default_rng(0).standard_normal(44_100).astype(np.float32)
+>>> clean = musicdenoise.Denoiser("white", device="cpu").denoise(noisy, 44_100)
+>>> musicdenoise.__version__.count(".")
+2
 
 Names are loaded when they are first used, so that importing the package is quick.
 """

@@ -49,6 +49,15 @@ class MusicDenoiseError(Exception):
         One line. ``{name}`` in it stands for the field of that name.
     fields
         The fields that the message is about, with the values that were given.
+
+    Examples
+    --------
+    >>> from musicdenoise import Denoiser, MusicDenoiseError
+    >>> try:
+    ...     Denoiser("whte")
+    ... except MusicDenoiseError as error:
+    ...     print(type(error).__name__)
+    WeightsError
     """
 
     def __init__(self, message: str, **fields: object) -> None:

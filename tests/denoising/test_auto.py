@@ -11,8 +11,8 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import auto
 from musicdenoise.denoising.auto import AutoDenoiser, is_white
-from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.files import denoise_file
+from musicdenoise.denoising.sound_features import band_powers, flatness_db, steadiness_db
 
 RATE = 44_100
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from musicdenoise.denoising.character import band_powers, bass_powers, steadiness_db
 from musicdenoise.denoising.gate import Gate, GateConfig
+from musicdenoise.denoising.sound_features import band_powers, bass_powers, steadiness_db
 from musicdenoise.kinds import NOISE_CLASSES
 
 RATE = 1_000

@@ -16,12 +16,12 @@ from musicdenoise.cli.quoting import quoted
 from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
-from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.model import NO_NETWORK
 from musicdenoise.denoising.noise_sample import NoiseReport, NoiseSample
 from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
+from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError
 from musicdenoise.kinds import NOISE_CLASSES
 from musicdenoise.runtime.parallel import default_jobs

@@ -13,6 +13,7 @@ __all__ = ["describe", "option_of"]
 # Fields whose options are not called as they are.
 _OPTIONS = {
     "accumulation": "--accumulate",
+    "atten_limit_db": "--atten-limit",
     "checkpoint_every_seconds": "--checkpoint-seconds",
     "duration_seconds": "--duration",
     "file_format": "--format",

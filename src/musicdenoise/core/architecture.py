@@ -121,6 +121,12 @@ class DCUNetConfig:
     compressions
         Exponents, between 0 and 1, of further inputs: the scaled spectrogram, its magnitudes raised to each.
         In the spectrogram itself bass outweighs treble by 30 to 60 dB.
+
+    Examples
+    --------
+    >>> from musicdenoise import DCUNetConfig
+    >>> DCUNetConfig.mini().encoder_channels
+    (1, 1, 2, 2, 2, 2, 2, 2, 2, 4)
     """
 
     encoder_channels: tuple[int, ...]

@@ -84,8 +84,8 @@ def quiet_correlation(first: Tensor, second: Tensor, share: float = 0.1) -> comp
     power = first.abs().square() + second.abs().square()
     kept = max(1, round(share * power.shape[-1]))
     smooth = F.avg_pool2d(power, _SMOOTHING, 1, [size // 2 for size in _SMOOTHING], count_include_pad=False)
-    quiet = smooth.topk(kept, dim=-1, largest=False).indices
-    a, b = (signal.to(torch.complex128).gather(-1, quiet) for signal in (first, second))
+    quietest = smooth.topk(kept, dim=-1, largest=False).indices
+    a, b = (signal.to(torch.complex128).gather(-1, quietest) for signal in (first, second))
     powers = a.abs().square().sum(-1) * b.abs().square().sum(-1)
     heard = powers > _TINY**2
     if not bool(heard.any()):

@@ -52,6 +52,15 @@ class DCUNet(nn.Module):
     ----------
     config
         Channels, mask and level scaling.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from musicdenoise import DCUNet, DCUNetConfig
+    >>> network = DCUNet(DCUNetConfig.mini()).eval()
+    >>> noisy = torch.randn(1, 1, 1025, 131, dtype=torch.complex64)  # (batch, channels, freqs, frames)
+    >>> network(noisy).shape
+    torch.Size([1, 1, 1025, 131])
     """
 
     def __init__(self, config: DCUNetConfig) -> None:

@@ -41,6 +41,13 @@ class StftConfig:
         squared windows add up to a constant.
     sample_rate
         Rate in Hz of the signals that the transform is meant for.
+
+    Examples
+    --------
+    >>> from musicdenoise import StftConfig
+    >>> stft = StftConfig()
+    >>> stft.num_freqs, stft.num_samples(131)  # frequencies, and samples of 131 frames
+    (1025, 66560)
     """
 
     n_fft: int = 2048

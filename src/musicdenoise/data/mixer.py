@@ -81,16 +81,16 @@ class MixConfig:
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
-            raise ConfigurationError(f"num_samples is {self.num_samples}; it must be at least 1")
+            raise ConfigurationError.wrong("num_samples", self.num_samples, "at least 1")
         for name in ("snr_range_db", "target_snr_range_db"):
             limits = getattr(self, name)
             if limits is not None and not limits[0] <= limits[1]:
-                raise ConfigurationError(f"{name} is {limits}; the lower limit comes first")
+                raise ConfigurationError.wrong(name, limits, "two numbers, the lower one first")
         if self.targets not in ("noisy", "clean"):
-            raise ConfigurationError(f"targets is {self.targets!r}; it must be 'noisy' or 'clean'")
+            raise ConfigurationError.wrong("targets", self.targets, "'noisy' or 'clean'", repr(self.targets))
         for name in (*_SHARES, "sample_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+                raise ConfigurationError.wrong(name, getattr(self, name), "from 0 to 1")
 
     @classmethod
     def plain(cls, **settings: Any) -> MixConfig:

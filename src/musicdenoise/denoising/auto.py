@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.resample import resample
-from musicdenoise.denoising.character import band_powers, flatness_db, steadiness_db
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.known_noise import KnownNoise
 from musicdenoise.denoising.noise_sample import NoiseSample, SampleLike, as_noise_samples
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_stream import Steps
+from musicdenoise.denoising.sound_features import band_powers, flatness_db, steadiness_db
 from musicdenoise.kinds import WHITE_NOISE
 from musicdenoise.weights.index import default_weights
 from musicdenoise.weights.store import WeightsStore
@@ -53,6 +53,17 @@ class AutoDenoiser(SongDenoiser):
     ----------
     noise_sample, device, config, store, on_fetch
         As for `Denoiser`. Each network is loaded when it is first needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from musicdenoise import AutoDenoiser
+    >>> hiss = 0.1 * np.random.default_rng(0).standard_normal((1, 88_200)).astype(np.float32)
+    >>> denoiser = AutoDenoiser(device="cpu")
+    >>> denoiser.choose(hiss, 44_100).weights_name
+    'white'
+    >>> denoiser.denoise(hiss, 44_100).shape
+    (1, 88200)
     """
 
     def __init__(

@@ -12,13 +12,13 @@ from musicdenoise.denoising.auto import AUTO, AutoDenoiser
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.find import exists
 from musicdenoise.denoising.noise_sample import NoiseSample
 from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
+from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.weights.store import WeightsStore

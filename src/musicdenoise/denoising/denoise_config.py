@@ -59,6 +59,20 @@ class DenoiseConfig:
     compile
         Whether whole segments go through ``torch.compile``, on GPUs as CUDA graphs. That takes a minute
         for each number of channels, and pays for many songs.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> from musicdenoise import DenoiseConfig, Denoiser
+    >>> gentle = DenoiseConfig(strength=0.8, atten_limit_db=12.0)
+    >>> denoiser = Denoiser("white", device="cpu", config=gentle)
+    >>> DenoiseConfig(strength=2.0)
+    Traceback (most recent call last):
+    musicdenoise.errors.ConfigurationError: strength is 2.0; it must be from 0 to 1
     """
 
     segment_seconds: float = 6.0
@@ -77,17 +91,17 @@ class DenoiseConfig:
         for name in ("segment_seconds", "context_seconds"):
             value = getattr(self, name)
             if value is not None and not 0.0 < value <= 600.0:
-                raise ConfigurationError(f"{name} is {value}; it must be in (0, 600] seconds")
+                raise ConfigurationError.wrong(name, value, "in (0, 600] seconds")
         if not 0.0 <= self.strength <= 1.0:
-            raise ConfigurationError(f"strength is {self.strength}; it must be from 0 to 1")
+            raise ConfigurationError.wrong("strength", self.strength, "from 0 to 1")
         if self.atten_limit_db is not None and not self.atten_limit_db >= 0.0:
-            raise ConfigurationError(f"atten_limit_db is {self.atten_limit_db}; it must be 0 dB or more")
+            raise ConfigurationError.wrong("atten_limit_db", self.atten_limit_db, "0 dB or more")
         if self.batch_size is not None and self.batch_size < 1:
-            raise ConfigurationError(f"batch_size is {self.batch_size}; it must be at least 1")
+            raise ConfigurationError.wrong("batch_size", self.batch_size, "at least 1")
         for name, allowed in (("channels", CHANNEL_MODES), ("precision", PRECISIONS)):
             value = getattr(self, name)
             if value not in allowed:
-                raise ConfigurationError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+                raise ConfigurationError.wrong(name, value, f"one of {', '.join(allowed)}", repr(value))
 
     @property
     def removed_share(self) -> float:

@@ -51,6 +51,21 @@ class DenoiseReport:
         Samples of the result that were beyond full scale and were limited to it.
     seconds
         Time taken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from musicdenoise import Denoiser, denoise_file
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> soundfile.write(folder / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(44_100), 44_100)
+    >>> report = denoise_file(Denoiser("white", device="cpu"), folder / "song.wav", folder / "clean.wav")
+    >>> report.weights, report.audio_seconds, report.clipped_samples
+    ('white', 1.0, 0)
+    >>> report.removed_db > -3.0  # almost all of it was hiss
+    True
     """
 
     source: Path

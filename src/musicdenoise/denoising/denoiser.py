@@ -72,8 +72,25 @@ class Denoiser(SongDenoiser):
 
     Examples
     --------
-    >>> clean = Denoiser("white").denoise(noisy, 44100)  # doctest: +SKIP
-    >>> clean = Denoiser().denoise(tape, 44100, noise_sample=(0.0, 2.0))  # doctest: +SKIP
+    >>> import numpy as np
+    >>> from musicdenoise import Denoiser
+    >>> hiss = 0.1 * np.random.default_rng(0).standard_normal((2, 44_100)).astype(np.float32)
+    >>> denoiser = Denoiser("white", device="cpu")
+    >>> clean = denoiser.denoise(hiss, 44_100)
+    >>> clean.shape, bool(abs(clean).mean() < 0.2 * abs(hiss).mean())
+    ((2, 44100), True)
+
+    Block by block, with the result some seconds behind:
+
+    >>> stream = denoiser.stream(sample_rate=44_100, channels=2)
+    >>> first, rest = stream.push(hiss), stream.flush()
+    >>> first.shape[1] + rest.shape[1]
+    44100
+
+    Without a network, the spectrum of a known noise is subtracted; here that of the first half second:
+
+    >>> Denoiser("none").denoise(hiss, 44_100, noise_sample=(0.0, 0.5)).shape
+    (2, 44100)
     """
 
     def __init__(

@@ -18,13 +18,14 @@ import torch
 from musicdenoise.audio import AudioWriter, WavPipeWriter
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.resample import StreamResampler, resample_ratio
-from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
+from musicdenoise.denoising.background_io import ReadAhead, WriteBehind
 from musicdenoise.denoising.denoise_report import DenoiseReport
-from musicdenoise.denoising.ends import PIPE, Song, copy_untouched, open_sink, open_song
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.meter import SongMeter
 from musicdenoise.denoising.picture import write_picture
 from musicdenoise.denoising.song_denoiser import SongDenoiser
+from musicdenoise.denoising.song_input import PIPE, Song, open_song
+from musicdenoise.denoising.song_output import copy_untouched, open_sink
 from musicdenoise.denoising.song_stream import SongStream
 from musicdenoise.errors import AudioError, AudioWriteError
 
@@ -41,10 +42,9 @@ def denoise_file(
     options: FileOptions | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
 ) -> DenoiseReport:
-    """Denoise ``source`` into ``target``: same rate, channels, length, and as far as possible format.
+    """Denoise the file ``source`` into ``target``, whose suffix decides the format.
 
-    The format of the result is that of the target's suffix; its subtype is that of the source where
-    the format has it. Files appear when they are complete, not before.
+    Rate, channels, length and bit depth stay, if the format has them. Files appear when they are complete.
 
     Parameters
     ----------
@@ -60,8 +60,20 @@ def denoise_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or is too short, the target cannot be written (that the picture cannot be
-        is said in the report), or two of the files are the same.
+        If the source cannot be read or is too short, the target cannot be written, or two files are the same.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from musicdenoise import Denoiser, denoise_file
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> soundfile.write(folder / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(44_100), 44_100)
+    >>> report = denoise_file(Denoiser("white", device="cpu"), folder / "song.wav", folder / "clean.wav")
+    >>> report.target.name, report.num_samples
+    ('clean.wav', 44100)
     """
     began = time.monotonic()
     source, target, options = Path(source), Path(target), options or FileOptions()
@@ -71,13 +83,9 @@ def denoise_file(
         if song.length is not None:
             _check_length(song, song.length, denoiser.fewest_seconds)
         stream = _stream(denoiser, song)  # before anything is written: a noise sample may be a wrong one
-        if song.path is not None:  # pipes have programs at their other ends that work at the same time
-            song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
         meter = SongMeter(song.sample_rate, song.channels)
         outputs = _open_outputs(song, target, options, stack)
-        blocks = _denoised_blocks(stream, song, meter, denoiser.fewest_seconds)
-        blocks = _at_rates(blocks, song, outputs)
-        for _ in stack.enter_context(closing(_written(blocks, outputs))):
+        for _ in _steps(stream, song, meter, outputs, denoiser.fewest_seconds, stack):
             if on_progress:
                 on_progress(outputs.result.num_samples, song.length)
         _check_count(song, outputs.result, meter.num_samples)
@@ -101,6 +109,16 @@ def _stream(denoiser: SongDenoiser, song: Song) -> SongStream:
     if song.whole is None:
         return denoiser.stream(song.sample_rate, song.channels)
     return denoiser.song_stream(song.sample_rate, song.channels, denoiser.know_noise(song.whole))
+
+
+def _steps(
+    stream: SongStream, song: Song, meter: SongMeter, outputs: _Outputs, fewest: float, stack: ExitStack
+) -> Iterator[None]:
+    """Read, denoise, measure and write, block by block; files are read and written in threads."""
+    if song.path is not None:  # pipes have programs at their other ends that work at the same time
+        song = replace(song, blocks=stack.enter_context(ReadAhead(song.blocks)))
+    blocks = _at_rates(_denoised_blocks(stream, song, meter, fewest), song, outputs)
+    return stack.enter_context(closing(_written(blocks, outputs)))
 
 
 def _open_outputs(song: Song, target: Path, options: FileOptions, stack: ExitStack) -> _Outputs:

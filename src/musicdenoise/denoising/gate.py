@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicdenoise.denoising.character import band_powers, bass_powers, steadiness_db
+from musicdenoise.denoising.sound_features import band_powers, bass_powers, steadiness_db
 
 __all__ = ["Gate", "GateConfig"]
 
@@ -51,7 +51,7 @@ class GateConfig:
         Where less is removed, relative to the song, nothing is.
     steady_limit_db, least_steadiness_db
         The same where what is removed has at least this steadiness; see
-        `musicdenoise.denoising.character`. Infinity for no limit of its own.
+        `musicdenoise.denoising.sound_features`. Infinity for no limit of its own.
     bass_limit_db, least_bass_share, bass_steadiness_db
         The same where at least this share of what is removed is bass, and all of it has at least this
         steadiness; a limit of minus infinity for none of its own.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musicdenoise.denoising.ends import make_folder
 from musicdenoise.denoising.meter import Spectra
+from musicdenoise.denoising.song_output import make_folder
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import write_bytes
 from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png

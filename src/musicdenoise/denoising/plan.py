@@ -14,7 +14,6 @@ from musicdenoise.audio import (
     container_for_suffix,
     writable_container,
 )
-from musicdenoise.denoising.ends import PIPE
 from musicdenoise.denoising.find import (
     PREVIEW_SUFFIX,
     RESIDUAL_SUFFIX,
@@ -26,6 +25,7 @@ from musicdenoise.denoising.find import (
     is_folder,
     is_pattern,
 )
+from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import UsageError
 
 __all__ = ["Job", "plan_jobs"]
@@ -120,29 +120,34 @@ def plan_jobs(
     _check_output(inputs, output, suffix)
     if pictures is not None and exists(pictures) and not pictures.is_dir():
         raise UsageError(f"the reports' folder {pictures} is a file: give a folder")
-    failures: list[Missing] = []
-    if PIPE in inputs or output == PIPE:
-        jobs = [_plan_pipe(inputs, output, suffix)]
-    else:
-        found: list[Found] = []
-        for given in inputs:
-            songs, missing = find_songs(given)
-            found += songs
-            failures += missing
-        if output is not None and _is_file_name(output):
-            if len(inputs) > 1 or len(found) > 1 or is_folder(inputs[0]):
-                raise UsageError(
-                    f"the output {output} is a file, but there are several inputs: give a folder with -o"
-                )
-            jobs = [Job(source=item.song, target=output, keeps_format=False) for item in found]
-        else:
-            jobs = [_job(item, output, suffix, PREVIEW_SUFFIX if previews else SUFFIX) for item in found]
+    jobs, failures = _jobs(inputs, output, suffix, PREVIEW_SUFFIX if previews else SUFFIX)
     if residuals:
         jobs = [replace(job, residual=_residual(job.target)) for job in jobs]
     if pictures is not None:
         jobs = _with_pictures(jobs, pictures, PREVIEW_SUFFIX if previews else "")
     _check_distinct(jobs)
     return jobs, failures
+
+
+def _jobs(
+    inputs: Sequence[Path], output: Path | None, suffix: str | None, ending: str
+) -> tuple[list[Job], list[Missing]]:
+    """A job for each song that the inputs stand for, and the inputs without one."""
+    if PIPE in inputs or output == PIPE:
+        return [_plan_pipe(inputs, output, suffix)], []
+    found: list[Found] = []
+    failures: list[Missing] = []
+    for given in inputs:
+        songs, missing = find_songs(given)
+        found += songs
+        failures += missing
+    if output is None or not _is_file_name(output):
+        return [_job(item, output, suffix, ending) for item in found], failures
+    if len(inputs) > 1 or len(found) > 1 or is_folder(inputs[0]):
+        raise UsageError(
+            f"the output {output} is a file, but there are several inputs: give a folder with -o"
+        )
+    return [Job(source=item.song, target=output, keeps_format=False) for item in found], failures
 
 
 def _is_file_name(output: Path) -> bool:

@@ -134,6 +134,17 @@ def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: Checkpo
     ------
     WeightsError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from musicdenoise import load_weights, save_weights
+    >>> network, metadata = load_weights("white")
+    >>> path = Path(tempfile.mkdtemp()) / "mine.safetensors"
+    >>> save_weights(path, network.state_dict(), metadata)
+    >>> load_weights(path)[1] == metadata
+    True
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     try:

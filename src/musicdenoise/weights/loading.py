@@ -42,5 +42,12 @@ def load_weights(
     ------
     WeightsError
         If there is neither such a name nor such a file, or the file is damaged or holds something else.
+
+    Examples
+    --------
+    >>> from musicdenoise import load_weights
+    >>> network, metadata = load_weights("white")
+    >>> metadata.noise_kind, metadata.stft.sample_rate
+    ('white', 44100)
     """
     return load_network(resolve_weights(name_or_path, store).path)

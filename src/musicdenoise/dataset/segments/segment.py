@@ -108,51 +108,22 @@ def segment_dataset(
 
     Raises
     ------
-    DataError
-        If there are no pairs or no segments, or ``out`` is not empty.
-    AudioError
-        If a segment cannot be read again or not be written.
+    DataError, AudioError
+        If there are no pairs or no segments, ``out`` is not empty, or a segment cannot be written.
     """
-    rows = load_pairs(dataset, root)
-    if not verify:
-        rows = [replace(row, input_sha256=None, target_sha256=None, clean_sha256=None) for row in rows]
-    if not rows:
-        raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset anew")
+    rows = _load(dataset, root, verify=verify)
     _check_out(dataset, out, force=force)
-    done = 0
-
-    def step(count: int) -> None:
-        nonlocal done
-        done += count
-        if on_progress:
-            on_progress(done, 2 * len(rows))
-
+    step = _step_counter(2 * len(rows), on_progress)
     with decoded_folder(out) as kept:
-        scores: dict[int, PairScores] = {}
-        songs = songs_of(rows)
-        score = partial(score_song, root=dataset, grid=config.grid, keep=kept, keep_clean=config.with_clean)
-        for number, results in map_jobs(
-            score, [tuple(rows[index] for index in song) for song in songs], jobs
-        ):
-            scores.update(zip(songs[number], results, strict=True))
-            step(len(results))
+        scores = _score(rows, partial(score_song, root=dataset, keep=kept), config, jobs, step)
         chosen, statistics, segments = _choose(rows, scores, config)
         failures = tuple(f"{row.id}: {scores[i].failure}" for i, row in enumerate(rows) if scores[i].failure)
         if not any(choice.segments for choice in chosen):
             raise _nothing_left(dataset, statistics, failures, config)
         _make_folders(out, config)
-        written: dict[int, tuple[PairRow, ...]] = {}
         write = partial(write_segments, root=dataset, out=out, kept=kept, config=config)
-        for index, made in map_jobs(write, chosen, jobs):
-            written[index] = made
-            step(1)
-    new_rows = sorted(
-        (row for made in written.values() for row in made), key=lambda row: (SPLITS.index(row.split), row.id)
-    )
-    write_manifest(out, new_rows)
-    texts = (statistics_to_json(statistics, asdict(config)), statistics_to_text(statistics))
-    for name, text in zip(STATISTICS_NAMES, texts, strict=False):
-        write_text(out / name, text)
+        new_rows = _write(write, chosen, jobs, step)
+    _describe(out, new_rows, statistics, config)
     return SegmentResult(
         rows=tuple(new_rows),
         splits=statistics,
@@ -160,6 +131,69 @@ def segment_dataset(
         too_short=tuple(row.id for row in rows if not config.grid.starts(row)),
         failures=failures,
     )
+
+
+def _load(dataset: Path, root: Path | None, *, verify: bool) -> list[PairRow]:
+    rows = load_pairs(dataset, root)
+    if not rows:
+        raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset anew")
+    if verify:
+        return rows
+    return [replace(row, input_sha256=None, target_sha256=None, clean_sha256=None) for row in rows]
+
+
+def _step_counter(total: int, on_progress: Callable[[int, int], None] | None) -> Callable[[int], None]:
+    """A function that adds to the number of steps done and tells it."""
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        if on_progress:
+            on_progress(done, total)
+
+    return step
+
+
+def _score(
+    rows: Sequence[PairRow],
+    score: Callable[..., tuple[PairScores, ...]],
+    config: SegmentConfig,
+    jobs: int,
+    step: Callable[[int], None],
+) -> dict[int, PairScores]:
+    """Scores of every pair, by its number; pairs of one song are scored together."""
+    scores: dict[int, PairScores] = {}
+    songs = songs_of(rows)
+    tasks = [tuple(rows[index] for index in song) for song in songs]
+    score = partial(score, grid=config.grid, keep_clean=config.with_clean)
+    for number, results in map_jobs(score, tasks, jobs):
+        scores.update(zip(songs[number], results, strict=True))
+        step(len(results))
+    return scores
+
+
+def _write(
+    write: Callable[[Choice], tuple[PairRow, ...]],
+    chosen: Sequence[Choice],
+    jobs: int,
+    step: Callable[[int], None],
+) -> list[PairRow]:
+    """Write the chosen segments; their rows in the order of the manifest."""
+    rows: list[PairRow] = []
+    for _, written in map_jobs(write, chosen, jobs):
+        rows += written
+        step(1)
+    return sorted(rows, key=lambda row: (SPLITS.index(row.split), row.id))
+
+
+def _describe(
+    out: Path, rows: Sequence[PairRow], statistics: Mapping[str, SplitStatistics], config: SegmentConfig
+) -> None:
+    write_manifest(out, rows)
+    texts = (statistics_to_json(statistics, asdict(config)), statistics_to_text(statistics))
+    for name, text in zip(STATISTICS_NAMES, texts, strict=False):
+        write_text(out / name, text)
 
 
 def _choose(

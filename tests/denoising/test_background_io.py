@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from musicdenoise.denoising.ahead import ReadAhead, WriteBehind
+from musicdenoise.denoising.background_io import ReadAhead, WriteBehind
 
 
 def numbers(count: int, taken: list[int]) -> Iterator[int]:
