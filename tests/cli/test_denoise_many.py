@@ -1,11 +1,13 @@
 """Many songs in one run of ``musicdenoise denoise``: what happens to one is no matter to the others."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ from typer.testing import CliRunner
 from musicdenoise.cli.app import app
 from musicdenoise.denoising import batch, files
 from musicdenoise.errors import WeightsError
+from musicdenoise.runtime.claim import claimed
+
+# Files that are being written; not the claims of runs, which lie beside them.
+PARTS = ".musicdenoise-*[0-9a-f].part"
 
 
 def invoke(*arguments: object):
@@ -83,40 +89,89 @@ def test_the_last_line_counts(mini_weights: Path, songs: list[Path]) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found through /proc")
-def test_a_worker_that_is_killed_takes_the_songs_in_work_with_it_and_no_others(
-    tmp_path: Path, mini_weights: Path, write_wav, tune
+@pytest.mark.parametrize("kills", [1, 2])
+def test_a_song_whose_worker_is_killed_is_done_again_alone_and_fails_alone(
+    tmp_path: Path, mini_weights: Path, write_wav, tune, kills: int
 ) -> None:
     songs = [write_wav(f"{name}.wav", tune.repeat(1, 40 if name in "ab" else 1)) for name in "abcd"]
     command = [sys.executable, "-m", "musicdenoise", "denoise", *map(str, songs), "--json", "--jobs", "2"]
     process = subprocess.Popen(
         [*command, "--weights", str(mini_weights)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob(".musicdenoise*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(worker_of(process.pid, tmp_path), signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1
+    first = wait_for_workers(process.pid, tmp_path, 2, set())
+    os.kill(min(first), signal.SIGKILL)
+    if kills == 2:
+        os.kill(min(wait_for_workers(process.pid, tmp_path, 1, first)), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=240)
     assert "Traceback" not in stderr
     documents = {document["source"]: document for document in map(json.loads, stdout.splitlines())}
     assert sorted(documents) == list(map(str, songs))
-    for song in songs[:2]:
-        assert "was not done: a worker process was killed" in documents[str(song)]["error"]
-        assert f"error: {documents[str(song)]['error']}" in stderr.splitlines()
-    assert stderr.splitlines()[-1] == "error: 2 of 4 inputs failed", stderr
-    for song in songs[2:]:
-        assert documents[str(song)]["target"] == str(song.with_name(f"{song.stem}_denoised.wav"))
-        assert song.with_name(f"{song.stem}_denoised.wav").exists()
+    failed = [source for source, document in documents.items() if "error" in document]
+    if kills == 1:
+        assert (process.returncode, failed, stderr) == (0, [], "")
+    else:
+        assert (process.returncode, failed) == (1, [str(songs[0])]), stderr
+        assert "was not done: a worker process was killed" in documents[failed[0]]["error"]
+        assert stderr.splitlines() == [
+            f"error: {documents[failed[0]]['error']}",
+            "error: 1 of 4 inputs failed",
+        ]
+    done = [f"{song.stem}_denoised.wav" for song in songs if str(song) not in failed]
+    shown = [
+        name for name in names_in(tmp_path) if not name.startswith(".")
+    ]  # a later run removes the others
+    assert shown == sorted([*done, *(song.name for song in songs)])
 
 
-def worker_of(parent: int, folder: Path) -> int:
-    """A process below this one that has a file open for writing in a folder."""
+def wait_for_workers(parent: int, folder: Path, count: int, former: set[int]) -> set[int]:
+    """Processes below a process, none of the former ones, that write into a folder."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        found = set(workers_of(parent, folder)) - former
+        if len(found) == count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"no {count} processes below {parent} write into {folder}")
+
+
+def workers_of(parent: int, folder: Path) -> Iterator[int]:
     waiting = [parent]
     while waiting:
         process = waiting.pop()
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        waiting += map(int, children)
-        for descriptor in Path(f"/proc/{process}/fd").iterdir():
-            if descriptor.readlink().name.startswith(".musicdenoise") and process != parent:
-                return process
-    raise AssertionError(f"no process below {parent} writes into {folder}")
+        with contextlib.suppress(OSError):  # it may have ended
+            children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            waiting += map(int, children)
+            links = [descriptor.readlink() for descriptor in Path(f"/proc/{process}/fd").iterdir()]
+            if process != parent and any(link.parent == folder and link.match(PARTS) for link in links):
+                yield process
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks there")
+def test_a_song_that_another_run_is_writing(tmp_path: Path, mini_weights: Path, songs: list[Path]) -> None:
+    target = tmp_path / "a_denoised.wav"
+    common = (*songs[:2], "--weights", mini_weights)
+    with claimed(target) as is_ours:
+        assert is_ours
+        result = invoke(*common, "--skip-existing", "--verbose")
+        assert result.exit_code == 0, result.output
+        assert f"{target}: another run is writing it; passed over" in result.stderr
+        assert result.stderr.splitlines()[-1] == "1 songs done, 1 there already, 0 failed"
+        result = invoke(*common, "--force")
+        assert result.exit_code == 1
+        assert f"error: {target}: another run is writing it; wait for it, or choose" in result.stderr
+    assert names_in(tmp_path) == ["a.wav", "b.wav", "b_denoised.wav", "c.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks there")
+def test_two_runs_at_once_do_each_song_once(tmp_path: Path, mini_weights: Path, songs: list[Path]) -> None:
+    command = [sys.executable, "-m", "musicdenoise", "denoise", *map(str, songs), "-o", str(tmp_path / "out")]
+    command += ["--weights", str(mini_weights), "--skip-existing", "--json"]
+    (tmp_path / "out").mkdir()
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    told = [run.communicate(timeout=240) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    done = [json.loads(line)["source"] for stdout, _ in told for line in stdout.splitlines()]
+    assert sorted(done) == list(map(str, songs)), told
+    assert names_in(tmp_path / "out") == [f"{song.stem}_denoised.wav" for song in songs]

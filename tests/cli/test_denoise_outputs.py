@@ -18,6 +18,9 @@ from musicdenoise.audio import open_writer, probe, read_audio, source_bitrate
 from musicdenoise.cli.app import app
 from musicdenoise.core.resample import resample
 
+# Files that are being written; not the claims of runs, which lie beside them.
+PARTS = ".musicdenoise-*[0-9a-f].part"
+
 
 def invoke(*arguments: object):
     return CliRunner().invoke(app, ["denoise", *map(str, arguments)])
@@ -327,14 +330,14 @@ def test_an_interrupt_ends_all_processes_and_leaves_nothing(
         text=True,
     )
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob(".musicdenoise*"))) < 2 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob(PARTS))) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in stderr
-    while list(tmp_path.glob(".musicdenoise*")) and time.monotonic() < deadline:
+    while list(tmp_path.glob(PARTS)) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)  # in which nothing new may appear
     assert sorted(path.name for path in tmp_path.iterdir()) == [song.name for song in songs]

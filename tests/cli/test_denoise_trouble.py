@@ -18,6 +18,8 @@ from musicdenoise.cli.app import app
 from musicdenoise.denoising import files
 
 COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
+# Files that are being written; not the claims of runs, which lie beside them.
+PARTS = ".musicdenoise-*[0-9a-f].part"
 
 
 def invoke(*arguments: object):
@@ -204,12 +206,12 @@ def test_a_run_that_is_killed_is_taken_up_by_the_next(tmp_path: Path, mini_weigh
     command = [*COMMAND, *map(str, songs), "--weights", str(mini_weights), "--skip-existing"]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 120
-    while not ((tmp_path / "a_denoised.wav").exists() and list(tmp_path.glob(".musicdenoise-*"))):
+    while not ((tmp_path / "a_denoised.wav").exists() and list(tmp_path.glob(PARTS))):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
     assert process.wait(timeout=60) == -signal.SIGKILL
-    (left,) = tmp_path.glob(".musicdenoise-*")
+    (left,) = tmp_path.glob(PARTS)
     assert not (tmp_path / "b_denoised.wav").exists()
     assert {song: song.read_bytes() for song in songs} == before
     first = (tmp_path / "a_denoised.wav").stat().st_mtime_ns

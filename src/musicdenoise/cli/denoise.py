@@ -139,6 +139,7 @@ def _settings(request: options.Request) -> Run:
             bit_depth=request.bit_depth.value if request.bit_depth else None,
             bitrate=None if request.bitrate is None else _parse_bitrate(request.bitrate),
         ),
+        skip_existing=request.skip_existing,
         processes=request.jobs,
         threads=request.threads,
         as_json=request.as_json,
@@ -153,7 +154,9 @@ def _run(planned: Sequence[Job], failed: int, skipped: int, settings: Run, *, dr
 
     total = len(planned) + failed + skipped
     if planned:
-        failed += (list_outputs if dry_run else run)(planned, settings)
+        outcome = (list_outputs if dry_run else run)(planned, settings)
+        failed += outcome.failed
+        skipped += outcome.passed_over
     if total > 1 and not dry_run:
         note(
             f"{total - failed - skipped} songs done, {skipped} there already, {failed} failed",

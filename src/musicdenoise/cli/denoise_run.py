@@ -13,7 +13,14 @@ import torch
 from musicdenoise.cli.common import note, print_data, print_error, print_json, tell_failure, warn
 from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
 from musicdenoise.cli.quoting import quoted
-from musicdenoise.denoising.batch import Task, denoise_in_parallel, make_denoiser, try_to_denoise
+from musicdenoise.denoising.batch import (
+    PassedOver,
+    Result,
+    Task,
+    denoise_in_parallel,
+    make_denoiser,
+    try_to_denoise,
+)
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.file_options import FileOptions
@@ -27,7 +34,7 @@ from musicdenoise.kinds import NOISE_CLASSES
 from musicdenoise.runtime.parallel import default_jobs
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["Run", "list_outputs", "run"]
+__all__ = ["Outcome", "Run", "list_outputs", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,8 @@ class Run:
         As for `musicdenoise.Denoiser`.
     options
         How files are treated.
+    skip_existing
+        Whether songs are passed over that are done, or that another run does.
     processes, threads
         Songs at a time, and processor threads (None: as many as there are processors).
     as_json, verbose, quiet
@@ -52,6 +61,7 @@ class Run:
     config: DenoiseConfig
     store: WeightsStore
     options: FileOptions
+    skip_existing: bool
     processes: int
     threads: int | None
     as_json: bool
@@ -59,9 +69,17 @@ class Run:
     quiet: bool
 
 
-def run(jobs: Sequence[Job], settings: Run) -> int:
-    """Denoise all; return the number of failures."""
-    tasks = [Task.of(job, settings.options) for job in jobs]
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How many songs failed, and how many were passed over."""
+
+    failed: int = 0
+    passed_over: int = 0
+
+
+def run(jobs: Sequence[Job], settings: Run) -> Outcome:
+    """Denoise all."""
+    tasks = [Task.of(job, settings.options, skip_existing=settings.skip_existing) for job in jobs]
     if settings.threads is not None:
         torch.set_num_threads(min(settings.threads, default_jobs()))
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
@@ -73,22 +91,25 @@ def run(jobs: Sequence[Job], settings: Run) -> int:
             store=settings.store,
             on_fetch=on_fetch,
         )
-    failed = 0
+    failed = passed_over = 0
     results = _one_by_one if settings.processes == 1 or len(tasks) == 1 else _side_by_side
     for index, result in results(tasks, denoiser, settings):
         if isinstance(result, AudioError):
             failed += 1
             tell_failure(tasks[index].job.source, result, as_json=settings.as_json)
+        elif isinstance(result, PassedOver):
+            passed_over += 1
+            note(f"{result.reason}; passed over", quiet=settings.quiet, verbose=settings.verbose)
         else:
             _tell(result, settings)
             if result.picture_error is not None:
                 failed += 1
                 print_error(result.picture_error)
-    return failed
+    return Outcome(failed=failed, passed_over=passed_over)
 
 
-def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
-    """Print what would be written, a line for each file; return the number of songs that would fail."""
+def list_outputs(jobs: Sequence[Job], settings: Run) -> Outcome:
+    """Print what would be written, a line for each file; songs that would fail have failed."""
     failed = 0
     for job in jobs:
         try:
@@ -99,12 +120,10 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> int:
             continue
         for output in job.outputs or (PIPE,):
             print_data(f"{quoted(job.source)}\t{quoted(output)}")
-    return failed
+    return Outcome(failed=failed)
 
 
-def _one_by_one(
-    tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run
-) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+def _one_by_one(tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run) -> Iterator[tuple[int, Result]]:
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
         with song_progress(f"{counter}{task.job.source.name}", quiet=settings.quiet) as on_progress:
@@ -114,7 +133,7 @@ def _one_by_one(
 
 def _side_by_side(
     tasks: Sequence[Task], _denoiser: SongDenoiser, settings: Run
-) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+) -> Iterator[tuple[int, Result]]:
     with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
         for item in denoise_in_parallel(
             tasks,

@@ -263,7 +263,11 @@ class Request:
     ] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Pass over inputs whose output is there already.")
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Pass over inputs whose output is there already, or that another run is writing.",
+        ),
     ] = False
     dry_run: Annotated[
         bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +21,11 @@ from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
+from musicdenoise.runtime.claim import claimed
 from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
+__all__ = ["PassedOver", "Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +38,19 @@ class Task:
         The song and its result.
     options
         How files are treated.
+    skip_existing
+        Whether the song is passed over if its result is there, or another run is at it.
     """
 
     job: Job
     options: FileOptions
+    skip_existing: bool = False
 
     @classmethod
-    def of(cls, job: Job, options: FileOptions) -> Task:
+    def of(cls, job: Job, options: FileOptions, *, skip_existing: bool = False) -> Task:
         """The task of a job."""
         own = replace(options, residual=job.residual, picture=job.picture, keep_format=job.keeps_format)
-        return cls(job=job, options=own)
+        return cls(job=job, options=own, skip_existing=skip_existing)
 
     def check_outputs(self) -> None:
         """Check that nothing is there that may not be replaced.
@@ -66,6 +71,16 @@ class Task:
                     overwrite=False,
                     skip_existing=False,
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """A song that another run did, or is doing, since this one planned it."""
+
+    reason: str
+
+
+Result = DenoiseReport | AudioError | PassedOver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +118,7 @@ def try_to_denoise(
     task: Task,
     *,
     on_progress: Callable[[int, int | None], None] | None = None,
-) -> DenoiseReport | AudioError:
+) -> Result:
     """Denoise one song; what goes wrong with it, foreseen or not, is the result and stops no other song.
 
     Parameters
@@ -122,8 +137,13 @@ def try_to_denoise(
     """
     source = task.job.source
     try:
-        task.check_outputs()
-        return denoise_file(denoiser, source, task.job.target, options=task.options, on_progress=on_progress)
+        with _claimed(task) as passed_over:
+            if passed_over is not None:
+                return passed_over
+            task.check_outputs()
+            return denoise_file(
+                denoiser, source, task.job.target, options=task.options, on_progress=on_progress
+            )
     except (UsageError, BrokenPipeError):
         raise
     except AudioError as error:
@@ -137,6 +157,26 @@ def try_to_denoise(
     except Exception as error:  # noqa: BLE001 - the songs behind it have done nothing wrong
         reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         return AudioError(f"{source}: failed unexpectedly ({reason}); please report it with the file")
+
+
+@contextlib.contextmanager
+def _claimed(task: Task) -> Iterator[PassedOver | None]:
+    """Keep other runs from the song until the block ends; give why it is passed over, or None."""
+    target = task.job.target
+    if target == PIPE:
+        yield None
+        return
+    with claimed(target) as is_ours:
+        if not is_ours and not task.skip_existing:
+            raise AudioWriteError(
+                f"{target}: another run is writing it; wait for it, or choose another output"
+            )
+        if not is_ours:
+            yield PassedOver(reason=f"{target}: another run is writing it")
+        elif task.skip_existing and exists(target):
+            yield PassedOver(reason=f"{target}: another run has written it")
+        else:
+            yield None
 
 
 def _with_name(error: AudioError, task: Task) -> AudioError:
@@ -157,7 +197,7 @@ def denoise_in_parallel(
     config: DenoiseConfig,
     store: WeightsStore,
     processes: int,
-) -> Iterator[tuple[int, DenoiseReport | AudioError]]:
+) -> Iterator[tuple[int, Result]]:
     """Denoise several songs at a time; the processors are shared among the processes.
 
     Parameters
@@ -171,9 +211,9 @@ def denoise_in_parallel(
 
     Yields
     ------
-    tuple of int and DenoiseReport or AudioError
-        Index of the task, and its report or why it failed, as they become ready. If a process is killed,
-        the songs that were in work fail, and the others go on in new processes.
+    tuple of int and DenoiseReport, AudioError or PassedOver
+        Index of the task, and its report or why there is none, as they become ready. If a process is killed,
+        the songs that were in work are done again, each alone; what is killed alone, too, fails.
     """
     network = _Network(
         weights=weights, noise_samples=noise_samples, device=device, config=config, store=store
@@ -189,14 +229,25 @@ def denoise_in_parallel(
             for position, result in work:
                 waiting.remove(batch[position])
                 yield batch[position], result
-        except DataError as error:
-            # Songs are taken in their order, so those in work are the first that are not ready.
+        except DataError:
+            # Songs are taken in their order, so those in work are the first that are not ready. Whose process
+            # was killed is not known, and for want of memory it may be another's fault.
             in_work, waiting = waiting[:processes], waiting[processes:]
             for index in in_work:
-                yield index, AudioError(f"{tasks[index].job.source}: was not done: {error}")
+                yield index, _denoise_alone(tasks[index], network)
 
 
-def _denoise(task: Task, network: _Network) -> DenoiseReport | AudioError:
+def _denoise_alone(task: Task, network: _Network) -> Result:
+    """One song in a process of its own, with nothing beside it."""
+    try:
+        work = map_jobs(partial(_denoise, network=network), [task], 1, threads=default_jobs(), apart=True)
+        ((_, result),) = work
+    except DataError as error:
+        return AudioError(f"{task.job.source}: was not done: {error}")
+    return result
+
+
+def _denoise(task: Task, network: _Network) -> Result:
     try:
         return try_to_denoise(_denoiser(network), task)
     except SystemExit:

@@ -26,6 +26,7 @@ from musicdenoise.errors import DataError, MusicDenoiseError
 
 __all__ = [
     "AtomicFile",
+    "claim_path",
     "make_folder",
     "open_resumable",
     "put_in_place",
@@ -251,6 +252,11 @@ def remove_abandoned(folder: Path) -> None:
     """Remove the parts of a folder that nobody writes; nothing if there is no such folder."""
     for part in folder.glob(_PATTERN):
         _remove_unlocked(part)
+
+
+def claim_path(path: Path) -> Path:
+    """The file that a run locks while it works on a target; it is removed as parts are."""
+    return path.parent / f"{_stem(path)}claim.part"
 
 
 def _stem(path: Path) -> str:

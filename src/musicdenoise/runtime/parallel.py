@@ -26,6 +26,9 @@ from musicdenoise.runtime.interrupts import raise_when_possible
 
 __all__ = ["default_jobs", "map_jobs"]
 
+# Time that a process gets to remove its temporary files, when another one was killed.
+_UNWINDING_SECONDS = 10.0
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -36,7 +39,12 @@ def default_jobs() -> int:
 
 
 def map_jobs(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int, *, threads: int = 1
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    jobs: int,
+    *,
+    threads: int = 1,
+    apart: bool = False,
 ) -> Iterator[tuple[int, _Result]]:
     """Results of ``function`` with the index of their item, as they become ready.
 
@@ -51,6 +59,8 @@ def map_jobs(
         Number of processes; 1 computes in this one.
     threads
         Threads that torch uses in each process. More than 1 may change the last bits of a result.
+    apart
+        Whether a single item or process is computed in a process of its own, too.
 
     Raises
     ------
@@ -61,7 +71,7 @@ def map_jobs(
     """
     if jobs < 1:
         raise UsageError.wrong("jobs", jobs, "at least 1")
-    if jobs == 1 or len(items) <= 1:
+    if (jobs == 1 or len(items) <= 1) and not apart:
         yield from _map_here(function, items, threads)
         return
     before = set(multiprocessing.active_children())
@@ -71,7 +81,7 @@ def map_jobs(
         initializer=_start_worker,
         initargs=(threads,),
     )
-    is_complete = False
+    is_complete = is_broken = False
     try:
         try:
             futures = {executor.submit(function, item): index for index, item in enumerate(items)}
@@ -85,14 +95,19 @@ def map_jobs(
             yield futures[future], future.result()
         is_complete = True
     except BrokenProcessPool as error:
+        is_broken = True
         raise DataError(
             "a worker process was killed, perhaps for want of memory; run again with fewer {jobs}", jobs=jobs
         ) from error
     finally:
         executor.shutdown(wait=is_complete, cancel_futures=True)
         if not is_complete:  # nobody wants what the others still compute
-            for child in set(multiprocessing.active_children()) - before:
+            children = set(multiprocessing.active_children()) - before
+            for child in children:
                 child.terminate()
+            if is_broken:  # what they leave half done has to be gone before somebody does it again
+                for child in children:
+                    child.join(_UNWINDING_SECONDS)
 
 
 def _map_here(
