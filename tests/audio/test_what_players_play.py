@@ -15,6 +15,7 @@ from audio_signals import snr_db as measure_db
 
 from musicdenoise.audio import AudioInfo, PipeReader, open_reader, probe, read_audio
 from musicdenoise.audio.containers.mpeg import count_offset, declared_frames, frame_bytes
+from musicdenoise.audio.containers.ogg import page_checksum
 from musicdenoise.errors import AudioError, AudioReadError
 
 Save = Callable[..., Path]
@@ -54,6 +55,59 @@ def copied(source: Path, target: Path, change: Callable[[int, Any], bool], **opt
                 packet.stream = stream
                 out.mux(packet)
     return target
+
+
+WIDE = {"plain": (1, 24, b""), "extensible": (0xFFFE, 32, b"\x18\0"), "odd": (0xFFFE, 24, b"\x18\0")}
+PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_24_bits_in_32(tmp_path: Path, make_music, kind: str) -> None:
+    music = make_music(20_000, 2)
+    samples = np.round(music * (1 << 23)).astype("<i4") << 8
+    tag, bits, valid = WIDE[kind]
+    form = struct.pack("<HHIIHH", tag, 2, 44_100, 44_100 * 8, 8, bits)
+    if valid:
+        form += struct.pack("<H", 22) + valid + struct.pack("<I", 3) + PCM_GUID
+    body = samples.T.tobytes()
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(body)) + body
+    path = tmp_path / "wide.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+    expected = samples.astype(np.float32) / np.float32(1 << 31)
+    read, info = read_all(path)
+    assert info.subtype == "PCM_32"
+    np.testing.assert_array_equal(read, expected)
+    pipe = PipeReader(io.BytesIO(path.read_bytes()))
+    assert pipe.subtype == "PCM_32"
+    np.testing.assert_array_equal(np.concatenate(list(pipe.blocks(7_000)), axis=1), expected)
+
+
+def test_two_songs_side_by_side_in_ogg(tmp_path: Path, make_music, save: Save) -> None:
+    first = save("one.ogg", make_music(30_000, 2), "OGG", "VORBIS", 44_100)
+    second = save("two.ogg", make_music(30_000, 1), "OGG", "VORBIS", 44_100)
+    both = tmp_path / "both.ogg"
+    with av.open(str(first)) as a, av.open(str(second)) as b, av.open(str(both), "w") as out:
+        streams = [out.add_stream_from_template(source.streams.audio[0]) for source in (a, b)]
+        for source, stream in zip((a, b), streams, strict=True):
+            for packet in source.demux(source.streams.audio[0]):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+    assert (probe(first).num_tracks, probe(both).num_tracks) == (1, 2)
+    assert PipeReader(io.BytesIO(both.read_bytes())).num_tracks == 2
+    np.testing.assert_array_equal(read_audio(both).samples, read_audio(first).samples)
+    assert read_audio(both, stream=1).samples.shape[0] == 1
+
+
+def test_a_length_that_no_song_has_is_told(make_music, save: Save) -> None:
+    path = save("song.ogg", make_music(30_000, 2), "OGG", "VORBIS", 44_100)
+    data = bytearray(path.read_bytes())
+    begin = data.rfind(b"OggS")
+    data[begin + 6 : begin + 14] = struct.pack("<q", (1 << 63) - 1)
+    data[begin + 22 : begin + 26] = page_checksum(bytes(data[begin:])).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(AudioReadError, match=r"song.ogg: is damaged: it declares more samples than any song"):
+        read_audio(path)
 
 
 @pytest.fixture

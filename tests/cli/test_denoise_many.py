@@ -146,6 +146,29 @@ def workers_of(parent: int, folder: Path) -> Iterator[int]:
                 yield process
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such limit there")
+@pytest.mark.parametrize(("limit", "failed"), [(20, 0), (12, 3)])
+def test_where_few_files_may_be_open(
+    tmp_path: Path, mini_weights: Path, songs: list[Path], limit: int, failed: int
+) -> None:
+    command = f'ulimit -n {limit}; exec "$@"'
+    arguments = [sys.executable, "-m", "musicdenoise", "denoise", *map(str, songs), "--jobs", "3"]
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", *arguments, "--weights", str(mini_weights)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == bool(failed), done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == (failed + 1 if failed else 0), lines
+    for song, line in zip(songs, lines, strict=False):
+        assert line.startswith(f"error: {song}: was not done: more processes cannot be started; run again")
+        assert "fewer --jobs" in line
+        assert "ulimit" in line
+    assert len(names_in(tmp_path)) == 6 - failed
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no locks there")
 def test_a_song_that_another_run_is_writing(tmp_path: Path, mini_weights: Path, songs: list[Path]) -> None:
     target = tmp_path / "a_denoised.wav"

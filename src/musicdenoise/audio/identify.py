@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 from musicdenoise.audio.containers import adts, mpeg
 from musicdenoise.audio.containers.flac import read_layout
 from musicdenoise.audio.containers.ogg import read_opus_head
-from musicdenoise.audio.containers.riff_length import lacks_data_size, read_wav_codec
+from musicdenoise.audio.containers.riff_length import has_wide_samples, lacks_data_size, read_wav_codec
 from musicdenoise.audio.formats import FORMATS
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
@@ -127,7 +127,8 @@ def _looked_into(path: Path, content: Content, offset: int) -> Content:
         if lacks_data_size(path):
             return replace(content, backend="pyav", is_odd=True)
         codec = read_wav_codec(path)
-        return content if codec in (None, *_LIBSNDFILE_CODECS) else replace(content, backend="pyav")
+        is_known = codec in (None, *_LIBSNDFILE_CODECS) and not has_wide_samples(path)
+        return content if is_known else replace(content, backend="pyav")
     if content.container == "OGG":
         return _of_ogg(path, content, offset)
     if content.container == "FLAC":

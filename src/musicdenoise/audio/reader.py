@@ -26,6 +26,8 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["AudioReader", "open_reader", "probe", "read_audio"]
 
+_MOST_SAMPLES = 1 << 40  # 288 days at 44.1 kHz
+
 
 class Decoder(Protocol):
     """What a backend offers; see `SoundFileDecoder` and `PyAvDecoder`."""
@@ -188,8 +190,8 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     path
         The file; its content decides the format, not its name.
     stream
-        Which of several audio streams, counted from 0 (stem files have five). Only MP4 files have
-        more than one.
+        Which of several audio streams, counted from 0 (stem files have five). Only MP4 and Ogg files
+        have more than one.
 
     Returns
     -------
@@ -215,7 +217,7 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
 
 def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     decoder: Decoder
-    if content.backend == "pyav":
+    if content.backend == "pyav" or (stream != 0 and content.container == "OGG"):
         decoder = _open_ffmpeg(path, content, stream)
     elif stream != 0:
         raise AudioReadError(f"{path}: has 1 audio stream, counted from 0; stream {stream} was asked for")
@@ -227,6 +229,11 @@ def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
                 decoder = _open_ffmpeg(path, content, stream)
             except AudioReadError:
                 raise refused from None
+    if decoder.info.num_samples > _MOST_SAMPLES:
+        decoder.close()
+        raise AudioReadError(
+            f"{path}: is damaged: it declares more samples than any song has; get a complete copy of the file"
+        )
     if decoder.info.channels > MAX_CHANNELS:
         decoder.close()
         raise UnsupportedAudioError(

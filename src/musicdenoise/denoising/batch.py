@@ -243,7 +243,7 @@ def _denoise_alone(task: Task, network: _Network) -> Result:
         work = map_jobs(partial(_denoise, network=network), [task], 1, threads=default_jobs(), apart=True)
         ((_, result),) = work
     except DataError as error:
-        return AudioError(f"{task.job.source}: was not done: {error}")
+        return AudioError(f"{task.job.source}: was not done: {error.args[0]}", **error.fields)
     return result
 
 

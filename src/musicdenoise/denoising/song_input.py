@@ -112,6 +112,7 @@ def _open_pipe(options: FileOptions) -> Song:
         tags={},
         path=None,
         blocks=pipe.blocks(max(1, round(_BLOCK_SECONDS * pipe.sample_rate))),
+        num_tracks=pipe.num_tracks,
     )
 
 

@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from musicdenoise.audio.backends.ffmpeg_scan import PacketScan, scan_packets
+from musicdenoise.audio.backends.wide_pcm import decoder_of
 from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.containers.mp4 import ends_inside_box
 from musicdenoise.audio.containers.ogg import OPUS_RATE, check_ogg, ends_inside_ogg_page, read_opus_head
@@ -88,7 +89,7 @@ class PyAvDecoder:
         self.is_estimate = container not in _EXACT and num_samples is None
         self._ends_at: int | None = None
         self._start()
-        codec = self._av_stream.codec_context
+        codec = self._codec
         try:
             # Only a decoded frame tells the true rate and channels (HE-AAC) and where the signal begins.
             first = next(self._blocks, None)
@@ -182,6 +183,7 @@ class PyAvDecoder:
 
     def _start(self) -> None:
         self._container, self._av_stream = self._open()
+        self._codec = decoder_of(self._av_stream)
         self._position = 0
         self._first_time = Fraction(0)
         self._pending = self._empty()
@@ -189,7 +191,7 @@ class PyAvDecoder:
         self._blocks: Iterator[Samples] = self._decode()
 
     def _empty(self) -> Samples:
-        return np.zeros((self._av_stream.codec_context.channels, 0), dtype=np.float32)
+        return np.zeros((self._codec.channels, 0), dtype=np.float32)
 
     def _open(self) -> tuple[av.container.InputContainer, av.AudioStream]:
         try:
@@ -252,7 +254,7 @@ class PyAvDecoder:
         try:
             for packet in self._container.demux(self._av_stream):
                 try:
-                    for frame in packet.decode():
+                    for frame in self._codec.decode(packet):
                         has_begun = True
                         yield frame
                 except av.FFmpegError:

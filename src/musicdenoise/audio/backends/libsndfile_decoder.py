@@ -21,6 +21,7 @@ from musicdenoise.audio.containers.ogg import (
     VORBIS_CHANNELS,
     VORBIS_ORDERED,
     check_ogg,
+    count_tracks,
     ends_inside_ogg_page,
 )
 from musicdenoise.audio.containers.riff_extras import read_info
@@ -87,6 +88,8 @@ class SoundFileDecoder:
         self._file = self._open()
         self._position = 0
         self.info = _describe(path, self._file)
+        if container == "OGG":
+            self.info = replace(self.info, num_tracks=count_tracks(path))
         self._tail: Samples | None = None
         self._tail_start = self._file.frames
         if self.info.subtype == "OPUS":

@@ -23,6 +23,7 @@ __all__ = [
     "OpusHead",
     "check_ogg",
     "check_pages",
+    "count_tracks",
     "ends_inside_ogg_page",
     "page_checksum",
     "page_end",
@@ -53,6 +54,7 @@ _CHECKSUM = slice(22, 26)
 _BLOCK_BYTES = 1 << 20
 _MOST_EMPTY_PAGES = 10_000  # in a row: nobody writes them, and they take longer than pages that hold sound
 _OPUS_HEAD = b"OpusHead"
+_AUDIO_HEADS = (b"\x01vorbis", _OPUS_HEAD, b"\x7fFLAC", b"Speex   ")
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -188,6 +190,28 @@ def read_opus_head(head: bytes) -> OpusHead | None:
         return None
     skipped, rate = struct.unpack_from("<HI", head, at + 10)
     return OpusHead(skipped=skipped, input_rate=rate)
+
+
+def count_tracks(path: Path) -> int:
+    """How many audio streams lie side by side in an Ogg file; at least 1.
+
+    Each begins with a page that is marked as its first, before any other page (RFC 3533, section 4).
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_BLOCK_BYTES)
+    count, begin = 0, max(head.find(_CAPTURE), 0)
+    while (end := page_end(head, begin)) and head.startswith(_CAPTURE, begin):
+        if not head[begin + 5] & _FIRST_OF_STREAM:
+            break
+        content = head[begin + _HEADER_BYTES + head[begin + _HEADER_BYTES - 1] : end]
+        count += content.startswith(_AUDIO_HEADS)
+        begin = end
+    return max(count, 1)
 
 
 def ends_inside_ogg_page(path: Path) -> bool:

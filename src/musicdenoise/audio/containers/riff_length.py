@@ -15,7 +15,14 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers.riff import AIFF, WAV, form_of, walk
 
-__all__ = ["DataChunk", "declared_wav_end", "find_data_chunk", "lacks_data_size", "read_wav_codec"]
+__all__ = [
+    "DataChunk",
+    "declared_wav_end",
+    "find_data_chunk",
+    "has_wide_samples",
+    "lacks_data_size",
+    "read_wav_codec",
+]
 
 # Sizes that programs put in a header when they write to a pipe and cannot come back to it lie just below 2 or
 # 4 GiB: FFmpeg's is the highest number, SoX and others round down to whole blocks, or leave room for the
@@ -98,13 +105,37 @@ def read_wav_codec(path: Path) -> int | None:
     OSError
         If it cannot be read.
     """
+    body = _read_format(path)
+    if body is None:
+        return None
+    tag = int.from_bytes(body[:2], "little")
+    return int.from_bytes(body[24:26], "little") if tag == _EXTENSIBLE else tag
+
+
+def has_wide_samples(path: Path) -> bool:
+    """Return whether the samples of a WAV file have 24 bits in 32, and the header says only 24.
+
+    libsndfile takes them for packed ones where the header is WAVE_FORMAT_EXTENSIBLE.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    body = _read_format(path)
+    if body is None:
+        return False
+    channels, block_bytes, bits = (int.from_bytes(body[at : at + 2], "little") for at in (2, 12, 14))
+    return bits == 24 and block_bytes == 4 * channels > 0
+
+
+def _read_format(path: Path) -> bytes | None:
+    """First 26 bytes of the format of a WAV file, with zeros where it is shorter."""
     with path.open("rb") as file:
         for chunk in walk(file, WAV):
             if chunk.name == b"fmt ":
                 file.seek(chunk.offset)
-                body = file.read(min(chunk.size, 26)).ljust(26, b"\0")
-                tag = int.from_bytes(body[:2], "little")
-                return int.from_bytes(body[24:26], "little") if tag == _EXTENSIBLE else tag
+                return file.read(min(chunk.size, 26)).ljust(26, b"\0")
             if chunk.name == b"data":
                 break
     return None

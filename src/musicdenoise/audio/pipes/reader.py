@@ -48,6 +48,8 @@ class PipeReader:
         Number of channels, 1 to 8.
     subtype : str
         Subtype of the samples, as `musicdenoise.audio.AudioInfo` has it.
+    num_tracks : int
+        Audio tracks in it, of which the first is decoded.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class PipeReader:
 
         from musicdenoise.audio.backends.ffmpeg_decoder import CHECKED
         from musicdenoise.audio.backends.ffmpeg_scan import FlacChain
+        from musicdenoise.audio.backends.wide_pcm import decoder_of
 
         self._name = name
         self._source = PipeSource(file)
@@ -81,7 +84,7 @@ class PipeReader:
                 f"{name}: is not audio that can be read from a pipe ({error.strerror}); "
                 "send WAV, FLAC, MP3 or OGG"
             ) from error
-        codec = getattr(streams[0], "codec_context", None) if streams else None
+        codec = decoder_of(streams[0]) if streams and hasattr(streams[0], "codec_context") else None
         if codec is None or not codec.sample_rate or not codec.channels:
             raise AudioReadError(f"{name}: holds no audio stream that can be decoded")
         self.sample_rate, self.channels = codec.sample_rate, codec.channels
@@ -89,9 +92,11 @@ class PipeReader:
             raise UnsupportedAudioError(
                 f"{name}: has {self.channels} channels; at most {MAX_CHANNELS} channels are handled"
             )
+        self.num_tracks = len(streams)
         self.subtype = FFMPEG_WAV_CODECS.get(
             re.sub("be$", "le", codec.name), "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
+        self._codec = codec
         self._chain = FlacChain() if self._container.format.name == "flac" else None
         if codec.name == "flac":
             codec.options = dict(CHECKED)
@@ -146,7 +151,7 @@ class PipeReader:
                         self._check_flac(self._chain, packet)
                     self._num_frames += 1
                     self._last_frame = bytes(memoryview(packet)[: mpeg.HEADER_BYTES]), packet.size
-                for frame in packet.decode():
+                for frame in self._codec.decode(packet):
                     if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
                         raise AudioReadError(
                             f"{self._name}: the stream changes its rate or channels on the way"
