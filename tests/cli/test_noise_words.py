@@ -88,6 +88,17 @@ def test_the_list_and_the_guide_say_which_noise_is_which(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_proposes_recipes_and_formats(shell: str) -> None:
+    recipes = complete(shell, ["train", "--recipe"], "")
+    assert all(name in recipes for name in ("white", "mixed", "recorded", "reference"))
+    assert "__" not in recipes
+    formats = complete(shell, ["denoise", "--format"], "o")
+    assert "ogg" in formats
+    assert "opus" in formats
+    assert "flac" not in formats
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_proposes_kinds_and_networks(shell: str) -> None:
     noises = complete(shell, ["denoise", "--noise"], "h")
     assert all(word in noises for word in ("hiss", "horn", "hum"))

@@ -102,6 +102,7 @@ class Request:
         typer.Option(
             "-d",
             "--device",
+            metavar="NAME",
             help="Checked, but mixing always runs on the CPU, so that a seed gives the same bytes "
             "everywhere.",
         ),
@@ -114,3 +115,11 @@ class Request:
     iter_noise: Annotated[int | None, typer.Option("--iter-noise", hidden=True)] = None
     class_num: Annotated[str | None, typer.Option("--class-num", hidden=True)] = None
     use_cuda: Annotated[bool, typer.Option("--use-cuda", hidden=True)] = False
+
+
+PANELS = {
+    "Songs and noises": ("kind", "songs", "noises", "noise_class", "split", "max_songs", "max_noises"),
+    "Mixing": ("snr_range", "same_class", "sample_rate", "seed"),
+    "Output": ("out", "input_dir", "target_dir", "file_format", "resume", "force", "dry_run", "quiet"),
+    "Speed": ("jobs", "device", "cuda"),
+}

@@ -15,10 +15,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import MISSING, fields
+from itertools import chain
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -145,9 +147,26 @@ def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
     return wrapper
 
 
-def takes(request: type[_Request]) -> Callable[[Callable[[_Request], None]], Callable[..., None]]:
-    """Decorate a command whose options are the fields of a dataclass, and that gets one made of them."""
+Panels = Mapping[str, tuple[str, ...]]
+"""Groups of options in a help text: titles, and the names of the fields in each."""
+
+
+def takes(
+    request: type[_Request], panels: Panels
+) -> Callable[[Callable[[_Request], None]], Callable[..., None]]:
+    """Decorate a command whose options are the fields of a dataclass, and that gets one made of them.
+
+    Parameters
+    ----------
+    request
+        The dataclass.
+    panels
+        Groups of its options in the help text, in their order.
+    """
     hints = get_type_hints(request, include_extras=True)
+    places = {name: place for place, name in enumerate(chain.from_iterable(panels.values()))}
+    for title, names in panels.items():
+        hints |= {name: _in_panel(hints[name], title) for name in names}
     parameters = [
         inspect.Parameter(
             field.name,
@@ -155,7 +174,7 @@ def takes(request: type[_Request]) -> Callable[[Callable[[_Request], None]], Cal
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(request)  # type: ignore[arg-type]
+        for field in sorted(fields(request), key=lambda field: places.get(field.name, -1))  # type: ignore[arg-type]
     ]
 
     def decorate(command: Callable[[_Request], None]) -> Callable[..., None]:
@@ -168,6 +187,13 @@ def takes(request: type[_Request]) -> Callable[[Callable[[_Request], None]], Cal
         return wrapper
 
     return decorate
+
+
+def _in_panel(hint: Any, title: str) -> Any:
+    kind, option = get_args(hint)
+    option = copy(option)  # several commands share some
+    option.rich_help_panel = title
+    return Annotated[kind, option]
 
 
 def choose_device(device: str | None, *, cuda: bool) -> str:

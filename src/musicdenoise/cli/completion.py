@@ -1,8 +1,8 @@
-"""What the shell proposes: kinds of noise and pretrained networks, each with a word about it."""
+"""What the shell proposes: kinds of noise, networks, recipes and formats, each with a word about it."""
 
 from __future__ import annotations
 
-__all__ = ["propose_kinds", "propose_networks", "propose_noises"]
+__all__ = ["propose_formats", "propose_kinds", "propose_networks", "propose_noises", "propose_recipes"]
 
 Proposals = list[tuple[str, str]]
 
@@ -28,6 +28,28 @@ def propose_networks(incomplete: str) -> Proposals:
     networks = [(entry.name, f"for noise of the kind {entry.noise_kind}") for entry in load_index()]
     aliases = [(alias, f"uses {name}") for alias, name in load_aliases().items()]
     return _fitting([*networks, *aliases], incomplete)
+
+
+def propose_recipes(incomplete: str) -> Proposals:
+    """Recipes of the package, as `train --recipe` takes them."""
+    from importlib.resources import files
+
+    names = sorted(path.name for path in files("musicdenoise.training").joinpath("recipes").iterdir())
+    recipes = [(name.removesuffix(".toml"), "settings of a training") for name in names]
+    return _fitting(recipes, incomplete)
+
+
+def propose_formats(incomplete: str) -> Proposals:
+    """Formats of results, as `denoise --format` takes them."""
+    about = {
+        "wav": "lossless, without compression",
+        "flac": "lossless",
+        "m4a": "AAC, or ALAC with --bit-depth",
+        "mp3": "lossy",
+        "ogg": "lossy: Vorbis",
+        "opus": "lossy, at 48 kHz",
+    }
+    return _fitting(list(about.items()), incomplete)
 
 
 def _kinds() -> Proposals:

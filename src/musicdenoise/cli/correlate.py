@@ -22,7 +22,7 @@ def correlate(
     second: Annotated[Path, typer.Argument(metavar="DIR2", help="Another one.")],
     output: Annotated[
         Path | None,
-        typer.Argument(metavar="[OUTPUT]", help="Report: a name that ends in .txt, .csv or .json."),
+        typer.Argument(metavar="OUTPUT", help="Report: a name that ends in .txt, .csv or .json."),
     ] = None,
     max_lag: Annotated[
         float, typer.Option("--max-lag", metavar="S", help="Largest lag looked for, in seconds.")

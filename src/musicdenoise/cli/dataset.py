@@ -6,6 +6,7 @@ import typer
 
 from musicdenoise.cli.dataset_build import build
 from musicdenoise.cli.dataset_segment import segment
+from musicdenoise.cli.help import Command, examples
 
 __all__ = ["dataset"]
 
@@ -14,5 +15,19 @@ dataset = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-dataset.command("build")(build)
-dataset.command("segment")(segment)
+dataset.command(
+    "build",
+    cls=Command,
+    epilog=examples(
+        "musicdenoise dataset build --kind white --songs music/ --out pairs",
+        "musicdenoise dataset build --kind class --class siren --resume",
+    ),
+)(build)
+dataset.command(
+    "segment",
+    cls=Command,
+    epilog=examples(
+        "musicdenoise dataset segment pairs/",
+        "musicdenoise dataset segment pairs/ --out parts --length 88200",
+    ),
+)(segment)

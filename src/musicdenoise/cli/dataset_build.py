@@ -26,7 +26,7 @@ _Value = TypeVar("_Value")
 
 
 @reports_errors
-@takes(options.Request)
+@takes(options.Request, options.PANELS)
 def build(request: options.Request) -> None:
     """Mix songs with noise into pairs for Noise2Noise training and for testing.
 

@@ -18,7 +18,7 @@ __all__ = ["segment"]
 
 
 @reports_errors
-@takes(options.Request)
+@takes(options.Request, options.PANELS)
 def segment(request: options.Request) -> None:
     """Cut the pairs of a dataset into segments and keep the best.
 

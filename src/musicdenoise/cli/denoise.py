@@ -32,7 +32,7 @@ _PIPE = Path("-")
 
 
 @reports_errors
-@takes(options.Request)
+@takes(options.Request, options.PANELS)
 def denoise(request: options.Request) -> None:
     """Remove noise from songs.
 

@@ -77,7 +77,9 @@ class Request:
             "with pip install 'musicdenoise[eval]'.",
         ),
     ] = None
-    split: Annotated[str, typer.Option("--split", help="Part of a dataset: test or train.")] = "test"
+    split: Annotated[
+        str, typer.Option("--split", metavar="test|train", help="Part of a dataset: test or train.")
+    ] = "test"
     root: Annotated[
         Path | None,
         typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
@@ -92,16 +94,25 @@ class Request:
         int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
     ] = 3
     sample_seconds: Annotated[
-        float, typer.Option("--sample-seconds", min=0.1, help="Longest stretch of a sample.")
+        float,
+        typer.Option("--sample-seconds", metavar="SECONDS", min=0.1, help="Longest stretch of a sample."),
     ] = 6.0
     workers: Annotated[
         int | None,
         typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core."),
     ] = None
-    device: Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = (
-        None
-    )
+    device: Annotated[
+        str | None, typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+    ] = None
     cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json in place of the table.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False
+
+
+PANELS = {
+    "What is measured": ("weights", "baselines", "metrics", "noise_sample", "always"),
+    "Data": ("split", "limit", "root", "verify"),
+    "Output": ("out", "samples", "sample_seconds", "as_json", "force", "quiet"),
+    "Speed": ("device", "cuda", "workers"),
+}

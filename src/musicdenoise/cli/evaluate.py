@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 
 
 @reports_errors
-@takes(options.Request)
+@takes(options.Request, options.PANELS)
 def evaluate(request: options.Request) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
 

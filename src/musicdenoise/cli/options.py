@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from musicdenoise.cli.completion import propose_networks, propose_noises
+from musicdenoise.cli.completion import propose_formats, propose_networks, propose_noises
 from musicdenoise.runtime.precision import Precision
 
 __all__ = [
+    "PANELS",
     "BitDepth",
     "ChannelMode",
     "Json",
@@ -140,6 +141,7 @@ class Request:
         SampleLevel,
         typer.Option(
             "--noise-sample-level",
+            metavar="match|exact",
             help="Bring a sample in a file to the level of the song's noise, or take it as it is.",
         ),
     ] = SampleLevel.MATCH
@@ -159,7 +161,9 @@ class Request:
     ] = False
     strength: Annotated[
         float,
-        typer.Option("--strength", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."),
+        typer.Option(
+            "--strength", metavar="SHARE", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."
+        ),
     ] = 1.0
     atten_limit: Annotated[
         float | None,
@@ -182,11 +186,20 @@ class Request:
     ] = None
     output_format: Annotated[
         OutputFormat | None,
-        typer.Option("--format", help="Format of the results. Default: that of each song."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            autocompletion=propose_formats,
+            help="Format of the results: wav, flac, mp3, ogg, opus or m4a. Default: that of each song.",
+        ),
     ] = None
     bit_depth: Annotated[
         BitDepth | None,
-        typer.Option("--bit-depth", help="Of lossless results; 32f is floating point. Default: the song's."),
+        typer.Option(
+            "--bit-depth",
+            metavar="16|24|32f",
+            help="Of lossless results; 32f is floating point. Default: the song's.",
+        ),
     ] = None
     bitrate: Annotated[
         str | None,
@@ -210,14 +223,16 @@ class Request:
         ChannelMode,
         typer.Option(
             "--channels",
-            help="All at one level, each at its own, or stereo as middle and side. Default: mid-side with "
-            "the network for white noise, else linked.",
+            metavar="MODE",
+            help="linked: all at one level; independent: each at its own; mid-side: stereo as middle and "
+            "side. auto is mid-side with the network for white noise, else linked.",
         ),
     ] = ChannelMode.AUTO
     segment_seconds: Annotated[
         float,
         typer.Option(
             "--segment-seconds",
+            metavar="SECONDS",
             min=0.5,
             max=600.0,
             help="What the network sees at once; longer is faster and takes more memory.",
@@ -235,8 +250,9 @@ class Request:
         Precision,
         typer.Option(
             "--precision",
-            help="Of the network's layers; auto: tf32 on GPUs that have it, float32 elsewhere. bf16 is "
-            "faster where the hardware has it, and differs by less than -50 dB.",
+            metavar="TYPE",
+            help="Of the network's layers: float32, tf32, bf16, or auto: tf32 on GPUs that have it, else "
+            "float32. bf16 is faster where the hardware has it, and differs by less than -50 dB.",
         ),
     ] = Precision.AUTO
     compile: Annotated[
@@ -249,7 +265,7 @@ class Request:
     offline: Offline = False
     device: Annotated[
         str | None,
-        typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
+        typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
     ] = None
     cuda: Annotated[
         bool, typer.Option("--cuda", help="Use a CUDA device; where there is none, say so and use the CPU.")
@@ -281,3 +297,17 @@ class Request:
         bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
     ] = False
     quiet: Quiet = False
+
+
+PANELS = {
+    "Noise": (
+        *("noise", "weights", "noise_sample", "noise_sample_level", "no_network", "strength"),
+        *("atten_limit", "channels"),
+    ),
+    "Where noise is looked for": ("find_noise", "always"),
+    "Output": ("output", "output_format", "bit_depth", "bitrate", "residual", "start", "duration", "force"),
+    "Many songs": ("skip_existing", "jobs", "dry_run"),
+    "Speed": ("device", "cuda", "threads", "segment_seconds", "batch_size", "precision", "compile"),
+    "Reports": ("report", "as_json", "verbose", "quiet"),
+    "Networks from elsewhere": ("weights_url", "offline"),
+}

@@ -68,3 +68,11 @@ class Request:
     ] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace segments in the folder.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+
+
+PANELS = {
+    "Segments": ("length", "overlap", "skip_start", "skip_end", "max_train", "max_test"),
+    "Choice": ("sort", "silence_db", "min_score", "min_diversity", "max_correlation", "seed"),
+    "Data": ("root", "verify"),
+    "Output": ("out", "with_clean", "force", "quiet", "jobs"),
+}

@@ -24,7 +24,7 @@ __all__ = ["train"]
 
 
 @reports_errors
-@takes(options.Request)
+@takes(options.Request, options.PANELS)
 def train(request: options.Request) -> None:
     """Train a network by Noise2Noise: from songs mixed with noise on the fly, or from a dataset.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicdenoise.cli.completion import propose_kinds
+from musicdenoise.cli.completion import propose_kinds, propose_recipes
 
 __all__ = ["Request", "settings"]
 
@@ -49,7 +49,10 @@ class Request:
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", metavar="NAME|PATH", help="Settings: white, mixed, reference, or a TOML file."
+            "--recipe",
+            metavar="NAME|PATH",
+            autocompletion=propose_recipes,
+            help="Settings: white, mixed, reference, or a TOML file.",
         ),
     ] = None
     noise: Annotated[
@@ -62,7 +65,12 @@ class Request:
         ),
     ] = None
     targets: Annotated[
-        str | None, typer.Option("--targets", help="noisy (Noise2Noise, default), or clean for a comparison.")
+        str | None,
+        typer.Option(
+            "--targets",
+            metavar="noisy|clean",
+            help="noisy (Noise2Noise, default), or clean for a comparison.",
+        ),
     ] = None
     complexity: Annotated[
         int | None,
@@ -70,7 +78,9 @@ class Request:
             "--complexity", metavar="C", help="Published channel table at C. Default: a tapered table."
         ),
     ] = None
-    mask: Annotated[str | None, typer.Option("--mask", help="polar (default) or component.")] = None
+    mask: Annotated[
+        str | None, typer.Option("--mask", metavar="polar|component", help="polar (default) or component.")
+    ] = None
     n_fft: Annotated[
         int | None, typer.Option("--n-fft", help="Length of the STFT; the network needs 2048.")
     ] = None
@@ -96,7 +106,8 @@ class Request:
         int | None, typer.Option("--accumulate", help="Parts that a batch is computed in. Default: 1.")
     ] = None
     segment_seconds: Annotated[
-        float | None, typer.Option("--segment-seconds", help="Length of an example. Default: 1.5.")
+        float | None,
+        typer.Option("--segment-seconds", metavar="SECONDS", help="Length of an example. Default: 1.5."),
     ] = None
     snr_range: Annotated[
         tuple[float, float] | None,
@@ -109,10 +120,12 @@ class Request:
         ),
     ] = None
     schedule: Annotated[
-        str | None, typer.Option("--schedule", help="cosine (default), trapezoid, or onecycle.")
+        str | None,
+        typer.Option("--schedule", metavar="NAME", help="cosine (default), trapezoid, or onecycle."),
     ] = None
     optimizer: Annotated[
-        str | None, typer.Option("--optimizer", help="muon (for the kernels, default) or adamw.")
+        str | None,
+        typer.Option("--optimizer", metavar="muon|adamw", help="muon (for the kernels, default) or adamw."),
     ] = None
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
@@ -126,7 +139,10 @@ class Request:
         float | None, typer.Option("--ema-decay", help="Memory of the averaged weights. Default: 0.998.")
     ] = None
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto (default), float32 or bf16 (mixed precision).")
+        str | None,
+        typer.Option(
+            "--precision", metavar="TYPE", help="auto (default), float32 or bf16 (mixed precision)."
+        ),
     ] = None
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Put the layers through torch.compile.")
@@ -141,7 +157,10 @@ class Request:
         typer.Option("--validate-seconds", metavar="SECONDS", help="For runs with --minutes. Default: 600."),
     ] = None
     checkpoint_seconds: Annotated[
-        float | None, typer.Option("--checkpoint-seconds", help="Time between checkpoints. Default: 240.")
+        float | None,
+        typer.Option(
+            "--checkpoint-seconds", metavar="SECONDS", help="Time between checkpoints. Default: 240."
+        ),
     ] = None
     workers: Annotated[
         int,
@@ -150,15 +169,15 @@ class Request:
         ),
     ] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")] = False
-    licence: Annotated[str, typer.Option("--licence", help="Licence of the weights, for their metadata.")] = (
-        "unknown"
-    )
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="NAME", help="Licence of the weights, for their metadata.")
+    ] = "unknown"
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
     ] = None
-    device: Annotated[str | None, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:N or mps.")] = (
-        None
-    )
+    device: Annotated[
+        str | None, typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+    ] = None
     cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
     as_json: Annotated[
         bool,
@@ -199,3 +218,20 @@ def settings(request: Request) -> dict[str, Any]:
         "network": {"complexity": request.complexity, "mask": request.mask},
         "stft": {name: getattr(request, name) for name in ("n_fft", "hop_length", "sample_rate")},
     }
+
+
+PANELS = {
+    "Data": (
+        *("songs", "noises", "valid_songs", "valid_noises", "noise", "targets", "snr_range"),
+        *("target_snr_range", "segment_seconds", "root", "cache"),
+    ),
+    "Run": ("out", "recipe", "init", "minutes", "steps", "epochs", "resume", "seed", "licence"),
+    "Network": ("complexity", "mask", "n_fft", "hop_length", "sample_rate"),
+    "Optimizer": (
+        *("batch_size", "accumulate", "optimizer", "learning_rate", "schedule", "warmup_steps"),
+        *("weight_decay", "clip_norm", "ema_decay"),
+    ),
+    "Measurements and checkpoints": ("validate_every", "validate_seconds", "checkpoint_seconds"),
+    "Speed": ("device", "cuda", "precision", "compile", "workers"),
+    "Reports": ("as_json", "quiet"),
+}

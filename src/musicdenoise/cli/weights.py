@@ -10,6 +10,7 @@ import typer
 from musicdenoise.cli import options
 from musicdenoise.cli.common import FAILED, note, print_error, print_json, reports_errors
 from musicdenoise.cli.completion import propose_networks
+from musicdenoise.cli.help import Command, examples
 from musicdenoise.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ app = typer.Typer(
     no_args_is_help=True, help="Pretrained networks: what there is, and what lies in the cache folder."
 )
 
+ListJson = Annotated[
+    bool, typer.Option("--json", help="Print all that is known of each network, one JSON object a line.")
+]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
@@ -37,9 +41,11 @@ All = Annotated[bool, typer.Option("--all", help="All networks.")]
 AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemover's, which go by name.")]
 
 
-@app.command("list")
+@app.command(
+    "list", cls=Command, epilog=examples("musicdenoise weights list", "musicdenoise weights list --json")
+)
 @reports_errors
-def list_weights(as_json: options.Json = False) -> None:
+def list_weights(as_json: ListJson = False) -> None:
     """List the pretrained networks, and which one to take for which noise.
 
     The first table shows kind, size, figures, licence, and whether a network is in the cache. The second one
@@ -63,7 +69,11 @@ def list_weights(as_json: options.Json = False) -> None:
     console.print(_noise_table())
 
 
-@app.command("fetch")
+@app.command(
+    "fetch",
+    cls=Command,
+    epilog=examples("musicdenoise weights fetch white siren", "musicdenoise weights fetch --all"),
+)
 @reports_errors
 def fetch(
     names: Names = None,
@@ -93,7 +103,11 @@ def fetch(
         raise typer.Exit(FAILED)
 
 
-@app.command("verify")
+@app.command(
+    "verify",
+    cls=Command,
+    epilog=examples("musicdenoise weights verify", "musicdenoise weights verify --quiet"),
+)
 @reports_errors
 def verify(quiet: options.Quiet = False) -> None:
     """Compare the networks in the cache folder with their digests; exit code 1 if one is damaged."""
@@ -118,12 +132,16 @@ def verify(quiet: options.Quiet = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command("path")
+@app.command(
+    "path", cls=Command, epilog=examples("musicdenoise weights path", "musicdenoise weights path white")
+)
 @reports_errors
 def path(
     name: Annotated[
         str | None,
-        typer.Argument(help="A network; without it, the folder.", autocompletion=propose_networks),
+        typer.Argument(
+            metavar="NAME", help="A network; without it, the folder.", autocompletion=propose_networks
+        ),
     ] = None,
 ) -> None:
     """Print the cache folder, or where a network's file lies in it."""
@@ -134,7 +152,11 @@ def path(
     typer.echo(store.folder if name is None else store.path(find_entry(name)))
 
 
-@app.command("remove")
+@app.command(
+    "remove",
+    cls=Command,
+    epilog=examples("musicdenoise weights remove siren", "musicdenoise weights remove --all"),
+)
 @reports_errors
 def remove(names: Names = None, every: All = False, quiet: options.Quiet = False) -> None:
     """Delete networks from the cache folder."""
