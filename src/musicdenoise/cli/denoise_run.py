@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from musicdenoise.cli.common import note, print_data, print_error, print_json, tell_failure, warn
-from musicdenoise.cli.progress import byte_progress, count_progress, song_progress
+from musicdenoise.cli.denoise_words import details, sample_line, summary
+from musicdenoise.cli.progress import Album, byte_progress, count_progress, song_progress
 from musicdenoise.cli.quoting import quoted
 from musicdenoise.denoising.batch import (
     PassedOver,
@@ -24,13 +25,11 @@ from musicdenoise.denoising.batch import (
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.file_options import FileOptions
-from musicdenoise.denoising.model import NO_NETWORK
-from musicdenoise.denoising.noise_sample import NoiseReport, NoiseSample
+from musicdenoise.denoising.noise_sample import NoiseSample
 from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError
-from musicdenoise.kinds import NOISE_CLASSES
 from musicdenoise.runtime.parallel import default_jobs
 from musicdenoise.weights.store import WeightsStore
 
@@ -124,10 +123,13 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> Outcome:
 
 
 def _one_by_one(tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run) -> Iterator[tuple[int, Result]]:
+    album = Album([task.job.source for task in tasks])
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
-        with song_progress(f"{counter}{task.job.source.name}", quiet=settings.quiet) as on_progress:
+        label = f"{counter}{task.job.source.name}"
+        with song_progress(label, quiet=settings.quiet, left=album.left) as on_progress:
             result = try_to_denoise(denoiser, task, on_progress=on_progress)
+        album.advance()
         yield index, result
 
 
@@ -152,22 +154,22 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
         print_json(_document(report))
     name = "standard input" if report.source == PIPE else report.target
-    summary = _summary(report, settings.config.removed_share)
+    told = summary(report, settings.config.removed_share)
     note(
-        f"{name}: {summary} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
+        f"{name}: {told} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
         quiet=settings.quiet,
         verbose=settings.verbose,
     )
     if report.noise_sample is not None:
         note(
-            f"  {_sample_line(report.noise_sample)}",
+            f"  {sample_line(report.noise_sample)}",
             quiet=settings.quiet,
             verbose=settings.verbose,
         )
         for line in report.noise_sample.warnings:
             warn(line)
     if settings.verbose:
-        for line in _details(report):
+        for line in details(report):
             note(line, verbose=True)
     for start, length in report.gaps_seconds:
         place = f"from {start:.2f} to {start + length:.2f} s"
@@ -179,54 +181,6 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         warn(f"{report.source}: {tracks}")
     if report.clipped_samples:
         warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
-
-
-def _sample_line(sample: NoiseReport) -> str:
-    """Where the spectrum of the noise came from."""
-    stretches = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in sample.stretches)
-    if sample.source == "found":
-        return f"found noise alone at {stretches}, and learnt from it (--no-find-noise turns that off)"
-    line = f"learnt the noise from {', '.join(filter(None, [*sample.files, stretches])) or 'the sample'}"
-    if sample.level_db:
-        change = "raised" if sample.level_db > 0.0 else "lowered"
-        line += f", {change} by {abs(sample.level_db):.1f} dB to the level of the song's noise"
-    return line
-
-
-def _summary(report: DenoiseReport, removed_share: float) -> str:
-    other = "" if report.weights in NOISE_CLASSES else ", or --noise KIND of a low noise"
-    bass = f"largely bass, which may be music (--always removes it{other})"
-    if not math.isfinite(report.removed_db):
-        left = f"left as it came{', byte for byte' if report.is_copy else ''}"
-        if removed_share == 0.0:
-            return f"{left}: at this strength nothing is removed"
-        if report.weights == NO_NETWORK and report.noise_sample is None:
-            return f"{left}: no noise alone was found in it; name some with --noise-sample"
-        network = f"the network {report.weights!r}"
-        if report.bass_seconds > 0.0:
-            return f"{left}: what {network} would remove is {bass}"
-        if report.passed_seconds > 0.0:
-            return f"{left}: {network} would remove next to nothing (--always removes it)"
-        return f"{left}: there was no noise that {network} would remove"
-    removed = f"removed noise at {report.removed_db:.1f} dB relative to the song"
-    if report.weights != NO_NETWORK:
-        removed += f" with the network {report.weights!r}"
-    if report.passed_seconds > 0.0:
-        removed += f", left {report.passed_seconds:.0f} of {report.audio_seconds:.0f} s as they came"
-    if report.bass_seconds > 0.0:
-        removed += f", {report.bass_seconds:.0f} s of them since what would be removed is {bass}"
-    return removed
-
-
-def _details(report: DenoiseReport) -> Iterator[str]:
-    rate = f"{report.sample_rate} Hz"
-    if report.song_rate != report.sample_rate:
-        rate += f" (the format has no {report.song_rate} Hz)"
-    yield f"  {report.channels} channel(s) at {rate}, {report.audio_seconds:.1f} s"
-    yield f"  noise: {report.noise_db:.1f} dB re full scale"
-    for band in report.bands:
-        removed = "nothing" if band.removed_db is None else f"{band.removed_db:.1f} dB relative to the song"
-        yield f"  {band.low_hz:.0f}-{band.high_hz:.0f} Hz: {removed}"
 
 
 def _document(report: DenoiseReport) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +16,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -24,17 +28,59 @@ from musicdenoise.cli.quoting import quoted
 if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress as TrainingProgress
 
-__all__ = ["byte_progress", "count_progress", "song_progress", "training_progress"]
+__all__ = ["Album", "byte_progress", "count_progress", "song_progress", "training_progress"]
+
+
+class Album:
+    """How long several songs still take, by the sizes of their files.
+
+    Parameters
+    ----------
+    songs
+        The files, in the order in which they are done.
+    """
+
+    def __init__(self, songs: Sequence[Path]) -> None:
+        self._bytes = [_size(song) for song in songs]
+        self._done = 0
+        self._began = time.monotonic()
+
+    def advance(self) -> None:
+        """The next song begins."""
+        self._done += 1
+
+    def left(self, share: float) -> str:
+        """Time left for all, when a share of the present song is done; empty where it cannot be told."""
+        done = sum(self._bytes[: self._done]) + share * sum(self._bytes[self._done : self._done + 1])
+        if len(self._bytes) == 1 or done <= 0:
+            return ""
+        seconds = (time.monotonic() - self._began) * (sum(self._bytes) - done) / done
+        return f"all in {timedelta(seconds=round(seconds))}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 @contextlib.contextmanager
-def song_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+def song_progress(
+    label: str, *, quiet: bool, left: Callable[[float], str] | None = None
+) -> Iterator[Callable[[int, int | None], None]]:
     """Bar with the time left; gives the function to call with samples done and all samples.
 
     Nothing is drawn where stderr is no terminal or ``quiet`` is true. The bar disappears at the end.
+    ``left`` says, by the share that is done, how long all songs still take.
     """
     with _bar(label, None, TaskProgressColumn(), quiet=quiet) as (progress, task):
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def show(done: int, total: int | None) -> None:
+            rest = left(done / total) if left and total else ""
+            progress.update(task, completed=done, total=total, rest=rest)
+
+        yield show
 
 
 @contextlib.contextmanager
@@ -56,11 +102,18 @@ def _bar(
     label: str, total: int | None, column: ProgressColumn, *, quiet: bool
 ) -> Iterator[tuple[Progress, TaskID]]:
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), column, TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),  # moves while a long segment is computed
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        column,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rest]}", markup=False),
+    )
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     ) as progress:
-        yield progress, progress.add_task(quoted(label), total=total)
+        yield progress, progress.add_task(quoted(label), total=total, rest="")
 
 
 @contextlib.contextmanager
