@@ -18,47 +18,44 @@ CHANNEL_MODES = ("auto", "linked", "independent", "mid-side")
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseConfig:
-    """How songs are denoised.
-
-    The lengths do not change the result, unless ``context_seconds`` is given.
+    """Settings for `Denoiser` and `AutoDenoiser`.
 
     Parameters
     ----------
     segment_seconds
-        Length of the stretches that the network sees at once, context not counted. Longer ones
-        recompute less and take more memory. It counts at the network's rate: of a song at half of it
-        that is not converted (see `Denoiser.stream`) a stretch is twice as long.
+        Length of the stretches that the network sees at once, in seconds at the network's rate, without
+        context. Longer ones are slightly faster and take more memory. The result is the same.
     context_seconds
-        What the network sees beside each stretch; None for all that matters, 96 STFT frames, which are 1.1 s
-        with the pretrained networks. With less the results depend on the segments, by -34 dB with 0.75 s.
+        What the network sees before and after each stretch. None for 96 STFT frames (1.1 s with the
+        pretrained networks), which is all that matters. With 0.75 s results differ by -34 dB.
     strength
-        Share of the estimated noise that is taken away, 0 (none) to 1 (all).
+        Share of the estimated noise that is removed, 0 (none) to 1 (all).
     atten_limit_db
-        Noise is lowered by at most this much, in dB; None for no limit. Some noise that is left masks
+        The noise is lowered by at most this much, in dB. None for no limit. Some noise that stays hides
         what the network does to the music.
     gate
-        Whether the song passes as it came where there is next to nothing to remove, which spares clean music;
-        see `musicdenoise.denoising.gate`. Where the noise is known from a sample there is no need for it.
+        Whether the song stays as it is if there is next to nothing to remove, which spares clean music; see
+        `musicdenoise.denoising.gate`. The gate is off if the noise is known from a sample.
     find_noise
-        Whether noise alone is looked for in the song where no sample of it is given, before, after or
-        between the music. In a stream it is looked for in the first six seconds.
+        Whether to look for noise alone in the song if no sample is given: before, after or between the
+        music. In a stream only the first six seconds are searched.
     match_level
-        Whether noise samples that are no stretches of the song are brought to the level of its noise.
+        Whether noise samples from other files are brought to the level of the song's noise.
     channels
-        ``"linked"`` brings all channels to the network's level together, ``"independent"`` each on its own.
-        ``"mid-side"`` denoises stereo as middle and side, each at its own level, which is better where the
-        noise differs between left and right; other numbers of channels are linked. ``"auto"`` is mid-side
-        for networks that know white noise alone and any level, and linked for others.
+        ``"linked"`` uses one gain to the network's level for all channels, ``"independent"`` one for each.
+        ``"mid-side"`` denoises middle and side of a stereo song, each at its own level. That is better if
+        the noise differs between left and right. Songs that are not stereo are linked then. ``"auto"`` is
+        mid-side for networks for white noise, and linked for others.
     batch_size
-        Stretches that are computed at once; None for 1 on processors, which are busy with one, and 8 on
-        other devices. Output lags by so many.
+        Stretches that are computed at once. None for 1 on processors and 8 on other devices. The output of a
+        stream comes later by as many stretches.
     precision
-        ``"float32"``, ``"tf32"`` or ``"bf16"``; ``"auto"`` for tf32 on GPUs that have it, float32 elsewhere.
-        On processors with instructions for it bf16 is about half as fast again; the result differs by less
-        than -50 dB.
+        ``"float32"``, ``"tf32"`` or ``"bf16"``. ``"auto"`` is tf32 on GPUs that have it, and float32
+        elsewhere. bf16 is about half as fast again on processors with instructions for it, and changes the
+        result by less than -50 dB.
     compile
-        Whether whole segments go through ``torch.compile``, on GPUs as CUDA graphs. That takes a minute
-        for each number of channels, and pays for many songs.
+        Whether to compile the network with ``torch.compile``, on GPUs as CUDA graphs. That takes a minute for
+        each number of channels, and is worth it for many songs.
 
     Raises
     ------

@@ -30,38 +30,35 @@ class DenoiseReport:
     noise_sample
         Where the spectrum of the noise came from, a sample or the song; None where it was not known.
     removed_db
-        Power of what was removed, relative to the song as it came, in dB.
+        Power of what was removed, relative to the noisy song, in dB.
     noise_db
-        Root mean square of the noise that the network heard in the song, in dB re full scale, whatever was
-        removed of it; minus infinity for none, and where the strength is 0.
+        Level of the noise that the network heard in the song, removed or not: root mean square in dB re full
+        scale. Minus infinity if there was none, or if the strength is 0.
     bands
         What was removed from each band.
     passed_seconds, bass_seconds
-        Time that was left as it came, and that part of it where largely bass would have been removed; see
+        Time that was left as it was, and the part of it where mostly bass would have been removed; see
         `Gate`.
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
     notes
         What is odd about the source, a sentence each.
     num_tracks
-        Audio tracks of the source, of which the first was denoised and the others are left out.
+        Audio tracks of the source; only the first was denoised.
     is_copy
         Whether the result is the source byte for byte: nothing was removed, and the format is the same.
     clipped_samples
-        Samples of the result that were beyond full scale and were limited to it.
+        Samples of the result that exceeded full scale and were limited.
     seconds
         Time taken.
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> import soundfile
+    >>> import tempfile, numpy as np, soundfile
     >>> from musicdenoise import Denoiser, denoise_file
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> soundfile.write(folder / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(44_100), 44_100)
-    >>> report = denoise_file(Denoiser("white", device="cpu"), folder / "song.wav", folder / "clean.wav")
+    >>> song = Path(tempfile.mkdtemp(), "song.wav")
+    >>> soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal(44_100), 44_100)
+    >>> report = denoise_file(Denoiser("white", device="cpu"), song, song.with_name("clean.wav"))
     >>> report.weights, report.audio_seconds, report.clipped_samples
     ('white', 1.0, 0)
     >>> report.removed_db > -3.0  # almost all of it was hiss

@@ -40,13 +40,12 @@ class Denoiser(SongDenoiser):
     Parameters
     ----------
     weights
-        The name of a pretrained network (``"white"``), the path of a weights file, or ``"none"`` for plain
-        subtraction of a known noise. Default: the first network of the index, which is the best there is for
-        noise of unknown kind.
+        Name of a pretrained network (``"white"``), path of a weights file, or ``"none"`` for plain
+        subtraction of a known noise. Default: the best network for noise of unknown kind.
     noise_sample
         The noise alone: the path of a recording, a stretch of each song as ``(start, end)`` in seconds or as
-        text (``"0:00-0:02.5"``), or a pair of samples and their rate in Hz. By default noise alone is looked
-        for in the song; see `DenoiseConfig`.
+        text (``"0:00-0:02.5"``), or a pair of samples and their rate in Hz. By default each song is searched
+        for noise alone; see `DenoiseConfig`.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
     config
@@ -54,14 +53,14 @@ class Denoiser(SongDenoiser):
     store
         Where pretrained networks are kept; the user's cache folder by default.
     on_fetch
-        Called while a network is fetched, with the bytes there so far and of the whole.
+        Called while a network is fetched, with the bytes so far and the bytes of the whole.
 
     Attributes
     ----------
     weights_name : str
         Name of the network.
     known_kind : str or None
-        The one kind of noise that the weights were named for, if it is one.
+        The kind of noise that the network is for, if it is for one kind.
 
     Raises
     ------
@@ -121,7 +120,7 @@ class Denoiser(SongDenoiser):
         device: str = "cpu",
         config: DenoiseConfig | None = None,
     ) -> Denoiser:
-        """Denoiser around a network in memory."""
+        """A denoiser with a network in memory."""
         return cls(Model(name="in memory", network=network, stft=stft), device=device, config=config)
 
     def _ready(self, network: Network) -> FusedDCUNet | FineNet:
@@ -137,7 +136,7 @@ class Denoiser(SongDenoiser):
 
     @property
     def fewest_seconds(self) -> float:
-        """Length of the shortest song that it can denoise: one window of the network."""
+        """Length of the shortest song that can be denoised: one window of the network."""
         return 0.0 if self.network is None else self.stft.n_fft / self.stft.sample_rate
 
     @property
@@ -146,7 +145,7 @@ class Denoiser(SongDenoiser):
         return False
 
     def steps(self, sample_rate: int, channels: int, known: KnownNoise | None, head: Samples) -> Steps:
-        """What is done with a song; see `SongDenoiser.steps`."""
+        """How a song is denoised; see `SongDenoiser.steps`."""
         gate = None
         if self.config.gate and known is None and self.network is not None:
             limits = GateConfig.usual(self.config.removed_share, known_kind=self.known_kind)
@@ -167,7 +166,7 @@ class Denoiser(SongDenoiser):
         return None if self.network is None else load_noise_filter()
 
     def estimate(self, samples: Samples, sample_rate: int) -> Samples:
-        """What the network alone makes of a song ``(channels, samples)``, whatever is known of its noise."""
+        """What the network alone makes of a song ``(channels, samples)``, without gate or noise sample."""
         if self.network is None:
             return samples
         stream = self._network_stream(self.network, sample_rate, samples.shape[0])
@@ -198,9 +197,9 @@ class Denoiser(SongDenoiser):
     def _stft_at(self, sample_rate: int) -> StftConfig:
         """STFT with the rate to which a song is converted for the network.
 
-        White noise is white at any rate, and to the network for it a song of another rate is music that is
-        played faster or slower: the song stays as it is. Converted from a lower rate it would have no noise
-        in the highs, which is like nothing that the network has learnt; converted from a higher one it
+        Songs stay at their own rate for the network for white noise, because white noise is white at any
+        rate: to the network, the song is only played faster or slower. Converted from a lower rate, it
+        would have no noise in the highs, which the network has not learnt. Converted from a higher rate, it
         would keep the noise above the network's band.
         """
         return replace(self.stft, sample_rate=sample_rate) if self._is_for_white else self.stft
