@@ -11,8 +11,6 @@ import typer
 DEFAULT_SONGS = Path("musdb18")
 DEFAULT_NOISES = Path("UrbanSound8K/audio")
 
-# The names of the reference, for scripts that use them.
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -23,8 +21,8 @@ class Request:
         typer.Option(
             "--kind",
             metavar="real|class|mixed|white",
-            help="Noise: recordings of all classes, of one class, recordings and white noise, or white "
-            "noise.",
+            help="Kind of noise: real is recordings of all classes, class is recordings of one, mixed is "
+            "recordings and white noise, white is white noise.",
             show_default=False,
         ),
     ]
@@ -54,19 +52,23 @@ class Request:
         ),
     ] = None
     max_songs: Annotated[
-        int | None, typer.Option("--max-songs", metavar="N", help="Most songs of a split. Default: all.")
+        int | None,
+        typer.Option(
+            "--max-songs", metavar="N", help="Use at most this many songs of a split. Default: all."
+        ),
     ] = None
     max_noises: Annotated[
         int | None, typer.Option("--max-noises", metavar="N", help="Pairs of each song.", show_default="1")
     ] = None
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: dataset_KIND.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the dataset. Default: dataset_KIND."),
     ] = None
     input_dir: Annotated[
-        Path | None, typer.Option("--input-dir", help="Folder of the inputs, in place of --out.")
+        Path | None, typer.Option("--input-dir", help="Folder of the inputs, instead of --out.")
     ] = None
     target_dir: Annotated[
-        Path | None, typer.Option("--target-dir", help="Folder of the targets, in place of --out.")
+        Path | None, typer.Option("--target-dir", help="Folder of the targets, instead of --out.")
     ] = None
     seed: Annotated[int, typer.Option("--seed", help="Seed of every choice and of the white noise.")] = 42
     jobs: Annotated[
@@ -85,7 +87,7 @@ class Request:
         bool | None,
         typer.Option(
             "--same-class/--different-class",
-            help="Classes of the two noises of a pair. Default: different where there is more than one.",
+            help="Whether both noises of a pair come from one class. Default: different ones, if possible.",
         ),
     ] = None
     file_format: Annotated[
@@ -94,17 +96,15 @@ class Request:
     sample_rate: Annotated[int, typer.Option("--sample-rate", help="Rate of the dataset in Hz.")] = 44_100
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was stopped.")] = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace a dataset in the folder.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built; write nothing.")] = (
-        False
-    )
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be built.")] = False
     device: Annotated[
         str | None,
         typer.Option(
             "-d",
             "--device",
             metavar="NAME",
-            help="Checked, but mixing always runs on the CPU, so that a seed gives the same bytes "
-            "everywhere.",
+            help="Is checked and not used: mixing always runs on the CPU, so that a seed gives the same "
+            "bytes everywhere.",
         ),
     ] = None
     cuda: Annotated[bool, typer.Option("--cuda", help="As --device cuda.")] = False

@@ -25,7 +25,7 @@ def correlate(
         typer.Argument(metavar="OUTPUT", help="Report: a name that ends in .txt, .csv or .json."),
     ] = None,
     max_lag: Annotated[
-        float, typer.Option("--max-lag", metavar="S", help="Largest lag looked for, in seconds.")
+        float, typer.Option("--max-lag", metavar="S", help="Largest lag to look for, in seconds.")
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", help="Processes.")] = 1,

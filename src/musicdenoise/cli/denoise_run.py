@@ -173,14 +173,14 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
             note(line, verbose=True)
     for start, length in report.gaps_seconds:
         place = f"from {start:.2f} to {start + length:.2f} s"
-        warn(f"{report.source}: is damaged or empty {place}; silence stands there")
+        warn(f"{report.source}: is damaged or empty {place}; the result is silent there")
     for remark in report.notes:
         warn(f"{report.source}: {remark}")
     if report.num_tracks > 1:
-        tracks = f"has {report.num_tracks} audio tracks; the first was denoised, the others are left out"
+        tracks = f"has {report.num_tracks} audio tracks; the first was denoised, the others were left out"
         warn(f"{report.source}: {tracks}")
     if report.clipped_samples:
-        warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited to it")
+        warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited")
 
 
 def _document(report: DenoiseReport) -> dict[str, Any]:

@@ -26,7 +26,10 @@ class Request:
         ),
     ]
     clean: Annotated[
-        Path | None, typer.Argument(metavar="CLEAN_DIR", help="Folder of the clean ones, of the same names.")
+        Path | None,
+        typer.Argument(
+            metavar="CLEAN_DIR", help="Folder of the same recordings, clean, with the same names."
+        ),
     ] = None
     weights: Annotated[
         list[str] | None,
@@ -34,9 +37,9 @@ class Request:
             "--weights",
             metavar="NAME|PATH",
             autocompletion=propose_networks,
-            help="Network: pretrained, a .safetensors file, auto, own (that of each item's kind of noise), "
-            "none (plain subtraction of a known noise) or reference:FILE.pth. May be repeated. Default: the "
-            "default network.",
+            help="A pretrained network, a .safetensors file, auto, own (the network for each item's kind of "
+            "noise), none (plain subtraction of a known noise) or reference:FILE.pth. You may repeat this. "
+            "Default: the network for noise of any kind.",
         ),
     ] = None
     baselines: Annotated[
@@ -44,8 +47,8 @@ class Request:
         typer.Option(
             "--baselines",
             metavar="NAMES",
-            help="identity, noisereduce, noisered (with --noise-sample), afftdn, oracle, with commas; none "
-            "for none. Default: all there are.",
+            help="identity, noisereduce, noisered (with --noise-sample), afftdn, oracle, separated by "
+            "commas; or none. Default: all that are installed.",
         ),
     ] = None
     noise_sample: Annotated[
@@ -54,15 +57,16 @@ class Request:
             "--noise-sample",
             metavar="SECONDS",
             min=0.1,
-            help="Give a sample of the noise, the first SECONDS of what differs between the files of a pair, "
-            "in columns of their own. What follows it is measured.",
+            help="Also measure with a sample of the noise: the first SECONDS of noisy minus clean. All "
+            "columns are then measured on what follows.",
         ),
     ] = None
     always: Annotated[
         bool,
         typer.Option(
             "--always",
-            help="Measure networks without the gate, which lets music pass where there is next to no noise.",
+            help="Measure networks without the gate, which leaves the song alone if there is next to no "
+            "noise.",
         ),
     ] = False
     out: Annotated[
@@ -82,20 +86,20 @@ class Request:
     ] = "test"
     root: Annotated[
         Path | None,
-        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+        typer.Option("--root", help="Another folder in which files of the manifest may be."),
     ] = None
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
     ] = True
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Measure at most so many items, spread evenly.")
+        int | None, typer.Option("--limit", min=1, help="Measure at most this many items, spread evenly.")
     ] = None
     samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Items to look at and listen to in the report.")
+        int, typer.Option("--samples", min=0, help="How many items to show and play in the report.")
     ] = 3
     sample_seconds: Annotated[
         float,
-        typer.Option("--sample-seconds", metavar="SECONDS", min=0.1, help="Longest stretch of a sample."),
+        typer.Option("--sample-seconds", metavar="SECONDS", min=0.1, help="Length of each of them."),
     ] = 6.0
     workers: Annotated[
         int | None,
@@ -106,7 +110,7 @@ class Request:
     ] = None
     cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json in place of the table.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False
 
 

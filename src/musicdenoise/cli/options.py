@@ -62,14 +62,14 @@ class BitDepth(str, Enum):
 
 
 def _path(text: str) -> Path:
-    """A path of the command line; whether it can be read or written is found out where that is done."""
+    """A path from the command line. Whether it can be read or written shows later."""
     if not text:
         raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
     return Path(text)
 
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print a report on stdout for each input, one JSON object a line.")
+    bool, typer.Option("--json", help="Print a report for each input on stdout: one JSON object a line.")
 ]
 WeightsUrl = Annotated[
     str | None,
@@ -79,7 +79,7 @@ WeightsUrl = Annotated[
         help="Mirror to fetch networks from. Default: $MUSICDENOISE_WEIGHTS_URL, if set.",
     ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing over the network.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not use the internet.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
 
 
@@ -113,10 +113,10 @@ class Request:
             "--noise",
             metavar="KIND",
             autocompletion=propose_noises,
-            help="Kind of noise to remove: a word such as hiss, tape, vinyl, hum, traffic or crowd; white, "
-            "mixed, an UrbanSound8K class by name or number 0-9; or auto, which decides by the beginning of "
-            "each song. 'musicdenoise weights list' lists them. Default: the best network there is for "
-            "noise of unknown kind.",
+            help="What the noise is: a word such as hiss, tape, vinyl, hum, traffic or crowd; white, mixed,"
+            " or an UrbanSound8K class by name or number 0-9. 'auto' listens to the beginning of each "
+            "song. 'musicdenoise weights list' lists them all. Default: the network for noise of any "
+            "kind.",
         ),
     ] = None
     weights: Annotated[
@@ -133,8 +133,8 @@ class Request:
         typer.Option(
             "--noise-sample",
             metavar="FILE|START-END",
-            help="The noise alone: a recording of it, or a stretch of each song, such as 0:00-0:02.5. May be "
-            "repeated. Default: looked for in each song.",
+            help="The noise alone: a recording of it, or a stretch of each song, such as 0:00-0:02.5. You "
+            "may repeat this. Default: each song is searched for it.",
         ),
     ] = None
     noise_sample_level: Annotated[
@@ -142,36 +142,36 @@ class Request:
         typer.Option(
             "--noise-sample-level",
             metavar="match|exact",
-            help="Bring a sample in a file to the level of the song's noise, or take it as it is.",
+            help="Bring a sample from a file to the level of the song's noise (match), or leave it (exact).",
         ),
     ] = SampleLevel.MATCH
     find_noise: Annotated[
         bool,
         typer.Option(
             "--find-noise/--no-find-noise",
-            help="Look for a stretch of noise alone in each song, and learn from it what the noise is like.",
+            help="Search each song for a moment of noise alone, and learn from it.",
         ),
     ] = True
     no_network: Annotated[
         bool,
         typer.Option(
             "--no-network",
-            help="Only subtract the spectrum of the noise sample: the classical way, and faster.",
+            help="Only subtract the spectrum of the noise sample. That is the classical way, and faster.",
         ),
     ] = False
     strength: Annotated[
         float,
         typer.Option(
-            "--strength", metavar="SHARE", min=0.0, max=1.0, help="Share of the noise to take away, 0 to 1."
+            "--strength", metavar="SHARE", min=0.0, max=1.0, help="How much of the noise to remove, 0 to 1."
         ),
     ] = 1.0
     atten_limit: Annotated[
         float | None,
-        typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this much."),
+        typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this many dB."),
     ] = None
-    always: Annotated[
-        bool, typer.Option("--always", help="Denoise also where there is next to no noise to remove.")
-    ] = False
+    always: Annotated[bool, typer.Option("--always", help="Denoise even if there is next to no noise.")] = (
+        False
+    )
     residual: Annotated[
         bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
     ] = False
@@ -181,7 +181,8 @@ class Request:
             "--report",
             metavar="DIR",
             parser=_path,
-            help="Draw spectrograms before, after and of what was removed, as DIR/NAME_report.png.",
+            help="Draw spectrograms of the song before and after, and of what was removed: "
+            "DIR/NAME_report.png.",
         ),
     ] = None
     output_format: Annotated[
@@ -212,12 +213,15 @@ class Request:
     start: Annotated[
         float,
         typer.Option(
-            "--start", metavar="SECONDS", min=0.0, help="Begin here, for a preview: NAME_preview.EXT."
+            "--start",
+            metavar="SECONDS",
+            min=0.0,
+            help="Denoise only from here on, as a preview: NAME_preview.EXT.",
         ),
     ] = 0.0
     duration: Annotated[
         float | None,
-        typer.Option("--duration", metavar="SECONDS", help="Length of the preview; default: to the end."),
+        typer.Option("--duration", metavar="SECONDS", help="Length of the preview. Default: to the end."),
     ] = None
     channels: Annotated[
         ChannelMode,
@@ -225,7 +229,7 @@ class Request:
             "--channels",
             metavar="MODE",
             help="linked: all at one level; independent: each at its own; mid-side: stereo as middle and "
-            "side. auto is mid-side with the network for white noise, else linked.",
+            "side. auto is mid-side for white noise, else linked.",
         ),
     ] = ChannelMode.AUTO
     segment_seconds: Annotated[
@@ -235,7 +239,7 @@ class Request:
             metavar="SECONDS",
             min=0.5,
             max=600.0,
-            help="What the network sees at once; longer is faster and takes more memory.",
+            help="How much the network sees at once. More is faster and takes more memory.",
         ),
     ] = 6.0
     batch_size: Annotated[
@@ -243,7 +247,7 @@ class Request:
         typer.Option(
             "--batch-size",
             metavar="N|auto",
-            help="Segments to compute at once; auto: 1 on processors, 8 on GPUs.",
+            help="How many segments to compute at once. auto: 1 on processors, 8 on GPUs.",
         ),
     ] = "auto"
     precision: Annotated[
@@ -251,14 +255,14 @@ class Request:
         typer.Option(
             "--precision",
             metavar="TYPE",
-            help="Of the network's layers: float32, tf32, bf16, or auto: tf32 on GPUs that have it, else "
-            "float32. bf16 is faster where the hardware has it, and differs by less than -50 dB.",
+            help="Arithmetic of the network: float32, tf32, bf16, or auto: tf32 on GPUs that have it, else "
+            "float32. bf16 is faster on hardware that has it, and changes the result by less than -50 dB.",
         ),
     ] = Precision.AUTO
     compile: Annotated[
         bool,
         typer.Option(
-            "--compile", help="Compile the network first (CUDA graphs on GPUs): a minute, for many songs."
+            "--compile", help="Compile the network first, which takes a minute. Worth it for many songs."
         ),
     ] = False
     weights_url: WeightsUrl = None
@@ -268,33 +272,33 @@ class Request:
         typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
     ] = None
     cuda: Annotated[
-        bool, typer.Option("--cuda", help="Use a CUDA device; where there is none, say so and use the CPU.")
+        bool, typer.Option("--cuda", help="Use a CUDA device. If there is none, say so and use the CPU.")
     ] = False
     jobs: Annotated[
-        int, typer.Option("-j", "--jobs", min=1, help="Songs at a time, each in a process of its own.")
+        int, typer.Option("-j", "--jobs", min=1, help="How many songs to denoise at once, in a process each.")
     ] = 1
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Processor threads to use, at most (and by default) all."),
+        typer.Option("--threads", min=1, help="Processor threads to use. Default: all."),
     ] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
     skip_existing: Annotated[
         bool,
         typer.Option(
             "--skip-existing",
-            help="Pass over inputs whose output is there already, or that another run is writing.",
+            help="Skip inputs whose output exists, or that another run is writing.",
         ),
     ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Only list what would be written: INPUT, tabulator, OUTPUT, a line for each file.",
+            help="Only list what would be written, a line for each file: INPUT, tab, OUTPUT.",
         ),
     ] = False
     as_json: Json = False
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Tell what was removed from each song, band by band.")
+        bool, typer.Option("-v", "--verbose", help="Say what was removed from each song, band by band.")
     ] = False
     quiet: Quiet = False
 

@@ -29,10 +29,12 @@ class Request:
     skip_end: Annotated[
         float, typer.Option("--skip-end", metavar="S", help="Seconds left out at the end of a song.")
     ] = 12.0
-    max_train: Annotated[int, typer.Option("--max-train", metavar="N", help="Most training segments.")] = (
-        10_000
-    )
-    max_test: Annotated[int, typer.Option("--max-test", metavar="N", help="Most test segments.")] = 1_000
+    max_train: Annotated[
+        int, typer.Option("--max-train", metavar="N", help="Keep at most this many training segments.")
+    ] = 10_000
+    max_test: Annotated[
+        int, typer.Option("--max-test", metavar="N", help="Keep at most this many test segments.")
+    ] = 1_000
     overlap: Annotated[
         float, typer.Option("--overlap", metavar="X", help="Share of a segment that the next one repeats.")
     ] = 0.0
@@ -43,21 +45,22 @@ class Request:
         float, typer.Option("--silence-db", metavar="DB", help="Drop segments whose music is quieter (RMS).")
     ] = -60.0
     min_score: Annotated[
-        float | None, typer.Option("--min-score", metavar="X", help="Drop segments below.")
+        float | None, typer.Option("--min-score", metavar="X", help="Drop segments with a lower score.")
     ] = None
     min_diversity: Annotated[
-        float | None, typer.Option("--min-diversity", metavar="X", help="Drop segments less diverse.")
+        float | None,
+        typer.Option("--min-diversity", metavar="X", help="Drop segments that are less diverse."),
     ] = None
     max_correlation: Annotated[
         float | None,
         typer.Option("--max-correlation", metavar="X", help="Drop segments whose noises correlate more."),
     ] = None
     with_clean: Annotated[
-        bool, typer.Option("--with-clean", help="Write the clean music of training segments, too.")
+        bool, typer.Option("--with-clean", help="Also write the clean music of training segments.")
     ] = False
     root: Annotated[
         Path | None,
-        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+        typer.Option("--root", help="Another folder in which files of the manifest may be."),
     ] = None
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")

@@ -21,17 +21,17 @@ class Request:
         Path | None,
         typer.Argument(
             metavar="DATA",
-            help="Dataset with manifest.jsonl, or folders train|test/input|target. "
-            "Or mix songs with noise on the fly: --songs.",
+            help="Dataset with manifest.jsonl, or with folders train|test/input|target. To mix songs with "
+            "noise on the fly, give --songs instead.",
             show_default=False,
         ),
     ] = None
     root: Annotated[
         Path | None,
-        typer.Option("--root", help="Folder that files of a manifest may lie in, beside the dataset."),
+        typer.Option("--root", help="Another folder in which files of the manifest may be."),
     ] = None
     songs: Annotated[
-        Path | None, typer.Option("--songs", help="Folder of songs to mix with noise, new every time.")
+        Path | None, typer.Option("--songs", help="Folder of songs to mix with noise on the fly.")
     ] = None
     noises: Annotated[
         Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
@@ -39,11 +39,11 @@ class Request:
     valid_songs: Annotated[
         Path | None,
         typer.Option(
-            "--valid-songs", help="Folder of other songs, to measure on. Default: every 20th of --songs."
+            "--valid-songs", help="Folder of other songs to measure on. Default: every 20th of --songs."
         ),
     ] = None
     valid_noises: Annotated[
-        Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings, to measure on.")
+        Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings to measure on.")
     ] = None
     out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: runs/NOISE.")] = None
     recipe: Annotated[
@@ -97,13 +97,15 @@ class Request:
     steps: Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")] = None
     epochs: Annotated[
         float | None,
-        typer.Option("--epochs", help="Length of the run in passes over the data, measured after each."),
+        typer.Option(
+            "--epochs", help="Length of the run in passes over the data. It is measured after each."
+        ),
     ] = None
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Examples per step, over all processes. Default: 6.")
     ] = None
     accumulate: Annotated[
-        int | None, typer.Option("--accumulate", help="Parts that a batch is computed in. Default: 1.")
+        int | None, typer.Option("--accumulate", help="In how many parts to compute a batch. Default: 1.")
     ] = None
     segment_seconds: Annotated[
         float | None,
@@ -116,7 +118,7 @@ class Request:
     target_snr_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets, where they are to differ."
+            "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets. Default: as --snr-range."
         ),
     ] = None
     schedule: Annotated[
@@ -165,7 +167,7 @@ class Request:
     workers: Annotated[
         int,
         typer.Option(
-            "--workers", min=0, help="Processes that prepare examples ahead; 0 prepares them between steps."
+            "--workers", min=0, help="Processes that prepare examples. 0 prepares them between steps."
         ),
     ] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")] = False
