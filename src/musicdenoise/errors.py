@@ -15,8 +15,8 @@
     └── TrainingError         a training run that cannot start or go on
 
 Every message says what was given, what is allowed, and what to do, in one line. A message that is about a
-field of the request (``segment_seconds``, say) holds a place for the field's name and carries its value, so
-that each reader finds the name that is theirs: the argument in Python, the option on the command line.
+field of the request (``segment_seconds``, say) holds a place for the field's name, and the error carries
+its value. So each reader sees the name they know: the argument in Python, the option on the command line.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MusicDenoiseError(Exception):
     Parameters
     ----------
     message
-        One line. ``{name}`` in it stands for the field of that name.
+        One line. ``{name}`` in it is replaced by the name of that field.
     fields
         The fields that the message is about, with the values that were given.
 
@@ -93,7 +93,7 @@ class MusicDenoiseError(Exception):
 
 
 class UsageError(MusicDenoiseError):
-    """The request itself makes no sense, whatever the files hold."""
+    """The request itself makes no sense, independent of the files."""
 
 
 class ConfigurationError(MusicDenoiseError):

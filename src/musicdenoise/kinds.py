@@ -91,7 +91,7 @@ NOISE_WORDS: Mapping[str, str] = {
     "construction": "jackhammer",
     "ambulance": "siren",
 }
-"""The kind that each word of everyday language stands for.
+"""The kind of noise for each everyday word.
 
 `mixed` learnt tapes, records, crowds, rain and wind; there is no network for one of them alone. Low noise
 that lasts is of the kind `engine_idling`, since a noise that is named may be bass.
@@ -116,7 +116,7 @@ def parse_kind(text: str) -> str:
 
 
 def parse_noise_word(text: str) -> str:
-    """Canonical name of a noise kind, as `parse_kind`, or the kind that an everyday word stands for.
+    """Name of a noise kind, as `parse_kind`, or the kind for an everyday word.
 
     Raises
     ------
@@ -135,5 +135,5 @@ def parse_noise_word(text: str) -> str:
 
 
 def words_for(kind: str) -> tuple[str, ...]:
-    """The everyday words that stand for a kind."""
+    """The everyday words for a kind."""
     return tuple(word for word, meant in NOISE_WORDS.items() if meant == kind)

@@ -1,7 +1,7 @@
 """Reading ahead and writing behind: files are decoded and encoded while the network computes.
 
-Each has one thread, so that order is kept, and a few items on the way, so that memory is bounded. Errors
-come out where the items do. Decoders and encoders release Python's lock while they work.
+Each has one thread, which keeps the order, and at most two items on the way, which bounds memory. Errors
+come out in place of the item. Decoders and encoders release Python's lock while they work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["ReadAhead", "WriteBehind"]
 
 Item = TypeVar("Item")
 
-_ON_THE_WAY = 2
+_ON_THE_WAY = 2  # blocks: one is worked on, one waits. Chosen, not measured
 
 _END = object()
 
@@ -27,7 +27,7 @@ class ReadAhead(Generic[Item]):
     Parameters
     ----------
     items
-        Where they come from; used by the thread alone from now on.
+        Where they come from. From now on only the thread may use them.
     """
 
     def __init__(self, items: Iterator[Item]) -> None:
@@ -61,7 +61,7 @@ class ReadAhead(Generic[Item]):
 class WriteBehind:
     """Calls made one after the other by a thread, at most two of them waiting; a context manager.
 
-    When it is left without an error all calls are done. After an error waiting calls are dropped.
+    Leaving the block waits until all calls are done. After an error, waiting calls are dropped.
     """
 
     def __init__(self) -> None:

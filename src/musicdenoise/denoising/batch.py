@@ -39,7 +39,7 @@ class Task:
     options
         How files are treated.
     skip_existing
-        Whether the song is passed over if its result is there, or another run is at it.
+        Whether to skip the song if its result exists or another run is writing it.
     """
 
     job: Job
@@ -119,7 +119,7 @@ def try_to_denoise(
     *,
     on_progress: Callable[[int, int | None], None] | None = None,
 ) -> Result:
-    """Denoise one song; what goes wrong with it, foreseen or not, is the result and stops no other song.
+    """Denoise one song. If something goes wrong, the error is the result, and other songs go on.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def try_to_denoise(
     Raises
     ------
     UsageError
-        If the request makes no sense, whatever the song holds.
+        If the request itself makes no sense.
     BrokenPipeError
         If nobody reads standard output any more.
     """
@@ -212,8 +212,8 @@ def denoise_in_parallel(
     Yields
     ------
     tuple of int and DenoiseReport, AudioError or PassedOver
-        Index of the task, and its report or why there is none, as they become ready. If a process is killed,
-        the songs that were in work are done again, each alone; what is killed alone, too, fails.
+        Index of the task, and its report or the reason why there is none, as they become ready. If a
+        process is killed, the songs in work are done again, each alone. A song that is killed again fails.
     """
     network = _Network(
         weights=weights, noise_samples=noise_samples, device=device, config=config, store=store
@@ -230,8 +230,8 @@ def denoise_in_parallel(
                 waiting.remove(batch[position])
                 yield batch[position], result
         except DataError:
-            # Songs are taken in their order, so those in work are the first that are not ready. Whose process
-            # was killed is not known, and for want of memory it may be another's fault.
+            # Songs are taken in order, so the first ones that are not ready are in work. Nobody knows whose
+            # process was killed, and if memory ran out, it may be another song's fault.
             in_work, waiting = waiting[:processes], waiting[processes:]
             for index in in_work:
                 yield index, _denoise_alone(tasks[index], network)

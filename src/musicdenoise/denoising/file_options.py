@@ -1,4 +1,4 @@
-"""How the files of a denoising are treated: what is replaced, written beside, kept of the format."""
+"""Settings for files: what is replaced, what else is written, and which format the result has."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class FileOptions:
     overwrite
         Whether existing files are replaced.
     overwrite_extras
-        Whether existing residuals are replaced, as what an interrupted run left.
+        Whether existing residuals are replaced, because an interrupted run left them.
     keep_format
-        Whether a target with the suffix of the song gets the format that the song's content has, whatever
-        the suffix says. Otherwise the suffix decides, also where that of the song is wrong.
+        Whether a target with the song's suffix gets the format of the song's content, even if the suffix is
+        wrong. Otherwise the suffix decides.
     residual
         Where to write what was removed, or None.
     picture
@@ -37,8 +37,8 @@ class FileOptions:
     bit_depth
         One of `BIT_DEPTHS` for lossless results; None for that of the song.
     bitrate
-        Bits per second, all channels, for lossy results; None for that of the song, or where the song has
-        another codec, one that adds nothing audible to its losses.
+        Bits per second over all channels, for lossy results. None for that of the song, or for a high one
+        if the song has another codec.
     """
 
     overwrite: bool = False
@@ -77,7 +77,7 @@ class FileOptions:
         Raises
         ------
         AudioError
-            If the stretch begins behind the end of the song.
+            If the stretch begins after the end of the song.
         """
         start = round(min(self.start_seconds, info.duration_seconds) * info.sample_rate)
         if start and start >= info.num_samples:

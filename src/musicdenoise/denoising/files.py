@@ -1,7 +1,6 @@
 """Denoise one audio file into another, in bounded memory.
 
-The path ``-`` stands for standard input, in any format that can be read from a pipe, or for standard
-output, as WAV.
+The path ``-`` is standard input, in any format that a pipe can carry, or standard output, as WAV.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ class _Outputs:
 
 
 def _stream(denoiser: SongDenoiser, song: Song) -> SongStream:
-    """The stream for a song; what its noise is like is learnt from all of a file, or as a pipe goes on."""
+    """The stream for a song. It learns the noise from the whole file, or from the beginning of a pipe."""
     if song.whole is None:
         return denoiser.stream(song.sample_rate, song.channels)
     return denoiser.song_stream(song.sample_rate, song.channels, denoiser.know_noise(song.whole))
@@ -187,7 +186,7 @@ def _check_count(song: Song, writer: Sink, num_samples: int) -> None:
 
 
 def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | None, str | None]:
-    """The picture that was asked for, or why there is none: the song is done, which is what matters."""
+    """The picture, or why there is none. That is no error, because the song is done."""
     if picture is not None:
         try:
             write_picture(picture, meter.spectra(), song.name)

@@ -1,4 +1,4 @@
-"""The songs that an input stands for: a file, a folder, or a pattern."""
+"""Finding the songs of an input, which is a file, a folder, or a pattern."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PREVIEW_SUFFIX = "_preview"
 _RESULT_SUFFIXES = (SUFFIX, RESIDUAL_SUFFIX, PREVIEW_SUFFIX)
 _WILDCARDS = re.compile(r"[*?\[]")
 Missing = tuple[Path, AudioReadError]
-"""An input of which nothing can be denoised, and why."""
+"""An input without songs, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def is_pattern(given: Path) -> bool:
 
 
 def find_songs(given: Path) -> tuple[list[Found], list[Missing]]:
-    """The songs that one input stands for, and what of it is missing or cannot be read.
+    """The songs of one input, and what is missing or cannot be read.
 
-    A folder stands for all audio files in it and its sub-folders, also those that links lead to elsewhere.
+    A folder means all audio files in it and its sub-folders, also those that links lead to.
 
     Raises
     ------
     UsageError
-        If a pattern is none.
+        If a pattern makes no sense.
     """
     if is_pattern(given):
         return _find_by_pattern(given)
@@ -103,7 +103,7 @@ def _find_in_folder(folder: Path) -> tuple[list[Found], list[Missing]]:
 
 
 def _is_new(place: str, name: str, known: set[Path]) -> bool:
-    """Whether a folder is no link, or one to a place neither in nor around a known one; then it is known."""
+    """Whether to enter a folder: it is no link, or its place neither holds a known one nor is in one."""
     path = Path(place, name)
     if not path.is_symlink():
         return True

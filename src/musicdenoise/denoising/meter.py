@@ -122,7 +122,7 @@ class SongMeter:
         return tuple(reports)
 
     def spectra(self) -> Spectra:
-        """Spectra over time; of a song shorter than a frame there are none, ``(0, freqs)``."""
+        """Spectra over time; ``(0, freqs)`` for a song shorter than a frame."""
         before, after, removed = self._columns.means()
         return Spectra(
             before=before,

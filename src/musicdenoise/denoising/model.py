@@ -1,4 +1,4 @@
-"""A network and what is known of it, ready to be put to use; or none."""
+"""A network and what is known of it, or no network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from musicdenoise.weights.store import WeightsStore, resolve_weights
 __all__ = ["NO_NETWORK", "Model", "load_model"]
 
 NO_NETWORK = "none"
-"""What plain subtraction is asked for by, in place of a network's name."""
+"""Asks for plain subtraction, in place of a network's name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,9 +33,9 @@ class Model:
     stft
         The STFT that it works on.
     known_kind
-        The one kind of noise that the weights were named for, if it is one.
+        The kind of noise that the network is for, if it is for one kind.
     is_for_white
-        Whether it knows white noise alone, and any level.
+        Whether it is for white noise only, at any level.
     """
 
     name: str
@@ -82,5 +82,5 @@ def load_model(
 
 
 def _runs_as_authors(network: Network) -> bool:
-    """Whether it is one of NoiseRemover's, which know one level."""
+    """Whether it is one of NoiseRemover's, which work at one level only."""
     return isinstance(network, DCUNet) and network.config.level_reach == 0

@@ -45,12 +45,11 @@ class Job:
     target
         Where the result goes.
     residual, picture
-        Where what was removed and the spectrograms go; None where they are not wanted.
+        Where what was removed and the spectrograms go; None if they are not wanted.
     folder
-        Folder of the song in the input folder, or below the fixed part of the pattern, that it was found
-        by; ``.`` otherwise.
+        Folder of the song relative to the input folder, or to the fixed part of the pattern; ``.`` otherwise.
     keeps_format
-        Whether no format was asked for, so that the result has that of the song.
+        Whether the result has the song's format because no other was asked for.
     """
 
     source: Path
@@ -62,7 +61,7 @@ class Job:
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """All files to be written, the result first; standard output is none."""
+        """All files to be written, the result first. Standard output does not count."""
         paths = (self.target, self.residual, self.picture)
         return tuple(path for path in paths if path is not None and path != PIPE)
 
@@ -78,13 +77,12 @@ def plan_jobs(
 ) -> tuple[list[Job], list[Missing]]:
     """Decide where the result of each input goes.
 
-    A folder stands for all audio files in it and in its sub-folders. A name that does not exist and holds
-    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; shells usually have
-    replaced it. Both pass over hidden files and results of earlier runs (``..._denoised``, ``..._residual``
-    and ``..._preview``), unless the pattern names them. Results go beside their inputs, or into the folder
-    ``output``, in which the folders below an input folder, or below the fixed part of a pattern, are
-    mirrored. For a single input file ``output`` may be a file. ``-`` is standard input or output; it
-    stands alone.
+    A folder means all audio files in it and in its sub-folders. A name with ``*``, ``?`` or ``[`` that does
+    not exist is a pattern; ``**`` in it means any folders. Both skip hidden files and results of earlier
+    runs (``..._denoised``, ``..._residual`` and ``..._preview``), unless the pattern names them. Results go
+    beside their inputs, or into the folder ``output``, which keeps the folders below an input folder or
+    below the fixed part of a pattern. For a single input file ``output`` may be a file. ``-`` is standard
+    input or output, and must be the only one.
 
     Parameters
     ----------
@@ -93,12 +91,12 @@ def plan_jobs(
     output
         File or folder, or None for beside the input.
     suffix
-        Suffix of the results, such as ``".flac"``; None for that of each input, or where that format is
-        only read, of the one to write instead.
+        Suffix of the results, such as ``".flac"``. None for that of each input, or for the format to write
+        instead if the input's is only read.
     residuals
-        Whether what was removed is written, too, as ``NAME_residual.EXT`` beside the result.
+        Whether to write what was removed, as ``NAME_residual.EXT`` beside the result.
     pictures
-        Folder for spectrograms, as ``NAME_report.png``, folders mirrored, no name twice; None for none.
+        Folder for spectrograms, as ``NAME_report.png``; None for no pictures.
     previews
         Whether only a stretch of each song is denoised. Then the files are called ``NAME_preview.EXT``,
         ``NAME_preview_residual.EXT`` and ``NAME_preview_report.png``, so that they do not pass for the song.
@@ -107,15 +105,15 @@ def plan_jobs(
     Returns
     -------
     jobs : list of Job
-        In the order of the inputs; what a folder or a pattern stands for is sorted by name.
+        In the order of the inputs; the songs of a folder or a pattern are sorted by name.
     failures : list of Missing
         Inputs that are missing, folders without audio, folders that cannot be read.
 
     Raises
     ------
     UsageError
-        If two outputs would have the same name, an output would replace an input, several inputs are to
-        go into one file, that file has another suffix or one of no known format, or a pattern is none.
+        If two outputs have the same name, an output would replace an input, several inputs would go into
+        one file, its suffix is wrong or unknown, or a pattern makes no sense.
     """
     _check_output(inputs, output, suffix)
     if pictures is not None and exists(pictures) and not pictures.is_dir():
@@ -132,7 +130,7 @@ def plan_jobs(
 def _jobs(
     inputs: Sequence[Path], output: Path | None, suffix: str | None, ending: str
 ) -> tuple[list[Job], list[Missing]]:
-    """A job for each song that the inputs stand for, and the inputs without one."""
+    """A job for each song of the inputs, and the inputs without songs."""
     if PIPE in inputs or output == PIPE:
         return [_plan_pipe(inputs, output, suffix)], []
     found: list[Found] = []
@@ -203,7 +201,7 @@ def _job(item: Found, output: Path | None, suffix: str | None, ending: str) -> J
 
 
 def _kept_suffix(song: Path) -> str:
-    """The suffix of a song, or where that format is only read, of the one that is written instead."""
+    """The suffix of a song. If its format is only read, that of the format to write instead."""
     if song.suffix.lower() not in AUDIO_SUFFIXES:
         return READ_SUFFIXES.get(song.suffix.lower(), song.suffix)
     container = container_for_suffix(song.suffix)

@@ -15,12 +15,12 @@ _TOO_LARGE = 1e15  # the squares of larger samples do not fit
 
 
 def as_samples(given: ArrayLike) -> Samples:
-    """A copy of samples, an array or a tensor of whatever type and device.
+    """A copy of samples, given as an array or a tensor of any type on any device.
 
     Raises
     ------
     AudioError
-        If they are complex, or one is not finite or beyond all reason.
+        If they are complex, or one is not finite or absurdly large.
     """
     if isinstance(given, Tensor):
         given = given.detach().cpu()

@@ -1,4 +1,4 @@
-"""What all denoisers have in common: noise is learnt, and a song goes through the one stream."""
+"""What all denoisers have in common: they learn the noise, and use the one stream for songs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from musicdenoise.errors import AudioError, UnsupportedAudioError
 __all__ = ["HEAD_SECONDS", "SongDenoiser"]
 
 HEAD_SECONDS = 6.0
-"""Beginning of a song that is listened to, for what its noise is like. No network answers before that."""
+"""How much of a song's beginning is used to learn about its noise. No network answers sooner."""
 
 _LATEST_SECONDS = 30.0  # that a stream waits for a stretch of noise: memory, and the listener's patience
 _LOOK_SECONDS = 0.5  # between two looks at the beginning
@@ -55,10 +55,10 @@ class SongDenoiser(ABC):
 
     @abstractmethod
     def steps(self, sample_rate: int, channels: int, known: KnownNoise | None, head: Samples) -> Steps:
-        """What is done with a song: its noise as far as it is known, and how it begins, if that decides."""
+        """The steps for a song, by what is known of its noise, and by its beginning if that decides."""
 
     def know_noise(self, song: SongSource, samples: Sequence[NoiseSample] | None = None) -> KnownNoise | None:
-        """What is known of a song's noise, from samples of it or from where it is alone.
+        """What is known of a song's noise: from samples, or from moments of the song with noise alone.
 
         Parameters
         ----------
@@ -82,9 +82,9 @@ class SongDenoiser(ABC):
     ) -> SongStream:
         """Denoise a song block by block: ``push(block)`` for each, ``flush()`` at the end.
 
-        Songs are converted to the network's rate, and the noise found there back; but networks for white
-        noise take songs of any rate as they are. What the noise is like is learnt from the song's first six
-        seconds, or from as many as a noise sample reaches to.
+        Songs are converted to the network's rate, and the noise found there is converted back. Networks for
+        white noise take songs of any rate as they are. The stream learns the noise from the first six
+        seconds of the song, or from as many as a noise sample needs.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class SongDenoiser(ABC):
         return SongStream(channels, _beginning(rate, needed, choose))
 
     def song_stream(self, sample_rate: int, channels: int, known: KnownNoise | None) -> SongStream:
-        """As `stream`, for a song of which is known what can be known of its noise."""
+        """As `stream`, if everything that can be known of the noise is known."""
         rate = _checked_rate(sample_rate, channels)
         if not self.chooses:
             return SongStream(
@@ -183,7 +183,7 @@ def _checked_rate(sample_rate: int, channels: int) -> int:
 
 
 def _seconds_to_hear(samples: Sequence[NoiseSample]) -> float:
-    """Beginning of the song that its noise samples lie in; 0 where they do not lie in it."""
+    """Seconds of the song up to the end of the last noise sample in it; 0 if none is in it."""
     ends = [sample.end_seconds for sample in samples if isinstance(sample, SampleStretch)]
     latest = max(ends, default=0.0)
     if latest > _LATEST_SECONDS:
@@ -195,7 +195,7 @@ def _seconds_to_hear(samples: Sequence[NoiseSample]) -> float:
 
 
 def _beginning(sample_rate: int, seconds: float, choose: Callable[[Samples], Steps]) -> Beginning:
-    """Choose by so many seconds of a song."""
+    """Choose by this many seconds of a song."""
     return Beginning(
         step=max(1, round(_LOOK_SECONDS * sample_rate)),
         is_enough=lambda head: _is_heard(head, sample_rate, seconds),

@@ -38,9 +38,9 @@ class Song:
     sample_rate, channels
         Rate in Hz and number of channels.
     length
-        Samples to come, per channel; None where that is not known.
+        Samples to come, per channel; None if not known.
     container, subtype, suffix, tags
-        Of its file; of a WAV file for standard input.
+        Of its file. Standard input counts as a WAV file.
     path
         Its file, or None.
     blocks
@@ -48,15 +48,15 @@ class Song:
     gaps_seconds
         Beginning and length of stretches that are damaged in the file, and silent here.
     num_tracks
-        Audio tracks of its file, of which this is the first.
+        Audio tracks of its file; this is the first.
     is_repaired
-        Whether its file is damaged or says less than it holds.
+        Whether its file is damaged or declares less than it holds.
     notes
         What is odd about its file, for warnings.
     state
-        What its file was before it was opened; None for what is no file.
+        State of its file before it was opened; None for standard input.
     whole
-        All of its file, where only a stretch of it is denoised, too; None for what is no file.
+        The whole file, even if only a stretch is denoised; None for standard input.
     """
 
     name: str

@@ -106,14 +106,14 @@ def _open_pipe(song: Song, options: FileOptions) -> WavPipeWriter:
 
 
 def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: FileOptions) -> None:
-    """Where nothing was removed, let the result be the song's file byte for byte, if its format is the same.
+    """If nothing was removed and the format is the same, make the result the song's file, byte for byte.
 
-    So that a lossy song does not lose more, and one finer than 32-bit floating point nothing.
+    So a lossy song is not encoded again, and a song finer than 32-bit floating point loses nothing.
     """
     if song.path is None or song.state is None or not isinstance(writer, AudioWriter):
         return
     is_whole = not options.is_cut and not song.is_repaired and song.num_tracks == 1
-    # ALAC in place of PCM is not what anybody asked for: MP4 files with PCM are only read.
+    # Nobody asked for ALAC instead of PCM; but MP4 files with PCM are only read.
     kept = _MP4_LOSSLESS.get(song.subtype) if song.container == "MP4" and options.bit_depth is None else None
     is_same = writer.container == song.container and writer.subtype in (song.subtype, kept)
     if is_whole and is_same and writer.path.suffix.lower() == song.suffix and options.bitrate is None:
@@ -121,7 +121,7 @@ def copy_untouched(song: Song, writer: AudioWriter | WavPipeWriter, options: Fil
 
 
 def _container(song: Song, target: Path, options: FileOptions) -> str:
-    """What the target's suffix says, or where nothing else was asked for, what the song is."""
+    """The container of the target's suffix; the song's own if no other was asked for."""
     suffix = target.suffix.lower()
     if suffix == song.suffix and FORMATS[song.container].subtypes:
         if options.keep_format or suffix not in AUDIO_SUFFIXES:

@@ -4,9 +4,9 @@ The command, the Python API and the evaluation all use this stream, so that what
 
     song -> network -> spectrum of the noise -> strength -> gate -> result
 
-Each step but the strength may be missing. Which steps there are may depend on how the song begins: then
-blocks wait until enough of it was heard. The steps hold samples back for different times; one delay line
-keeps the song until the last of them has used it.
+Every step but the strength may be missing. The beginning of the song may decide which steps there are; then
+blocks wait until enough of it is there. The steps hold samples back for different times, so one delay line
+keeps the song until the last step has used it.
 
 Conventions: blocks are float32 ``(channels, samples)``.
 """
@@ -35,22 +35,22 @@ __all__ = ["Beginning", "SongStream", "Steps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What is done with a song.
+    """The steps that a song goes through.
 
     Parameters
     ----------
     name
-        Name of the network; see `musicdenoise.denoising.model.NO_NETWORK` for none.
+        Name of the network, or `musicdenoise.denoising.model.NO_NETWORK`.
     network
-        The network's estimate of the music; None for none.
+        Estimates the music; None without a network.
     noise
-        What makes use of the noise's spectrum; None where that is not known.
+        Uses the noise's spectrum; None if it is not known.
     report
-        Where the noise's spectrum came from; None where it is not known.
+        Where the noise's spectrum came from; None if it is not known.
     share
-        Share of the estimated noise's amplitude that is taken away, 0 to 1.
+        Share of the estimated noise's amplitude that is removed, 0 to 1.
     gate
-        What lets the song pass where there is next to nothing to remove; None for none.
+        Leaves the song alone if there is next to nothing to remove; None without a gate.
     """
 
     name: str
@@ -68,11 +68,11 @@ class Beginning:
     Parameters
     ----------
     step
-        Samples from one look at the beginning to the next, so that it does not depend on the blocks.
+        Samples from one look at the beginning to the next. So the choice does not depend on the blocks.
     is_enough
-        Whether the samples heard so far are enough.
+        Whether the samples so far are enough.
     choose
-        The steps for a song that begins like this; of a shorter song that is all of it.
+        The steps for a song with this beginning. A shorter song is given whole.
     """
 
     step: int
@@ -88,12 +88,12 @@ class SongStream:
     channels
         Channels of the song.
     steps
-        What is done with it, or how that is chosen.
+        The steps, or how they are chosen.
 
     Attributes
     ----------
     steps : Steps or None
-        What is done with the song; None before enough of it was heard.
+        The steps; None until they are chosen.
     """
 
     def __init__(self, channels: int, steps: Steps | Beginning) -> None:
@@ -106,7 +106,7 @@ class SongStream:
         self._removed_power, self._count = 0.0, 0  # what the estimates would remove, before the gate
 
     def push(self, block: ArrayLike) -> Samples | Tensor:
-        """Take the next samples; return what is settled by now, perhaps nothing.
+        """Take the next samples; return what is ready by now, perhaps nothing.
 
         Parameters
         ----------
@@ -116,12 +116,12 @@ class SongStream:
         Returns
         -------
         ndarray or Tensor
-            float32 ``(channels, samples)``: a tensor where the block is one, else an array.
+            float32 ``(channels, samples)``: a tensor if the block is one, otherwise an array.
 
         Raises
         ------
         AudioError
-            If the shape is not that, a sample is not finite, or the song has ended.
+            If the shape is wrong, a sample is not finite, or the song has ended.
         """
         clean = self.advance(block)[1]
         return torch.from_numpy(clean) if isinstance(block, Tensor) else clean
@@ -131,7 +131,7 @@ class SongStream:
         return self.end()[1]
 
     def advance(self, block: ArrayLike) -> tuple[Samples, Samples]:
-        """As `push`, but return the song beside the result: its samples as they came, and as they go."""
+        """As `push`, but return the noisy samples and the result."""
         if self._has_ended:
             raise AudioError("the song has ended with flush(): begin another stream for the next")
         samples = as_samples(block)
@@ -147,7 +147,7 @@ class SongStream:
         return self._hear(self._beginning, samples)
 
     def end(self) -> tuple[Samples, Samples]:
-        """As `flush`, but return the song beside the result."""
+        """As `flush`, but return the noisy samples and the result."""
         self._has_ended = True
         nothing = self._song.take(2, 0)
         done = [(nothing, nothing)]
@@ -167,7 +167,7 @@ class SongStream:
 
     @property
     def noise_db(self) -> float:
-        """Root mean square of the noise in the song, re full scale, whatever was removed of it."""
+        """Level of the noise in the song, removed or not: root mean square in dB re full scale."""
         if self._removed_power == 0.0 or self.steps is None:
             return -math.inf
         return 10.0 * math.log10(self._removed_power / self._count / self.steps.share**2)
@@ -220,7 +220,7 @@ class SongStream:
 
 
 class _DelayLine:
-    """Samples of the song that some step has still to read; each reader gets all of them in order."""
+    """Samples of the song that some step still has to read. Each reader gets all of them in order."""
 
     def __init__(self, channels: int, readers: int) -> None:
         self.channels = channels

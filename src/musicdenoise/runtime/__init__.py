@@ -1,1 +1,1 @@
-"""What every room stands on: whole files, processes, interrupts, devices, memory, figures."""
+"""What all packages use: whole files, processes, interrupts, devices, memory, figures."""

@@ -1,11 +1,11 @@
 """The one writer of files: a file appears under its name when it is whole, or not at all.
 
-What is written goes into a hidden *part* in the folder of its target. When it is whole it is brought to the
-disk, and renamed onto the target. An error or an interrupt removes the part and leaves the target as it was.
+A file is written as a hidden *part* in the folder of its target. When it is complete, it is brought to the
+disk and renamed to the target. An error or an interrupt removes the part and leaves the target as it was.
 
-A part is locked while it is written. So a killed run, which leaves its part behind, is told from one that
-still writes: the next run with the same target removes what nobody has locked, and what lies in the same
-folder and is older than an hour.
+A part is locked while it is written. So the part of a killed run can be told from one that is still
+written: the next run with the same target removes parts that nobody has locked, and parts in the same
+folder that are older than an hour.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os,
 class AtomicFile:
     """A file being written; a context manager that gives the open part.
 
-    Leaving the block puts the file in its place; leaving it by an exception removes the part. Those who
-    need the steps one by one call `open`, `commit` and `discard` themselves.
+    Leaving the block puts the file in its place; leaving it by an exception removes the part. To take the
+    steps one by one, call `open`, `commit` and `discard`.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def write_bytes(
 def write_text(
     path: Path, text: str, kind: Kind = DataError, advice: str = _ADVICE, **fields: object
 ) -> None:
-    """Write a text file (UTF-8), as `write_bytes`; what is no text in a file's name becomes an escape."""
+    """Write a text file (UTF-8), as `write_bytes`. Bytes in file names that are not text become escapes."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"), kind, advice, **fields)
 
 
 @contextlib.contextmanager
 def writing(path: Path, kind: Kind = DataError, advice: str = _ADVICE, **fields: object) -> Iterator[None]:
-    """Let errors of the system inside the block say which file could not be written, and what to do.
+    """Turn system errors inside the block into errors that name the file and say what to do.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def open_resumable(part: Path, *, append: bool) -> BinaryIO:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the parts of a folder that nobody writes; nothing if there is no such folder."""
+    """Remove the parts of a folder that nobody is writing. The folder may be missing."""
     for part in folder.glob(_PATTERN):
         _remove_unlocked(part)
 

@@ -1,7 +1,7 @@
-"""One run at a time for each file: who claims it writes it, and other runs can tell.
+"""One run at a time for each file: a run claims a file before it writes it, and other runs can tell.
 
-A claim is a lock on a hidden file beside the target. The system lets go of it when its process ends, however
-that ends; the file that a killed run leaves goes with its parts (`musicdenoise.runtime.atomic`).
+A claim is a lock on a hidden file beside the target. The system releases it when the process ends in any
+way. If a run is killed, its hidden file is removed with its parts (`musicdenoise.runtime.atomic`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What tells whether a file is still the same: its digest, or for a while its state."""
+"""Whether a file is still the same: by its digest, or for a short time by its state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def file_sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells whether a name still stands for the same file with the same content."""
+    """Size, time and place of a file, which tell whether it is still the same."""
 
     device: int
     inode: int
@@ -43,14 +43,14 @@ class FileState:
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileState | None:
-        """The state; None for what is no regular file."""
+        """The state of a regular file; None for anything else."""
         if not stat.S_ISREG(status.st_mode):
             return None
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def copy_if_same(source: Path, state: FileState, path: Path) -> bool:
-    """Copy a file over a part; False, and nothing done, if it is not there any more as it was.
+    """Copy a file over a part. Do nothing and return False if the file has changed or is gone.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Text from outside that becomes settings: JSON whose every value is checked against a dataclass.
 
-The types of the fields are checked here (by pydantic, strictly: ``"8"`` is no number and ``true`` is not 1),
-their ranges by the dataclass itself. Nesting, length of numbers and names of fields are limited, so that a
-file which was made to do harm ends in a `DocumentError` as one that is damaged does.
+The types of the fields are checked here (by pydantic, strictly: ``"8"`` is no number and ``true`` is not
+1), their ranges by the dataclass itself. Nesting, length of numbers and names of fields are limited. So a
+malicious file ends in a `DocumentError`, as a damaged one does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DocumentError(ValueError):
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value that a JSON text stands for.
+    """The value of a JSON text.
 
     Raises
     ------
@@ -53,14 +53,14 @@ def read_document(kind: type[_Kind], text: str | bytes, *, skip_unknown: bool = 
     text
         The JSON.
     skip_unknown
-        Whether names that are no fields are left out, or refused.
+        Whether unknown names are left out instead of refused.
 
     Raises
     ------
     DocumentError
         If the text is no JSON object, lacks a field, has one too many, or a value has the wrong type.
     MusicDenoiseError
-        What the dataclass raises of values out of range.
+        If a value is out of range.
     """
     if not skip_unknown:
         _refuse_unknown(kind, parse_json(text), "")

@@ -20,7 +20,7 @@ NO_FORMULAS: dict[str, Any] = {"parse_math": False}
 
 
 def drawable(name: str) -> str:
-    """A file's name as a text that can be drawn: a question mark for each byte that is no text."""
+    """A file's name as a text that can be drawn. Bytes that are not text become question marks."""
     return name.encode("utf-8", "replace").decode()
 
 
