@@ -4,12 +4,12 @@ Conventions: samples are float32 of shape ``(channels, samples)``, full scale is
 beyond it are kept; positions and lengths count samples per channel; rates are in Hz. A file's
 content decides its format, never its name. Files of 1 to 8 channels are handled.
 
-Nothing is lost in silence: what decodes is the truth and what headers declare is a hint, a file that is
-clearly cut is an error, a file is written whole or not at all, and integer PCM up to 24 bits survives reading
-and writing bit for bit.
+Nothing is lost without a word. What decodes is the truth, and what headers declare is a hint. A file that
+is clearly cut is an error. A file is written whole or not at all. Integer PCM up to 24 bits survives
+reading and writing bit for bit.
 
-WAV, RF64, AIFF, FLAC, Ogg and MP3 go through libsndfile; MP4, raw AAC and what libsndfile refuses or would
-cut through FFmpeg, which is only loaded when a file needs it.
+WAV, RF64, AIFF, FLAC, Ogg and MP3 go through libsndfile. MP4, raw AAC, and files that libsndfile refuses or
+would cut go through FFmpeg, which is loaded only when a file needs it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bit rates of lossy files: what a file has, and how libsndfile is asked for one.
 
-libsndfile takes a *compression level* from 0 to 1, which its encoders map to a bit rate or a quality, each
-in its own way; here that is inverted. Vorbis has no bit rate but a quality with a nominal rate, so that
-a file may come out a fifth larger or smaller.
+libsndfile takes a *compression level* from 0 to 1, and each of its encoders maps that to a bit rate or a
+quality in its own way. This module inverts these maps. Vorbis has a quality with a nominal rate instead of
+a bit rate, so files may be up to a fifth larger or smaller.
 
 References: libsndfile, ``mpeg_l3_encode.c``, ``ogg_opus.c``, ``ogg_vorbis.c``; libvorbis,
 ``modes/setup_44.h`` and ``setup_44u.h`` (nominal rates per channel).
@@ -38,7 +38,7 @@ _VORBIS_OTHER = (48e3, 60e3, 70e3, 80e3, 86e3, 96e3, 110e3, 120e3, 140e3, 160e3,
 
 
 def source_bitrate(path: Path, subtype: str) -> int | None:
-    """Bit rate of a lossy file in bits per second, all channels; None for others or where it is not known.
+    """Bit rate of a lossy file in bits per second over all channels; None for other files, or if not known.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ def source_bitrate(path: Path, subtype: str) -> int | None:
 
 
 def encoder_quality(subtype: str, bitrate: int | None, *, sample_rate: int, channels: int) -> dict[str, Any]:
-    """Arguments of `soundfile.SoundFile` that make about this bit rate; none for lossless subtypes.
+    """Arguments of `soundfile.SoundFile` for about this bit rate; empty for lossless subtypes.
 
     Parameters
     ----------
     subtype
         As in `FORMATS`.
     bitrate
-        Bits per second, all channels; None for a quality that adds nothing audible to the source's losses
-        (MP3 V0, Vorbis quality 7, Opus 210 kbit/s).
+        Bits per second over all channels. None for a quality with no audible loss (MP3 V0, Vorbis quality
+        7, Opus 210 kbit/s).
     sample_rate, channels
         Of the audio.
     """

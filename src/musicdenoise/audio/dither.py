@@ -17,8 +17,8 @@ __all__ = ["Dither"]
 class Dither:
     """Adds triangular noise to samples that are about to be rounded.
 
-    Samples that need no rounding are left alone, so that what was not changed stays the same to the bit.
-    The noise follows from the seed and the place of a sample, not from the size of the blocks.
+    Samples that need no rounding get no noise, so unchanged samples stay the same to the bit. The noise
+    depends on the seed and the position of a sample, not on the size of the blocks.
 
     Parameters
     ----------

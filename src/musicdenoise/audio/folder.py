@@ -23,7 +23,7 @@ def find_audio(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     Returns
     -------
     list of Path
-        Sorted; without hidden files and without what lies in hidden folders.
+        Sorted. Hidden files and files in hidden folders are left out.
 
     Raises
     ------

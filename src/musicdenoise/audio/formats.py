@@ -81,7 +81,7 @@ class ContainerFormat:
     subtypes
         What can be written, the default first. Empty: the container is only read.
     max_bytes
-        The most bytes of uncompressed samples, or None where there is no such limit.
+        The most bytes of uncompressed samples; None for no limit.
     holds_nothing
         Whether a file of zero samples can exist.
     """
@@ -125,7 +125,7 @@ AUDIO_SUFFIXES: frozenset[str] = frozenset(
 """Suffixes by which audio files are found in folders, lower case with the dot."""
 
 READ_SUFFIXES = {".mp1": ".mp3", ".mp2": ".mp3", ".mpga": ".mp3"}
-"""Suffixes of what is read and never written, and those of the files that are written instead."""
+"""Suffixes of formats that are only read, and the suffixes to write instead."""
 
 # ISO 11172-3 and 13818-3 with the "2.5" extension; RFC 6716 section 2; ISO 14496-3 table 1.16.
 _RATES: dict[str, tuple[int, ...]] = {
@@ -139,7 +139,7 @@ _MAX_CHANNELS: dict[str, int] = {"MPEG_LAYER_III": 2}
 _MAX_RATES: dict[str, int] = {"FLAC": 655_350, "OGG": 200_000, "MP4": 655_350}
 _MAX_RATE = 3_072_000  # of WAV and AIFF: four times that of any recording
 
-# The nearest subtypes that lose the least, where the container cannot hold the source's own.
+# If the container cannot hold the source's subtype: the ones that lose least, best first.
 _SUBSTITUTES: dict[str, tuple[str, ...]] = {
     "PCM_U8": ("PCM_S8", "PCM_16"),
     "PCM_S8": ("PCM_U8", "PCM_16"),
@@ -152,7 +152,7 @@ _SUBSTITUTES: dict[str, tuple[str, ...]] = {
 
 
 def container_for_suffix(suffix: str) -> str:
-    """Return the container that a file suffix stands for.
+    """Return the container of a file suffix.
 
     Parameters
     ----------
@@ -182,16 +182,16 @@ def suffix_for_container(container: str, subtype: str) -> str:
 
 
 def writable_container(container: str) -> str:
-    """Return the container itself, or the one to write instead where it is only read (ADTS: MP4)."""
+    """Return the container itself, or the one to write instead if it is only read (ADTS: MP4)."""
     return container if _format(container).subtypes else "MP4"
 
 
 def subtype_for(container: str, source_subtype: str, *, suffix: str | None = None) -> str:
     """Choose the subtype for a copy of some source in a container.
 
-    The source's own subtype is kept where the container can hold it. Otherwise the nearest is
-    taken: FLOAT becomes PCM_24 in FLAC, lossy sources become PCM_16 in lossless containers, and a
-    container with one codec gets that codec.
+    The source's own subtype is kept if the container can hold it. Otherwise the nearest is chosen: FLOAT
+    becomes PCM_24 in FLAC, and lossy sources become PCM_16 in lossless containers. A container with one
+    codec gets that codec.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def subtype_for(container: str, source_subtype: str, *, suffix: str | None = Non
     source_subtype
         Subtype of the source, as in `AudioInfo`.
     suffix
-        Suffix of the file to be written, if any; ".opus" asks for Opus, whatever the source is.
+        Suffix of the file to be written, if any; ".opus" always means Opus.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def subtype_for(container: str, source_subtype: str, *, suffix: str | None = Non
 
 
 def nearest_rate(subtype: str, sample_rate: int) -> int:
-    """The rate in Hz if a subtype has it, otherwise the next higher that it has, or its highest."""
+    """The rate in Hz if a subtype has it. Otherwise the next higher one that it has, or its highest."""
     rates = _RATES.get(subtype, (sample_rate,))
     return min((rate for rate in rates if rate >= sample_rate), default=max(rates))
 

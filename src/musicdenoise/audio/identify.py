@@ -1,9 +1,9 @@
 """What a file is, by its content alone.
 
-The first bytes decide the container and, with it, who decodes it: libsndfile, or FFmpeg for MP4 and
-ADTS. Three more go to FFmpeg because libsndfile would guess or refuse their length: MP3 without a
-Xing header (libsndfile estimates the length from the first frame and drops what lies beyond), FLAC
-whose header leaves the length open, and WAV whose header says 0 although samples follow.
+The first bytes decide the container, and the container decides who decodes it: libsndfile, or FFmpeg for
+MP4 and ADTS. FFmpeg also gets three kinds of files whose length libsndfile would guess or refuse: MP3
+without a Xing header (libsndfile estimates the length from the first frame and drops the rest), FLAC whose
+header leaves the length open, and WAV whose header says 0 although samples follow.
 
 References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991), FLAC (RFC 9639),
 Ogg (RFC 3533), MP4 (ISO/IEC 14496-12), ADTS (ISO/IEC 13818-7), ID3v2 (https://id3.org).
@@ -58,9 +58,9 @@ class Content:
     backend
         "soundfile" or "pyav".
     num_samples
-        Samples per channel, where counting its frames is surer than what the backend says; None otherwise.
+        Samples per channel, if counting frames is more reliable than the backend; None otherwise.
     is_odd
-        Whether its header says less than it holds, so that a copy of it would not do.
+        Whether its header declares less than it holds. Then its bytes must not become the result.
     notes
         See `musicdenoise.audio.AudioInfo`.
     """
@@ -78,7 +78,7 @@ def identify(path: Path) -> Content:
     Parameters
     ----------
     path
-        The file. Its name plays no part.
+        The file. Its name does not matter.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def identify(path: Path) -> Content:
     AudioReadError
         The file cannot be opened, is empty, or is not an audio file.
     UnsupportedAudioError
-        It is audio of a kind that is not read.
+        It is audio in a format that is not read.
     """
     try:
         if not path.is_file() and path.exists() and not path.is_dir():  # opening it might wait for ever
@@ -122,7 +122,7 @@ def identify(path: Path) -> Content:
 
 
 def _looked_into(path: Path, content: Content, offset: int) -> Content:
-    """Who decodes a file by more than its first bytes, so that nothing of it is lost."""
+    """Who decodes a file, judged by more than its first bytes, so that nothing is lost."""
     if content.container == "WAV":
         if lacks_data_size(path):
             return replace(content, backend="pyav", is_odd=True)
@@ -137,7 +137,7 @@ def _looked_into(path: Path, content: Content, offset: int) -> Content:
 
 
 def _of_ogg(path: Path, content: Content, offset: int) -> Content:
-    """Opus is decoded at 48 kHz, where libsndfile takes the rate before encoding for that of the file."""
+    """Opus is decoded at 48 kHz. libsndfile would use the rate that the song had before it was encoded."""
     with path.open("rb") as file:
         file.seek(offset)
         opus = read_opus_head(file.read(_WINDOW_BYTES))
@@ -167,7 +167,7 @@ def _of_flac(path: Path, offset: int) -> Content:
 
 
 def _skip_id3(file: BinaryIO) -> int:
-    """Move behind any ID3v2 tags and return the offset reached."""
+    """Skip any ID3v2 tags and return the offset after them."""
     offset = 0
     while size := mpeg.id3_bytes(file.read(mpeg.ID3_HEADER_BYTES)):
         offset += size
@@ -213,7 +213,7 @@ def _by_frames(head: bytes, *, is_whole: bool) -> Content | None:
 
 
 def _behind_junk(path: Path, offset: int) -> Content | None:
-    """MPEG audio far behind the beginning, where a tag was taken away; what precedes is left out later."""
+    """MPEG audio after a long stretch of junk, as a removed tag leaves it. The junk is left out later."""
     with path.open("rb") as file:
         file.seek(offset)
         head = file.read(_MOST_JUNK_BYTES)

@@ -1,10 +1,9 @@
 """Read audio files: what they are, their samples in blocks, or the whole.
 
 What decodes is the truth, and what headers declare is a hint: lengths are counted from frames and packets
-where a format has them. A file that is cut, or that holds samples that are not finite, is an error and not a
-shorter or a silent song. (Where MP3 files are damaged on the way, or MP4 files have gaps, there is silence,
-and `AudioInfo.gaps_seconds` says so.) The memory used depends on the blocks that are asked for, not on the
-length of the file.
+if a format has them. A file that is cut, or holds samples that are not finite, is an error, not a shorter
+or silent song. Damage inside MP3 files and gaps in MP4 files become silence, and `AudioInfo.gaps_seconds`
+says where. Memory depends on the size of the blocks, not on the length of the file.
 """
 
 from __future__ import annotations
@@ -203,7 +202,7 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     AudioReadError
         The file cannot be opened, is not an audio file, is damaged, or has no such stream.
     UnsupportedAudioError
-        It has more than eight channels, or is audio of a kind that is not read.
+        It has more than eight channels, or a format that is not read.
     """
     path = Path(path)
     content = identify(path)
@@ -251,7 +250,7 @@ def _open_ffmpeg(path: Path, content: Content, stream: int) -> Decoder:
 
 
 def _open_repaired(path: Path, repair: Repair) -> AudioReader:
-    """Read a damaged or joined MP3 file through a copy that decoders read to the end."""
+    """Read a damaged or joined MP3 file by way of a copy that decoders read to the end."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="musicdenoise-"))
         copy = Path(folder) / "repaired.mp3"
@@ -310,7 +309,7 @@ def read_audio(path: str | Path, *, start: int = 0, num_samples: int | None = No
     start
         Index of the first sample.
     num_samples
-        How many samples per channel; None: to the end. Fewer are returned where the file ends.
+        How many samples per channel; None for all. Fewer are returned if the file ends before.
 
     Returns
     -------

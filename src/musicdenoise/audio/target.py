@@ -1,4 +1,4 @@
-"""What may be replaced by a result: nothing that is no plain file."""
+"""Whether a result may replace what is there: only plain files are ever replaced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     Raises
     ------
     AudioWriteError
-        If it may not, or there is a folder, a pipe, a device, or a link to what is not there.
+        If a file is there and may not be replaced, or there is a folder, a pipe, a device, or a link to
+        nothing.
     """
     try:
         is_folder, exists = path.is_dir(), path.exists()

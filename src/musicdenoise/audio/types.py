@@ -1,4 +1,4 @@
-"""What audio is in memory and what is known of a file before it is decoded.
+"""Audio in memory, and what is known of a file before it is decoded.
 
 Samples are float32 of shape ``(channels, samples)``, full scale is 1.0, rates are in Hz.
 """
@@ -61,11 +61,12 @@ class AudioInfo:
     gaps_seconds
         Beginning and length of stretches that are damaged in the file and silent in its samples.
     num_tracks
-        Audio tracks of the file, of which this is one.
+        Audio tracks of the file; this is one of them.
     is_repaired
-        Whether the file is damaged, or says less than it holds, so that not all programs read it to its end.
+        Whether the file is damaged or declares less than it holds, so that some programs do not read it to
+        its end.
     notes
-        What is odd about the file and was read in one way of several, a sentence each, for warnings.
+        What is odd about the file, a sentence each, for warnings.
     """
 
     path: Path
@@ -119,5 +120,5 @@ class Audio:
 
 
 def ffmpeg_url(path: Path) -> str:
-    """A path as FFmpeg takes it, which takes the colon in ``Re:Stacks.m4a`` for the end of a protocol."""
+    """A path for FFmpeg, which would take ``Re:`` in ``Re:Stacks.m4a`` for a protocol."""
     return f"file:{path}"

@@ -1,6 +1,6 @@
 """Write audio files in blocks, whole or not at all.
 
-Samples go into an `AtomicFile`: whatever interrupts that leaves the target as it was.
+Samples go into an `AtomicFile`, so an error or an interrupt leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -65,24 +65,24 @@ class AudioWriter:
     streams_from
         File whose video, subtitles and chapters are copied; for the container MP4 only.
     bitrate
-        Bits per second over all channels of a lossy subtype; None for a transparent one.
+        Bits per second over all channels of a lossy subtype. None for one with no audible loss.
     dither
-        Whether samples are dithered where they are rounded to 8 or 16 bits.
+        Whether samples are dithered when they are rounded to 8 or 16 bits.
     seal
-        Called with the file when it is complete, before it is put in its place: what it changes, belongs to
-        the file, and what it raises, leaves none.
+        Called with the complete file before it is put in its place. It may change the file. If it raises an
+        error, no file is left.
 
     Attributes
     ----------
     num_samples : int
         Samples per channel written so far.
     clipped_samples : int
-        Samples beyond full scale (``abs(x) > 1``, counted over all channels) that were limited
-        because the subtype holds integers or is AAC. The other subtypes hold them as they are.
+        Samples beyond full scale (``abs(x) > 1``, counted over all channels) that were limited because the
+        subtype holds integers or is AAC. Other subtypes keep them.
     is_copy : bool
         Whether the file became a copy of another; see `become_copy_of`.
     notes : tuple of str
-        What of the tags had to be left out; known when the file is complete.
+        Which tags had to be left out; known when the file is complete.
 
     Raises
     ------
@@ -195,7 +195,7 @@ class AudioWriter:
         self.num_samples += samples.shape[1]
 
     def become_copy_of(self, source: Path, state: FileState) -> None:
-        """Let the file be, byte for byte, another that holds what was written; if that is still as it was."""
+        """Make the file a copy, byte for byte, of one with the same content, if that has not changed."""
         self._copied = (source, state)
 
     def _finish(self) -> None:
@@ -244,7 +244,7 @@ class AudioWriter:
             raise AudioWriteError(f"{self.path}: cannot be put in place: {error.strerror}") from error
 
     def _finish_streams(self, source: Path) -> bool:
-        """Add video and the like; whether the tags are there, too."""
+        """Add video and the like. Return whether the tags are there, too."""
         from musicdenoise.audio.backends.remux import add_other_streams
 
         try:
@@ -255,7 +255,7 @@ class AudioWriter:
         return has_tags
 
     def _finish_tags(self) -> None:
-        """Write what the encoder does not: ID3 text tags, and all that is copied from another file."""
+        """Write the tags that the encoder does not: ID3 texts, and all that is copied from another file."""
         if self.container == "MP3" and self._tags:
             from musicdenoise.audio.tags.file_tags import write_id3_tags  # not needed for most files
 
@@ -312,7 +312,7 @@ class AudioWriter:
             raise AudioWriteError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def _explain(self, error: AudioWriteError) -> AudioWriteError:
-        """Name the file, and the failed write where there was one behind the encoder's complaint."""
+        """The error with the file's name, and with the failed write if that was the cause."""
         cause = self._sink.error if self._sink is not None else None
         reason = str(error) if cause is None else f"cannot be written: {cause.strerror}"
         return AudioWriteError(f"{self.path}: {reason}")

@@ -1,9 +1,8 @@
 """Encode samples into an open binary file: libsndfile, and FFmpeg (through PyAV) for AAC and ALAC in MP4.
 
-Where no bit rate is asked for, MP3 is variable bit rate at LAME's best setting (V0, about 245 kbit/s in
-stereo), Vorbis is quality 7 (about 220 kbit/s), Opus about 210 kbit/s in stereo and AAC 128 kbit/s per
-channel: transparent, so that a copy does not lose more than its source did.
-Samples beyond full scale pass into FLOAT, DOUBLE, MP3, Vorbis and Opus as they are; FFmpeg's AAC
+Without a bit rate, MP3 gets LAME's best variable rate (V0, about 245 kbit/s in stereo), Vorbis quality 7
+(about 220 kbit/s), Opus about 210 kbit/s in stereo, and AAC 128 kbit/s per channel. At these rates a copy
+loses nothing audible. FLOAT, DOUBLE, MP3, Vorbis and Opus keep samples beyond full scale. FFmpeg's AAC
 encoder distorts them (measured), so they are limited before it.
 """
 

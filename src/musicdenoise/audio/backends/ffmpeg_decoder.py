@@ -1,9 +1,9 @@
 """Decode with FFmpeg, through PyAV: MP4, ADTS, and what libsndfile cannot read or would cut.
 
-An MP4 file says by its edit list how many of the decoded samples at the beginning are priming;
-FFmpeg drops them and gives the first remaining sample its time. The last packet's duration says
-where the signal ends inside the last frame; that end is cut here. Both together make the length
-exact. ADTS says neither, so the encoder's priming (often 1024 samples) stays in what is read.
+The edit list of an MP4 file says how many samples at the beginning are priming. FFmpeg drops them and gives
+the first remaining sample its time. The duration of the last packet says where the signal ends inside the
+last frame, and this module cuts there. Together that makes the length exact. ADTS says neither, so the
+encoder's priming (often 1024 samples) stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from musicdenoise.errors import AudioReadError
 __all__ = ["CHECKED", "PyAvDecoder"]
 
 CHECKED = {"err_detect": "crccheck+explode"}
-"""Options for FFmpeg's FLAC decoder, which passes over wrong checksums otherwise."""
+"""Options for FFmpeg's FLAC decoder, which otherwise ignores wrong checksums."""
 
 _SUBTYPES = {"aac": "AAC", "mp3": "MPEG_LAYER_III", "mp3float": "MPEG_LAYER_III"}
 _LOSSLESS = {"flac": "PCM", "alac": "ALAC"}
@@ -59,16 +59,16 @@ class PyAvDecoder:
     stream
         Index among the audio streams of the file.
     num_samples
-        Samples per channel, where they are known; None: as the packets say.
+        Samples per channel, if known; None to count the packets.
 
     Attributes
     ----------
     info : AudioInfo
         What the file declares.
     incomplete_end : bool
-        Whether the file breaks off although it declares no length that would show it.
+        Whether the file breaks off although it declares no length that shows it.
     is_estimate : bool
-        Whether fewer samples than ``info`` says are no sign of damage.
+        Whether there may be fewer samples than ``info`` says without damage.
 
     Raises
     ------
@@ -147,14 +147,14 @@ class PyAvDecoder:
         return np.concatenate(parts, axis=1) if parts else self._empty()
 
     def _padding(self, position: int, wanted: int) -> Samples:
-        """Silence for what is missing at the end, if that is hardly more than a frame."""
+        """Silence for what is missing at the end, if it is little more than a frame."""
         lack = 0 if self._ends_at is None else self._ends_at - position
         if not self.is_estimate or lack > _PADDED_SECONDS * self.info.sample_rate:
             lack = 0
         return np.zeros((self._empty().shape[0], max(0, min(lack, wanted))), dtype=np.float32)
 
     def seek(self, sample: int) -> None:
-        """Go to a sample by decoding up to it, from the beginning where it lies behind.
+        """Go to a sample by decoding up to it; from the beginning of the file if it is behind.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class PyAvDecoder:
                 f"stream {self._stream} was asked for"
             )
         stream = container.streams.audio[self._stream]
-        # PyAV has no codec context where FFmpeg has no decoder, whatever its types say.
+        # Contrary to its types, PyAV has no codec context if FFmpeg has no decoder.
         codec = getattr(stream, "codec_context", None)
         if codec is None or not codec.sample_rate or not codec.channels:
             container.close()
@@ -223,7 +223,7 @@ class PyAvDecoder:
         return container, stream
 
     def _codec_tag(self) -> str:
-        """The number of the codec in a WAV file, by which others find out what it is."""
+        """The number of the codec in a WAV file, for messages. You can look it up."""
         tag = read_wav_codec(self._path) if self._kind == "WAV" else None
         return "" if tag is None else f" (number 0x{tag:04x} in its header)"
 
@@ -249,7 +249,7 @@ class PyAvDecoder:
                 yield np.ascontiguousarray(packed.T, dtype=np.float32)
 
     def _frames(self) -> Iterator[Any]:
-        """Decoded frames; packets that cannot be decoded may stand before the first."""
+        """Decoded frames. Packets before the first may be impossible to decode."""
         has_begun, self._bad_packets = False, 0
         try:
             for packet in self._container.demux(self._av_stream):
@@ -281,14 +281,14 @@ def _silence(channels: int, num_samples: int) -> Iterator[Samples]:
 
 
 def _gaps(scan: PacketScan, first: Fraction) -> tuple[tuple[float, float], ...]:
-    """Gaps behind the first frame: where they begin from there, and how long they last; in s."""
+    """Gaps after the first frame: beginning, counted from that frame, and length; in s."""
     return tuple(
         (float(at - lasting - first), float(lasting)) for at, lasting in scan.gaps.items() if at > first
     )
 
 
 def _drift(scan: PacketScan, rate: int) -> float:
-    """How many times longer the packets last than their samples; 1 where nobody could notice."""
+    """How many times longer the packets last than their samples; 1 if nobody could notice."""
     spacing = float(scan.spacing * rate)
     nearest = min(_FRAME_SAMPLES, key=lambda samples: abs(spacing - samples))
     drift = spacing / nearest

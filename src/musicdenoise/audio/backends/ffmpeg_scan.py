@@ -1,7 +1,7 @@
-"""What the packets of a file say before they are decoded: how long it is, where it has gaps, if it is cut.
+"""What the packets of a file say before they are decoded: its length, its gaps, and whether it is cut.
 
-Times in a container are a hint: what decodes is the truth. Where an MP4 file has no sound for a while (a lost
-packet, a pause), silence stands later, so that sound and picture stay together.
+Times in a container are a hint; what decodes is the truth. If an MP4 file has no sound for a while (a lost
+packet, a pause), silence is put there, so that sound and picture stay together.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class PacketScan:
     total
         How long they last together, in s.
     spacing
-        From one to the next where none is missing, on average, in s; 0 where that is not known.
+        Mean time from one to the next, without gaps, in s; 0 if not known.
     count
         How many there are.
     gaps
-        Where packets are missing: time of the first packet behind, and length, in s.
+        Where packets are missing: time of the next packet, and length, in s.
     is_cut
         Whether the last one is not whole.
     """
@@ -58,7 +58,7 @@ class PacketScan:
 
 
 class FlacChain:
-    """Checks that FLAC packets follow each other; FFmpeg leaves damaged ones out without a word.
+    """Checks that FLAC packets follow each other. FFmpeg leaves damaged ones out without a word.
 
     Attributes
     ----------
@@ -146,9 +146,9 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
 
 
 def _find_gaps(times: list[tuple[int, int]], usual: int) -> dict[int, int]:
-    """Jumps by more than half a packet, by the time of the packet behind; in ticks.
+    """Jumps by more than half a packet, by the time of the next packet; in ticks.
 
-    A packet in front of a gap may say that it lasts to the end of it.
+    A packet before a gap may claim to last until the end of the gap.
     """
     gaps = {}
     for (before, duration), (at, _) in itertools.pairwise(times):
@@ -159,7 +159,7 @@ def _find_gaps(times: list[tuple[int, int]], usual: int) -> dict[int, int]:
 
 
 def _spacing(times: list[tuple[int, int]], gaps: Mapping[int, int]) -> Fraction:
-    """Ticks from one packet to the next, on average, but for gaps."""
+    """Mean ticks from one packet to the next, without gaps."""
     if len(times) < 2:
         return Fraction(0)
     return Fraction(times[-1][0] - times[0][0] - sum(gaps.values()), len(times) - 1)

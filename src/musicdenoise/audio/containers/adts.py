@@ -1,4 +1,4 @@
-"""ADTS frames, as far as they are needed to tell raw AAC.
+"""ADTS frames, as far as needed to recognise raw AAC.
 
 Reference: ISO/IEC 13818-7, section 6.2.
 """
@@ -16,14 +16,14 @@ _CHAIN = 4  # frames in a row that make it certain, where they do not begin the 
 
 
 def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:
-    """Offset of the first frame; None if there is none.
+    """Offset of the first frame, or None.
 
     Parameters
     ----------
     data
-        The beginning of the file, behind any tag.
+        The beginning of the file, after any tag.
     is_whole
-        Whether this is all of it; then one frame that ends there is enough at its very start.
+        Whether this is the whole file. Then a single frame is enough.
     """
     for found in _HEADER.finditer(data):
         begin = position = found.start()

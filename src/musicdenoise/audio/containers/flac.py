@@ -1,8 +1,7 @@
-"""Where the frames of a FLAC file begin and end, whatever its header counts.
+"""The true length of a FLAC file, from its first and last frame.
 
-The header may leave the length open, and programs that cut without decoding keep the count of the whole.
-Every frame says where in the song it stands, and ends in a checksum: the first and the last tell the true
-length.
+The header may leave the length open, and programs that cut without decoding keep the old count. But every
+frame says where in the song it is, and ends in a checksum.
 
 Reference: RFC 9639, sections 8.2 (STREAMINFO) and 9 (frames).
 """
@@ -48,11 +47,11 @@ class FlacLayout:
     bits
         Bits of a sample.
     declared
-        Samples per channel that the header counts; 0 where it leaves that open.
+        Samples per channel by the header; 0 if it leaves that open.
     begin
-        Position of the first frame in samples; None where no frame follows the metadata.
+        Position of the first frame in samples; None if no frame follows the metadata.
     end
-        Position behind the last frame; None where the file ends in something else than a whole frame.
+        Position after the last frame; None if the file does not end in a whole frame.
     """
 
     bits: int
@@ -62,19 +61,19 @@ class FlacLayout:
 
     @property
     def is_as_declared(self) -> bool:
-        """Whether the frames are those that the header counts, as far as it can be told."""
+        """Whether the frames agree with the header, as far as that can be told."""
         return self.declared > 0 and self.begin == 0 and self.end in (None, self.declared)
 
 
 def read_layout(path: Path, offset: int = 0) -> FlacLayout | None:
-    """Layout of a FLAC file; None if its header is none.
+    """Layout of a FLAC file; None if its header is not one of FLAC.
 
     Parameters
     ----------
     path
         The file.
     offset
-        Where ``fLaC`` stands, behind an ID3 tag.
+        Where ``fLaC`` is, after an ID3 tag.
 
     Raises
     ------
@@ -103,7 +102,7 @@ def read_layout(path: Path, offset: int = 0) -> FlacLayout | None:
 
 
 def frame_is_whole(frame: bytes) -> bool:
-    """Whether these bytes are one frame from its first to its last, by its checksum."""
+    """Whether these bytes are exactly one frame, by its checksum."""
     crc = 0
     for byte in frame:
         crc = (crc << 8 & 0xFFFF) ^ _CRC_16[crc >> 8 ^ byte]
@@ -124,7 +123,7 @@ def _skip_metadata(file: BinaryIO, offset: int) -> int | None:
 
 
 def _last_end(file: BinaryIO, first: int, block_samples: int) -> int | None:
-    """Position behind the last frame, which ends where the file does, but for tags."""
+    """Position after the last frame, which ends where the file does, apart from tags."""
     size = file.seek(0, 2)
     start = max(first, size - _TAIL_BYTES)
     file.seek(start)
@@ -150,14 +149,14 @@ def _without_tags(tail: bytes) -> bytes:
 
 
 def _read_header(data: bytes, fixed_block: int) -> tuple[int, int] | None:
-    """Position and length in samples by a frame's header; None where there is none.
+    """Position and length of a frame in samples, by its header; None if there is no header.
 
     Parameters
     ----------
     data
         The first bytes of the frame.
     fixed_block
-        Samples of all frames but the last, by which those of a stream of fixed blocks are numbered.
+        Samples of all frames but the last. In a stream of fixed blocks, frames are numbered in units of it.
     """
     if len(data) < 6 or data[0] != 0xFF or data[1] & 0xFE != 0xF8 or data[3] & 1:
         return None

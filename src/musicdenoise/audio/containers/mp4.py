@@ -1,4 +1,4 @@
-"""The boxes of an MP4 file, which say how long they are: whether it breaks off, and where its index stands.
+"""The boxes of an MP4 file: whether the file breaks off, and where its index is.
 
 Reference: ISO/IEC 14496-12, section 4.2.
 """
@@ -13,7 +13,7 @@ _MOST_BOXES = 1 << 20  # a film in fragments of a second for three days
 
 
 def ends_inside_box(path: Path) -> bool:
-    """Whether the last box of the file is longer than what is there of it.
+    """Whether the file ends inside its last box.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def ends_inside_box(path: Path) -> bool:
 
 
 def index_is_behind(head: bytes) -> bool:
-    """Whether the first bytes of an MP4 file show its samples before the index that tells of them."""
+    """Whether the samples come before the index, by the first bytes of an MP4 file."""
     offset = 0
     while offset + 8 <= len(head):
         size, name = int.from_bytes(head[offset : offset + 4], "big"), head[offset + 4 : offset + 8]

@@ -1,4 +1,4 @@
-"""MPEG audio frame headers, as far as they are needed to tell an MP3 file and to trust its length.
+"""MPEG audio frame headers, as far as needed to recognise an MP3 file and to check its length.
 
 References: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3 (header and tables); the "MPEG 2.5"
 extension; the Xing/Info header as LAME writes it (http://gabriel.mp3-tech.org/mp3infotag.html);
@@ -51,7 +51,7 @@ HEADER = re.compile(
     + rb")",
     re.DOTALL,
 )
-"""Where a frame may begin: the same as a `frame_bytes` that is not None, at the speed of a search."""
+"""Finds where a frame may begin: where `frame_bytes` is not None, but as fast as a search."""
 
 
 def frame_bytes(header: bytes) -> int | None:
@@ -89,7 +89,7 @@ def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:
     data
         The beginning of the file, after any ID3v2 tag.
     is_whole
-        Whether `data` reaches to the end of the file; then fewer frames suffice at its very start.
+        Whether `data` is the whole file. Then fewer frames are enough at its very start.
 
     Returns
     -------

@@ -1,14 +1,12 @@
-"""MP3 files with damage in the middle, or of several files joined: a copy that decoders read to the end.
+"""A copy that decoders read to the end, of an MP3 file that is damaged inside or was joined from several.
 
-An MP3 file is a chain of frames, each of which says how long it is. Where the chain breaks and goes on
-later, what lies between is damaged; decoders then stop, or leave it out so that all after it comes too soon.
-In the copy as many silent frames fill the gap as were lost: those that the header of the file counts more
-than there are, or else as many as fit.
+An MP3 file is a chain of frames, and each frame says how long it is. If the chain breaks and goes on later,
+the part between is damaged. Decoders stop there, or leave the part out, so that the rest comes too soon.
+The copy fills the gap with silent frames: as many as the header counts too many, or else as many as fit.
 
-Files that were joined keep the header of the first, after whose count decoders stop. The copy has no such
-headers, and no tags between the songs. Where the header counts other frames than there are, up to the end
-and whole, the copy counts right. What stands in front of the first frame for longer than decoders look is
-left out.
+Joined files keep the header of the first file, and decoders stop after its count. The copy has no such
+headers, and no tags between the songs. If the header counts wrongly although all frames are whole, the copy
+counts right. Junk in front of the first frame is left out if it is longer than decoders look.
 
 References: ISO/IEC 11172-3 section 2.4.1 (a frame whose side information is zero decodes to silence);
 APEv2 tags (https://wiki.hydrogenaud.io/index.php?title=APEv2_specification).
@@ -42,14 +40,14 @@ class Gap:
     Parameters
     ----------
     begin, end
-        Bytes; where frames are lost, ``begin`` is the last frame before the break, whose data cannot be
+        Bytes. If frames are lost, ``begin`` is the last frame before the break, because its data cannot be
         trusted.
     first_frame
-        Number of the first frame that is lost, counted from the first that is heard.
+        Number of the first lost frame, counted from the first audible one.
     num_frames
-        How many are lost; none where tags or headers are left out.
+        How many frames are lost; 0 if only tags or headers are left out.
     content
-        What stands there in the copy, but for silent frames.
+        What the copy has there, apart from silent frames.
     """
 
     begin: int
@@ -66,7 +64,7 @@ class Repair:
     Parameters
     ----------
     gaps
-        In the order of the file; none where it is sound.
+        In the order of the file; empty if it is sound.
     notes
         See `musicdenoise.audio.AudioInfo`.
     """
@@ -76,7 +74,7 @@ class Repair:
 
 
 def find_repair(path: Path) -> Repair:
-    """What in an MP3 file is damaged or keeps decoders from its end.
+    """What is damaged in an MP3 file, or keeps decoders from reading it to its end.
 
     Parameters
     ----------
@@ -115,7 +113,7 @@ def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
 
 
 class _Walk:
-    """From frame to frame through a file, and what is found on the way."""
+    """A walk from frame to frame through a file, and what it finds."""
 
     def __init__(self, data: mmap.mmap, first: int) -> None:
         self._data, self._first = data, first
@@ -134,7 +132,7 @@ class _Walk:
         if heard > declared + _UNCOUNTED_FRAMES:
             return Repair(gaps=_sorted(self._gaps + self._tags + self._headers))
         if len(self._gaps) == 1:
-            # What the header counts more was lost in the gap; unless that would be most of the song.
+            # What the header counts too many was lost in the gap, unless that would be most of the song.
             lost = self._gaps[0].num_frames + declared - heard
             if 0 < lost <= max(self._count, 1):
                 self._gaps[0] = replace(self._gaps[0], num_frames=lost)
@@ -166,7 +164,7 @@ class _Walk:
         return self._count - 1 - self._filled + sum(gap.num_frames for gap in self._gaps)
 
     def _walk(self) -> int:
-        """Go to the end; return where the last frame ends, by its header."""
+        """Walk to the end; return where the last frame ends by its header."""
         data = self._data
         position = last = self._first
         self._filled = 0
@@ -191,7 +189,7 @@ class _Walk:
             position = following
 
     def _note_header(self, position: int, size: int) -> None:
-        # The first frame, and those of joined files behind the frames that the first header counts.
+        # The first frame, and in joined files the first frames of the other files.
         declared, count = self._declared, self._count
         if declared is not None and (count == 0 or count > declared) and _is_header(self._data, position):
             self._headers.append(Gap(begin=position, end=position + size))
@@ -214,7 +212,7 @@ def _is_header(data: mmap.mmap, position: int) -> bool:
 
 
 def _after_tags(data: mmap.mmap, position: int) -> int:
-    """Where tags end that stand at a place, be they of the file before or of the one after it."""
+    """Where the tags at this place end, whether of the file before or the one after."""
     while True:
         size = mpeg.id3_bytes(data[position : position + mpeg.ID3_HEADER_BYTES])
         if data[position : position + 3] == b"TAG":
@@ -227,7 +225,7 @@ def _after_tags(data: mmap.mmap, position: int) -> int:
 
 
 def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int | None:
-    """First of several frames in a row, with the version, layer and rate of a header, if that is given."""
+    """The first of several frames in a row, with the version, layer and rate of ``like`` if that is given."""
     for found in mpeg.HEADER.finditer(data, start):
         position, count = found.start(), 0
         while count < _CHAIN:

@@ -1,6 +1,6 @@
 """Ogg pages: whether they are whole, follow each other, and come to their end; the order of channels in them.
 
-Decoders leave out damaged pages, so that what comes behind them comes too soon, or, in libsndfile, twice.
+Decoders leave out damaged pages. Then what follows comes too soon, or, in libsndfile, twice.
 
 References: Ogg (RFC 3533, section 6); Vorbis I, section 4.3.9, whose order of channels Opus has, too
 (RFC 7845, section 5.1.1.2).
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 OPUS_RATE = 48_000
-"""Hz, of Opus whatever its header says of the song before it was encoded (RFC 7845, sections 4 and 5.1)."""
+"""Hz, the rate of Opus. Its header says what the song had before (RFC 7845, sections 4 and 5.1)."""
 
 VORBIS_ORDERED = frozenset({"VORBIS", "OPUS"})
 """Subtypes whose channels have an order of their own."""
@@ -43,8 +43,8 @@ VORBIS_CHANNELS: dict[int, tuple[int, ...]] = {
     7: (0, 2, 1, 6, 5, 3, 4),
     8: (0, 2, 1, 7, 5, 6, 3, 4),
 }
-"""For each channel in the order of WAV (left, right, centre, LFE, back, side) its place in Vorbis, by their
-number; with other numbers the orders are the same."""
+"""By the number of channels: for each channel in WAV order (left, right, centre, LFE, back, side), its
+place in Vorbis. For other numbers both orders are the same."""
 
 _CAPTURE = b"OggS"
 _HEADER_BYTES = 27
@@ -64,10 +64,10 @@ class OggPages:
     Attributes
     ----------
     is_damaged : bool
-        Whether a page is missing, its checksum is wrong, or something else stands before it. What follows
-        is not looked at any more.
+        Whether a page is missing, has a wrong checksum, or comes after something else. The rest is not
+        checked.
     is_chained : bool
-        Whether another stream begins behind the end of the first.
+        Whether another stream begins after the first.
     has_end : bool
         Whether the last whole page has the mark that ends its stream.
     position : int
@@ -108,7 +108,7 @@ class OggPages:
         flags, position, stream, number = struct.unpack_from("<BqII", page, 5)
         is_first = bool(flags & _FIRST_OF_STREAM)
         before = None if is_first else self._last_number.get(stream)
-        # Behind its headers a recording of web radio goes on with the page of the moment.
+        # After its headers, a recording of web radio goes on with the current page.
         is_gap = before is not None and before[1] and number != before[0] + 1
         self._empty_pages = 0 if len(page) > _HEADER_BYTES else self._empty_pages + 1
         is_gap |= self._empty_pages > _MOST_EMPTY_PAGES
@@ -138,7 +138,7 @@ def check_pages(path: Path) -> OggPages:
 
 
 def check_ogg(path: Path, rate: int) -> None:
-    """Refuse what decoders pass over: damaged pages, and a second song behind the first.
+    """Refuse what decoders ignore: damaged pages, and a second song after the first.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def ends_inside_ogg_page(path: Path) -> bool:
 
 
 def page_end(data: bytes, begin: int) -> int | None:
-    """Where a page ends; None where its header is not there as a whole."""
+    """Where a page ends; None if its header is not complete."""
     if len(data) - begin < _HEADER_BYTES:
         return None
     table_begin = begin + _HEADER_BYTES
@@ -242,7 +242,7 @@ def page_end(data: bytes, begin: int) -> int | None:
 
 
 def page_checksum(page: bytes) -> int:
-    """Checksum of a page, whatever stands in its place."""
+    """Checksum of a page. The field for it may hold anything."""
     # Ogg's CRC-32 takes each byte from its highest bit on, starts at 0 and is not inverted; zlib's takes it
     # from the lowest, and inverts at both ends.
     blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]

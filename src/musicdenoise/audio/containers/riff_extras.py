@@ -1,4 +1,4 @@
-"""What WAV and AIFF files hold beside samples: texts, broadcast data, markers, loops, speaker positions.
+"""What WAV and AIFF files hold besides samples: texts, broadcast data, markers, loops, speaker positions.
 
 References: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001), EBU Tech 3285 (``bext``) and 3306
 (RF64), AIFF 1.3 (Apple 1989).
@@ -52,7 +52,7 @@ class Chunks:
     chunks
         Names and contents.
     speakers
-        Bit mask of the speaker positions of the channels; None where it is not said.
+        Bit mask of the speaker positions of the channels; None if not given.
     """
 
     form: bytes
@@ -60,7 +60,7 @@ class Chunks:
     speakers: int | None
 
     def fits(self, container: str) -> bool:
-        """Whether texts are among them, and a container holds them as they are."""
+        """Whether there are texts among them that a container can hold as they are."""
         form = b"FORM" if container == "AIFF" else b"RIFF" if container in _RIFF else b""
         return form == self.form and any(_kind(name, content) in _TEXTS for name, content in self.chunks)
 
@@ -72,7 +72,7 @@ class Chunks:
         target
             The file, complete but for its tags; changed in place.
         is_cut
-            Whether it holds a stretch of the song, where positions in samples would be wrong.
+            Whether it holds only a stretch of the song. Then positions in samples would be wrong.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Chunks:
 
 
 def read_chunks(source: Path) -> Chunks | None:
-    """What of this a file holds; None if nothing, or if it is of another format."""
+    """The chunks of a file; None if it has none, or another format."""
     try:
         with source.open("rb") as file:
             form = form_of(file)
@@ -134,7 +134,7 @@ def read_chunks(source: Path) -> Chunks | None:
 
 
 def read_info(source: Path) -> dict[str, str]:
-    """Tags of a WAV file's chunk ``INFO``: UTF-8 or, where they are not, Windows-1252; none of others."""
+    """Tags in the chunk ``INFO`` of a WAV file, as UTF-8 or else Windows-1252; empty for other files."""
     found: dict[str, str] = {}
     try:
         with source.open("rb") as file:

@@ -1,7 +1,7 @@
-"""How much audio a file's own headers promise, where libsndfile silently makes do with less.
+"""How much audio the headers of a file promise. libsndfile accepts less without a word.
 
-libsndfile reads a cut-off WAV, RF64 or AIFF file up to where it ends and reports that as its
-length. A song that lost its end must not pass for a whole one.
+libsndfile reads a cut-off WAV, RF64 or AIFF file as far as it goes and reports that as its length. But a
+song without its end must not pass for a whole one.
 
 References: RIFF/WAVE (Microsoft 1991), RF64 (EBU Tech 3306), AIFF-C (Apple 1991).
 """
@@ -24,10 +24,10 @@ __all__ = [
     "read_wav_codec",
 ]
 
-# Sizes that programs put in a header when they write to a pipe and cannot come back to it lie just below 2 or
-# 4 GiB: FFmpeg's is the highest number, SoX and others round down to whole blocks, or leave room for the
-# header.
 _EXTENSIBLE = 0xFFFE
+# Programs that write to a pipe cannot come back to the header, so they put a size just below 2 or 4 GiB
+# there. FFmpeg uses the highest number; SoX and others round down to whole blocks, or leave room for the
+# header.
 _OPEN_SIZES = (range(0x7FFFE000, 0x80000001), range(0xFFFFE000, 0x100000000))
 
 
@@ -60,16 +60,16 @@ def find_data_chunk(path: Path, container: str) -> DataChunk | None:
     Returns
     -------
     DataChunk or None
-        None where there is no such chunk or where its size was left open by the program that wrote it.
+        None if there is no such chunk, or if the program that wrote it left its size open.
     """
     with path.open("rb") as file:
         return _find_data_chunk(file, container)
 
 
 def lacks_data_size(path: Path) -> bool:
-    """Return whether a WAV file declares no samples and yet holds some, as after a recorder that failed.
+    """Return whether a WAV file declares no samples but holds some, as after a recorder that failed.
 
-    Chunks behind no samples are not taken for samples.
+    Chunks that follow the empty one do not count as samples.
     """
     with path.open("rb") as file:
         data = _find_data_chunk(file, "WAV")
@@ -87,7 +87,7 @@ def lacks_data_size(path: Path) -> bool:
 def declared_wav_end(head: bytes) -> int | None:
     """Where the samples end by the header of a WAV or RF64 file, in bytes, given its first bytes.
 
-    None where it is no such file, its size was left open, or its samples begin behind those bytes.
+    None if it is no such file, its size was left open, or its samples begin after these bytes.
     """
     file = io.BytesIO(head)
     for chunk in walk(file, WAV) if form_of(file) == WAV else ():
