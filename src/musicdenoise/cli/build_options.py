@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
+
 DEFAULT_SONGS = Path("musdb18")
 DEFAULT_NOISES = Path("UrbanSound8K/audio")
 
@@ -115,6 +118,8 @@ class Request:
     iter_noise: Annotated[int | None, typer.Option("--iter-noise", hidden=True)] = None
     class_num: Annotated[str | None, typer.Option("--class-num", hidden=True)] = None
     use_cuda: Annotated[bool, typer.Option("--use-cuda", hidden=True)] = False
+    config: Config = None
+    log_level: LogLevel = None
 
 
 PANELS = {
@@ -122,4 +127,5 @@ PANELS = {
     "Mixing": ("snr_range", "same_class", "sample_rate", "seed"),
     "Output": ("out", "input_dir", "target_dir", "file_format", "resume", "force", "dry_run", "quiet"),
     "Speed": ("jobs", "device", "cuda"),
+    "Settings": ("config", "log_level"),
 }

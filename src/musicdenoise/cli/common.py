@@ -25,6 +25,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_type_hints
 import typer
 
 from musicdenoise.cli.fields import describe
+from musicdenoise.cli.log import is_told
 from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.cli.signals import INTERRUPTED, unwinding
 from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
@@ -102,12 +103,19 @@ def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
 
 def warn(message: object) -> None:
     """Print one line on stderr, marked as a warning."""
-    _say(f"warning: {message}")
+    if is_told("warning") is not False:
+        _say(f"warning: {message}")
 
 
 def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None:
-    """Print a line on stderr: unless ``quiet``, if that is a terminal or ``verbose`` is true."""
-    if not quiet and (verbose or (sys.stderr is not None and sys.stderr.isatty())):
+    """Print a line on stderr: unless ``quiet``, if that is a terminal or ``verbose`` is true.
+
+    A level of the log that was asked for decides alone.
+    """
+    told = is_told("info")
+    if told is None:
+        told = not quiet and (verbose or (sys.stderr is not None and sys.stderr.isatty()))
+    if told:
         _say(message)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, warn
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
 from musicdenoise.cli.quoting import quoted, quoted_json
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def correlate(
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Print no table, only warnings and errors.")
     ] = False,
+    _config: Config = None,
+    _log_level: LogLevel = None,
 ) -> None:
     """Compare the audio files of two folders pair by pair.
 

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from musicdenoise.cli.completion import propose_networks
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
 
 METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
 
@@ -112,6 +114,8 @@ class Request:
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False
+    config: Config = None
+    log_level: LogLevel = None
 
 
 PANELS = {
@@ -119,4 +123,5 @@ PANELS = {
     "Data": ("split", "limit", "root", "verify"),
     "Output": ("out", "samples", "sample_seconds", "as_json", "force", "quiet"),
     "Speed": ("device", "cuda", "workers"),
+    "Settings": ("config", "log_level"),
 }

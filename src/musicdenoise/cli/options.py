@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from musicdenoise.cli.completion import propose_formats, propose_networks, propose_noises
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
 from musicdenoise.runtime.precision import Precision
 
 __all__ = [
@@ -301,6 +303,8 @@ class Request:
         bool, typer.Option("-v", "--verbose", help="Say what was removed from each song, band by band.")
     ] = False
     quiet: Quiet = False
+    config: Config = None
+    log_level: LogLevel = None
 
 
 PANELS = {
@@ -314,4 +318,5 @@ PANELS = {
     "Speed": ("device", "cuda", "threads", "segment_seconds", "batch_size", "precision", "compile"),
     "Reports": ("report", "as_json", "verbose", "quiet"),
     "Networks from elsewhere": ("weights_url", "offline"),
+    "Settings": ("config", "log_level"),
 }

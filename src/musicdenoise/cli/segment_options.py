@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -71,6 +74,8 @@ class Request:
     ] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace segments in the folder.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+    config: Config = None
+    log_level: LogLevel = None
 
 
 PANELS = {
@@ -78,4 +83,5 @@ PANELS = {
     "Choice": ("sort", "silence_db", "min_score", "min_diversity", "max_correlation", "seed"),
     "Data": ("root", "verify"),
     "Output": ("out", "with_clean", "force", "quiet", "jobs"),
+    "Settings": ("config", "log_level"),
 }

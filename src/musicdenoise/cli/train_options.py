@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from musicdenoise.cli.completion import propose_kinds, propose_recipes
+from musicdenoise.cli.config_file import Config
+from musicdenoise.cli.log import LogLevel
 
 __all__ = ["Request", "settings"]
 
@@ -186,6 +188,8 @@ class Request:
         typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout."),
     ] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+    config: Config = None
+    log_level: LogLevel = None
 
 
 _SAME_NAME = (
@@ -236,4 +240,5 @@ PANELS = {
     "Measurements and checkpoints": ("validate_every", "validate_seconds", "checkpoint_seconds"),
     "Speed": ("device", "cuda", "precision", "compile", "workers"),
     "Reports": ("as_json", "quiet"),
+    "Settings": ("config", "log_level"),
 }
