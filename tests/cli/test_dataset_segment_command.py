@@ -45,8 +45,14 @@ def test_segments_of_a_built_dataset(home: Path) -> None:
         "segments.txt",
         "segments.png",
     }
-    assert result.stdout.startswith("6 segments in dataset_white_segments")
-    assert (out / "segments.txt").read_text() in result.stdout
+    first, *lines = result.stdout.splitlines()
+    assert first == "6 segments in dataset_white_segments; segments.txt there has all statistics"
+    assert [line.split("(")[0] for line in lines] == [
+        "train: 3 of 3 segments kept ",
+        "test: 3 of 3 segments kept ",
+    ]
+    assert "0 silent, 0 beyond the thresholds); median score " in lines[0]
+    assert (out / "segments.txt").read_text().startswith("train\n")
     again = run("segment", "dataset_white", *short)
     assert again.exit_code == 1
     assert "is not empty; give --force" in again.stderr

@@ -71,15 +71,16 @@ def _beside(dataset: Path) -> Path:
 
 def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
     """Print warnings, statistics and failures."""
-    from musicdenoise.dataset.segments.statistics import statistics_to_text
+    from musicdenoise.dataset.segments.statistics import summarise
 
     if result.too_short:
         warn(f"{len(result.too_short)} pair(s) are too short for a segment: {', '.join(result.too_short)}")
     if any("estimated" in split.methods for split in result.splits.values()):
         warn("the clean music is not known, so the correlation of the noises is estimated")
     if not quiet:
-        typer.echo(f"{len(result.rows)} segments in {quoted(out)}\n")
-        typer.echo(statistics_to_text(result.splits), nl=False)
+        typer.echo(f"{len(result.rows)} segments in {quoted(out)}; segments.txt there has all statistics")
+        for line in summarise(result.splits):
+            typer.echo(line)
     for failure in result.failures:
         print_error(failure)
     if result.failures:

@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "statistics_to_json",
     "statistics_to_text",
+    "summarise",
 ]
 
 
@@ -110,6 +111,19 @@ def statistics_to_json(splits: Mapping[str, SplitStatistics], options: Mapping[s
 def statistics_to_text(splits: Mapping[str, SplitStatistics]) -> str:
     """The statistics as tables to read."""
     return "\n\n".join(_split_text(name, split) for name, split in splits.items()) + "\n"
+
+
+def summarise(splits: Mapping[str, SplitStatistics]) -> list[str]:
+    """The statistics in a line for each split."""
+    lines = []
+    for name, split in splits.items():
+        kept = split.kept
+        dropped = f"{split.silent} silent, {split.rejected} beyond the thresholds"
+        line = f"{name}: {0 if kept is None else kept.count} of {split.candidates} segments kept ({dropped})"
+        if kept is not None and split.all_segments is not None:
+            line += f"; median score {kept.score.median:.3f}, of all {split.all_segments.score.median:.3f}"
+        lines.append(line)
+    return lines
 
 
 def _split_text(name: str, split: SplitStatistics) -> str:
