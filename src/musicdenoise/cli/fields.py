@@ -1,7 +1,6 @@
 """The one place where fields of a request become options of the command line.
 
-What lies below the command line speaks of fields, as its callers in Python know them; see
-`MusicDenoiseError`.
+The other packages speak of fields, as callers in Python know them; see `MusicDenoiseError`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from musicdenoise.errors import MusicDenoiseError
 
 __all__ = ["describe", "option_of"]
 
-# Fields whose options are not called as they are.
+# Fields whose options have another name.
 _OPTIONS = {
     "accumulation": "--accumulate",
     "atten_limit_db": "--atten-limit",
@@ -30,7 +29,7 @@ _OPTIONS = {
     "validate_every_seconds": "--validate-seconds",
     "validate_every_steps": "--validate-every",
 }
-# What only a recipe sets.
+# Fields that only a recipe sets.
 _IN_RECIPES = frozenset({"generated_share", "objective", "plain_share", "sample_share", "segment_frames"})
 
 
@@ -42,5 +41,5 @@ def option_of(field: str) -> str:
 
 
 def describe(error: object) -> str:
-    """What an error says, with options where it speaks of fields."""
+    """The message of an error, with options in place of fields."""
     return error.describe(option_of) if isinstance(error, MusicDenoiseError) else str(error)

@@ -1,8 +1,8 @@
-"""What happens to noisy music on its way: equalisers, band limits, lossy codecs.
+"""What happens to noisy music before you get it: equalisers, band limits, lossy codecs.
 
-Both recordings of a pair go through the same chain of equaliser and band limit. Without this a network
-learns that noise fills the whole band, and takes a noisy song that an MP3 encoder has cut off at 16 kHz
-for a clean one. The codec works on the input alone: the target tells what was there before it.
+Both recordings of a pair go through the same equaliser and band limit. Without them a network learns that
+noise fills the whole band, and takes a noisy song that an MP3 encoder cut off at 16 kHz for a clean one.
+Only the input goes through a codec, so the target shows what was there before.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def chain_response(
 ) -> NDArray[np.float32] | None:
     """Gain per frequency of a random recording chain.
 
-    Three times out of ten the chain has an equaliser, with gains of 4 dB standard deviation about every
-    two octaves; half of the time it has an upper band limit at 4 kHz or more, rather near the top.
+    In three of ten cases the chain has an equaliser, whose gains have a standard deviation of 4 dB about
+    every two octaves. In half of the cases it has an upper band limit at 4 kHz or more, mostly near the
+    top.
 
     Parameters
     ----------
@@ -79,9 +80,9 @@ def through_chain(waveform: Tensor, response: NDArray[np.float32] | None) -> Ten
 
 
 def through_codec(waveform: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-    """Waveform ``(channels, samples)`` after a lossy codec: MP3 seven times out of ten, else Vorbis.
+    """Waveform ``(channels, samples)`` after a lossy codec: MP3 in seven of ten cases, else Vorbis.
 
-    Bit rates go from the best that the codec has to a third of it.
+    Bit rates are between the codec's best and a third of it.
 
     Raises
     ------

@@ -1,10 +1,9 @@
 """Decoded audio for reading at random: 16-bit samples in memory-mapped files.
 
-Compressed songs cannot be entered in the middle without decoding from a key point, and a training
-run reads crops from all over them. Each file is therefore decoded once into the bank's folder as a
-NumPy ``.npy`` array of int16, ``(channels, samples)`` at one sample rate, and mapped into memory.
-The name of an array depends on the path, size and modification time of its source, so that a changed
-file is decoded again.
+A training run reads crops from all over the songs, and compressed songs cannot be read from the middle
+without decoding. So each file is decoded once into the bank's folder, as a NumPy ``.npy`` array of int16,
+``(channels, samples)`` at one sample rate, and mapped into memory. The name of an array depends on the
+path, size and modification time of its source, so that a changed file is decoded again.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ class AudioBank:
 
 
 def _is_whole(stored: Path) -> bool:
-    """Whether an array is there from its first byte to its last; others are decoded again."""
+    """Whether an array is complete; otherwise its source is decoded again."""
     try:
         array = np.load(stored, mmap_mode="r")
     except (OSError, ValueError, EOFError):

@@ -1,7 +1,7 @@
-"""Songs and noises as they lie on disk.
+"""Songs and noises on disk.
 
 Songs are all audio files of a folder. Noises are labelled by the file names of UrbanSound8K,
-``fsID-classID-occurrenceID-sliceID``, or else by the folder that they lie in.
+``fsID-classID-occurrenceID-sliceID``, or else by their folder.
 
 Reference: https://urbansounddataset.weebly.com/urbansound8k.html.
 """
@@ -94,7 +94,7 @@ def noise_source(
     on_progress
         Called with the number of recordings decoded so far.
     fastest
-        Half of the recordings are read out up to so many times as fast.
+        Half of the recordings are played faster, up to this many times.
     generated_share
         Share of the noises of the kind ``mixed`` that are those of tapes and records; see
         `musicdenoise.data.old_media`.

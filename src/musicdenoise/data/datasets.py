@@ -1,11 +1,11 @@
-"""Pairs that lie on disk, as numbered training examples and as mixes to measure on.
+"""Pairs on disk, as numbered training examples and as mixes to measure on.
 
-Example ``i`` depends on the seed and on ``i`` alone, like that of `musicdenoise.data.mixer.PairMixer`:
-the pairs are shuffled anew for each pass over the data, and every example is a new crop of its pair, from
-one channel or the mean of all.
+Example ``i`` depends only on the seed and on ``i``, as in `musicdenoise.data.mixer.PairMixer`. The pairs
+are shuffled for each pass over the data. Every example is a new crop of its pair, from one channel or the
+mean of all.
 
-Conventions: waveforms are float32 ``(1, samples)`` at the sample rate that is asked for; pairs of another
-rate are converted crop by crop.
+Conventions: waveforms are float32 ``(1, samples)`` at the rate that is asked for. Pairs of another rate are
+converted crop by crop.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class PairFiles:
             )
 
     def _needed(self, row: PairRow) -> int:
-        """Samples of the pair that an example is made of."""
+        """How many samples of the pair make an example."""
         ratio = resample_ratio(row.sample_rate, self.sample_rate)
         return self.num_samples if ratio == 1 else math.ceil(self.num_samples / ratio)
 
@@ -130,7 +130,7 @@ class PairFiles:
         return self._finish(noisy, channel, row), self._finish(target, channel, row)
 
     def example(self, index: int) -> Example:
-        """The pair of that number; nothing is known of its noise."""
+        """The pair of that number, without a noise sample."""
         return Example.without_sample(*self.pair(index))
 
     def _finish(self, samples: Tensor, channel: int, row: PairRow) -> Tensor:
@@ -145,7 +145,7 @@ def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
 
 def check_files(folder: Path, row: PairRow, *, needs_clean: bool) -> None:
-    """Complain of files of a pair that are missing.
+    """Check that the files of a pair are there.
 
     Raises
     ------

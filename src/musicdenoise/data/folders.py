@@ -1,8 +1,8 @@
-"""Pairs that lie in folders: with a manifest, or as ``input`` and ``target`` files paired by name.
+"""Pairs in folders: with a manifest, or as ``input`` and ``target`` files paired by name.
 
-Two files are partners when their names agree but for the suffix. Names in the manner of
-``INPUT-S1N2-(noise)-(song).wav`` and ``TARGET-S1N2-(other noise)-(song).wav`` agree when song number,
-pair number and song do. Files are never paired by their position in a listing.
+Two files are partners if their names agree, apart from the suffix. Names such as
+``INPUT-S1N2-(noise)-(song).wav`` and ``TARGET-S1N2-(other noise)-(song).wav`` agree if song number, pair
+number and song do. Files are never paired by their position in a listing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def match_by_name(first: Path, second: Path) -> Matches:
     Raises
     ------
     DataError
-        If two files of a folder have the same name but for the suffix.
+        If two names in a folder differ only in the suffix.
     AudioReadError
         If a folder is missing.
     """
@@ -64,7 +64,7 @@ def load_pairs(folder: Path, root: Path | None = None) -> list[PairRow]:
     folder
         Folder of the dataset; the paths of the rows are relative to it.
     root
-        Another folder that files of a manifest may lie in; see `check_places`.
+        Another folder in which files of a manifest may be; see `check_places`.
 
     Raises
     ------

@@ -172,7 +172,7 @@ class PairRow:
         )
 
     def to_json(self) -> str:
-        """The row as one line of JSON, without what is None; the same row gives the same bytes."""
+        """The row as one line of JSON, without fields that are None. The same row gives the same bytes."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps(known, ensure_ascii=False)
 
@@ -244,14 +244,14 @@ def read_manifest(path: Path) -> list[PairRow]:
 
 
 def check_places(rows: Iterable[PairRow], folder: Path, root: Path | None = None) -> None:
-    """Refuse rows whose files lie elsewhere than in a dataset's folder: a manifest may come from anybody.
+    """Refuse rows with files outside the dataset's folder, because a manifest may come from anybody.
 
     Parameters
     ----------
     rows, folder
         The rows, and the folder that their paths are relative to.
     root
-        A folder in which the files may lie, too; None for no other.
+        Another folder in which the files may be; None for no other.
 
     Raises
     ------
@@ -272,12 +272,12 @@ def check_places(rows: Iterable[PairRow], folder: Path, root: Path | None = None
 
 
 def check_digest(path: Path, sha256: str | None) -> None:
-    """Refuse a file that is not the one that a manifest describes.
+    """Refuse a file whose digest is not that of the manifest.
 
     Parameters
     ----------
     path
-        The file; one that cannot be read is left to those who read it.
+        The file. If it cannot be read, this says nothing; reading it will.
     sha256
         Digest that it must have; None for any.
 

@@ -1,8 +1,8 @@
 """Training pairs mixed on the fly: new crop, noise and level every time.
 
-Example ``i`` depends on the seed and on ``i`` alone, so that a run can be resumed, or split over
-processes, by counting. A pair holds the same music with two independent noises (Noise2Noise, Lehtinen
-et al. 2018); the clean music itself is the target only where that is asked for as a comparison.
+Example ``i`` depends only on the seed and on ``i``, so a run can be resumed, or split over processes, by
+counting. A pair holds the same music with two independent noises (Noise2Noise, Lehtinen et al. 2018). The
+clean music is the target only if you ask for it, as a comparison.
 """
 
 from __future__ import annotations
@@ -44,17 +44,18 @@ class MixConfig:
     num_samples
         Length of an example in samples.
     snr_range_db
-        Lowest and highest SNR, drawn uniformly for input and target, each on its own: that within the crop,
-        or that of the whole song, as it is for a song with steady noise in its quiet passages.
+        Lowest and highest SNR, drawn uniformly and independently for input and target. It is the SNR within
+        the crop, or that of the whole song: a quiet passage of a song with steady noise is noisier than the
+        song.
     target_snr_range_db
-        The same for targets alone, where they are to differ. Quieter noise in the targets leaves more of
-        what there is to learn in the error.
+        The same for targets, if they are to differ. With quieter noise in the targets, more of the error is
+        what there is to learn.
     targets
         ``"noisy"`` (Noise2Noise) or ``"clean"``.
     coded_share
         Share of inputs that go through a lossy codec.
     speed_share
-        Share of crops that are read out up to a tenth faster or slower.
+        Share of crops that are played up to a tenth faster or slower.
     second_song_share
         Share of examples in which two crops of songs sound at once.
     second_noise_share

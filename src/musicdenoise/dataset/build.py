@@ -1,9 +1,8 @@
 """Build a dataset of noisy pairs: plan, mix song by song, and go on where a former run stopped.
 
-The work is divided by songs. When all files of a song are in place, its rows are stored in a small file
-in the hidden folder of the build; a run that is killed loses the songs in progress and nothing else. The
-manifest is put together at the end, in the order of the plan, so that neither the number of processes
-nor an interruption leaves a trace in it.
+The work is divided by songs. When all files of a song are there, its rows go into a small file in the
+hidden folder of the build, so a killed run loses only the songs in progress. The manifest is made at the
+end, in the order of the plan, so it does not depend on the number of processes or on interruptions.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _OWN_FILES = ("INPUT-S*N*-(*)-(*).*", "TARGET-S*N*-(*)-(*).*", "CLEAN-S*-(*).*")
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """A dataset that is planned: from what, where, and which pairs."""
+    """A planned dataset: its sources, its folder, and its pairs."""
 
     config: BuildConfig
     layout: BuildLayout
@@ -61,7 +60,7 @@ class Estimate:
 def plan_build(
     config: BuildConfig, root: Path, input_dir: Path | None = None, target_dir: Path | None = None
 ) -> Build:
-    """Look at songs and noises and decide on the pairs; nothing is written.
+    """Look at songs and noises and choose the pairs. Nothing is written.
 
     Parameters
     ----------
@@ -75,7 +74,7 @@ def plan_build(
     DataError
         If songs or noises are missing or too few.
     UsageError
-        If there is no such noise class, or the folders contradict each other.
+        If the noise class is unknown, or the folders contradict each other.
     """
     BuildLayout(root=root, splits=(), input_dir=input_dir, target_dir=target_dir)  # before any long work
     songs = find_song_splits(config.songs, config.split)
@@ -108,7 +107,7 @@ def plan_build(
 
 
 def _check_apart(layout: BuildLayout, sources: list[Path]) -> None:
-    """See that no song or noise lies where files of a dataset are written, and removed."""
+    """Check that no song or noise is where files of the dataset are written and removed."""
     places = {folder.resolve() for folder in (*layout.cleared(), layout.work)}
     for folder in {path.parent for path in sources}:
         if not places.isdisjoint((resolved := folder.resolve(), *resolved.parents)):
@@ -208,7 +207,7 @@ def _part(layout: BuildLayout, plan: SongPlan) -> Path:
 
 
 def _prepare(build: Build, *, resume: bool, force: bool) -> None:
-    """Make the folders, and see that what is in them belongs to this build."""
+    """Make the folders, and check that what is in them belongs to this build."""
     layout = build.layout
     state: dict[str, object] = {"options": build.config.to_dict(), "plan_sha256": build.plan.digest()}
     if force:
@@ -233,7 +232,7 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
 
 
 def _occupied(layout: BuildLayout) -> list[Path]:
-    """Folders and files that stand in the way of a new dataset."""
+    """Folders and files that prevent a new dataset."""
     if layout.input_dir is None:
         return [layout.root] if layout.root.is_dir() and any(layout.root.iterdir()) else []
     found = [folder for folder in layout.folders() if folder.is_dir() and any(folder.iterdir())]
@@ -242,7 +241,7 @@ def _occupied(layout: BuildLayout) -> list[Path]:
 
 
 def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
-    """See that the dataset in the folder, if any, was begun with the same options, songs and noises."""
+    """Check that a dataset in the folder was begun with the same options, songs and noises."""
     for path in (layout.work / _STATE_NAME, layout.root / SUMMARY_NAME):
         if not path.is_file():
             continue
@@ -300,7 +299,7 @@ def _ids(song: SongPlan) -> list[str]:
 
 
 def _check_own(layout: BuildLayout) -> None:
-    """See that a manifest in the folder is that of a build."""
+    """Check that a manifest in the folder comes from a build."""
     root = layout.root
     if (root / MANIFEST_NAME).exists() and not (root / SUMMARY_NAME).exists() and not layout.work.exists():
         raise UsageError(
@@ -309,7 +308,7 @@ def _check_own(layout: BuildLayout) -> None:
 
 
 def _remove_own(layout: BuildLayout) -> None:
-    """Remove what builds write, and the folders that are empty then; leave everything else."""
+    """Remove what builds write, and folders that are empty then. Leave everything else."""
     folders = layout.cleared()
     for folder in folders:
         for pattern in _OWN_FILES:

@@ -23,7 +23,7 @@ _SNR_LIMIT_DB = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class BuildConfig:
-    """Everything that decides the bytes of a dataset, but for the songs and noises themselves.
+    """Everything that decides the bytes of a dataset, except the songs and noises.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class BuildConfig:
     noise_class
         For the kind ``class``: number or name.
     split
-        ``train``, ``test``, ``both``, or None for what the folder of songs offers.
+        ``train``, ``test``, ``both``, or None for those that the folder of songs has.
     max_songs
         Most songs of a split; None for all.
     pairs_per_song
@@ -44,7 +44,7 @@ class BuildConfig:
     snr_range_db
         Lowest and highest SNR in dB; None for the rule that depends on the song's dynamic range.
     same_class
-        Whether both noises of a pair come from one class; None: from different ones where possible.
+        Whether both noises of a pair come from one class. None: from different ones, if possible.
     file_format
         A key of `musicdenoise.dataset.output.FILE_FORMATS`.
     sample_rate
@@ -144,10 +144,10 @@ class BuildLayout:
     Parameters
     ----------
     root
-        Folder of the manifest and of everything that has no other place.
+        Folder of the manifest and of everything without a place of its own.
     input_dir, target_dir
-        Folders of inputs and targets in place of ``root/SPLIT/input`` and ``root/SPLIT/target``; with
-        two splits they get sub-folders ``train`` and ``test``. Both or neither.
+        Folders of inputs and targets, instead of ``root/SPLIT/input`` and ``root/SPLIT/target``. With two
+        splits they get sub-folders ``train`` and ``test``. Give both or neither.
     splits
         The splits that are built.
 
@@ -201,6 +201,6 @@ class BuildLayout:
         return self.root / WORK_NAME
 
     def cleared(self) -> list[Path]:
-        """Folders whose files go when a dataset is built anew, also those of a split that is left out now."""
+        """Folders that are cleared for a new dataset, also those of a split that is not built now."""
         usual = [self.root / split / role for split in SPLITS for role in ("input", "target", "clean")]
         return list(dict.fromkeys([*self.folders(), *usual]))

@@ -1,4 +1,4 @@
-"""Songs and noises of a dataset to be built, as they lie on disk.
+"""Finding the songs and noises for a dataset on disk.
 
 Songs: MUSDB18 (``Artist - Title.stem.mp4``, whose audio stream 0 is the mixture), MUSDB18-HQ (folders
 ``Artist - Title`` with ``mixture.wav`` and the stems beside it), or any folder of audio files. Noises:
@@ -116,7 +116,7 @@ def _find_songs(folder: Path) -> list[SongEntry]:
 
 
 def _outside_datasets(paths: list[Path], folder: Path) -> list[Path]:
-    """Files that lie in no dataset that was built, or is being built, further inside the folder."""
+    """Files that are not in a dataset further inside the folder, finished or in progress."""
     inside = {folder: False}
 
     def is_inside(place: Path) -> bool:
@@ -177,7 +177,7 @@ def split_noises(noises: Sequence[NoiseFile], folder: Path) -> dict[str, list[No
 
 
 def recording_id(path: Path, folder: Path) -> str:
-    """What tells recordings apart: the number of the recording in UrbanSound8K, else the relative path."""
+    """Identity of a recording: its number in UrbanSound8K, otherwise the relative path."""
     match = _URBANSOUND_NAME.match(path.stem)
     return f"UrbanSound8K {match[1]}" if match else path.relative_to(folder).as_posix()
 
@@ -188,7 +188,7 @@ def match_class(text: str, noises: Mapping[str, Sequence[NoiseFile]]) -> str:
     Raises
     ------
     UsageError
-        If there is no such class, neither in UrbanSound8K nor among the noises.
+        If neither UrbanSound8K nor the noises have such a class.
     """
     wanted = text.strip()
     if wanted.isdecimal() and int(wanted) < len(NOISE_CLASSES):

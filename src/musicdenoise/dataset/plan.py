@@ -1,8 +1,8 @@
-"""Which songs and noises meet: the plan of a dataset, made before anything is mixed.
+"""The plan of a dataset: which song gets which noises. It is made before anything is mixed.
 
-The plan depends on the configuration and the files alone. Songs and noises are drawn without
-replacement from shuffled decks; a deck is shuffled anew when it is used up. A noise is tried before it
-enters the plan, so that a recording that cannot be used is replaced by another at once.
+The plan depends only on the configuration and the files. Songs and noises are drawn without replacement
+from shuffled decks; a deck is shuffled anew when it is used up. A noise is tried before it enters the plan,
+so a recording that cannot be used is replaced at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class NoisePick:
-    """A noise of a pair: a recording, or generated where ``path`` is None."""
+    """A noise of a pair: a recording, or a generated one if ``path`` is None."""
 
     name: str
     label: str
@@ -44,7 +44,7 @@ class NoisePick:
 
 @dataclass(frozen=True, kw_only=True)
 class PairPlan:
-    """The noises of a pair; ``target_noise`` is None where the target is the clean song."""
+    """The noises of a pair; ``target_noise`` is None if the target is the clean song."""
 
     number: int
     input_noise: NoisePick
@@ -63,7 +63,7 @@ class SongPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedNoise:
-    """A recording that cannot be used and why; ``is_damaged`` is false for one that is merely silent."""
+    """A recording that cannot be used, and why. ``is_damaged`` is false if it is only silent."""
 
     path: Path
     reason: str
@@ -192,7 +192,7 @@ class _NoiseDeck:
         self._deck: deque[NoiseFile] = deque()
 
     def draw(self, beside: NoisePick | None = None, *, same_class: bool = False) -> NoisePick:
-        """The next recording that may stand beside another one."""
+        """The next recording that may be paired with another one."""
         for _ in range(2):  # what is left of the deck, then all of it
             passed_over: list[NoiseFile] = []
             while self._deck:

@@ -1,6 +1,6 @@
 """One song of a dataset: decode it, mix its pairs, write the files, describe them.
 
-A pair is ``gain * (song + noise 1)`` and ``gain * (song + noise 2)``, or ``gain * song`` where the
+A pair is ``gain * (song + noise 1)`` and ``gain * (song + noise 2)``, or ``gain * song`` if the
 target is clean. Noise has zero mean and is repeated or cut to the song's length; its SNR is by RMS over
 the whole song and both channels. The gain is 1, or the largest power of two that keeps both files
 within full scale: multiplying by it is exact in floating point.
@@ -48,7 +48,7 @@ class SongResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Noise:
-    """A noise as it goes into a mix: track, mean to be taken away, and factor."""
+    """A noise for a mix: its track, the mean to remove, and the factor."""
 
     pick: NoisePick
     track: Track
@@ -95,13 +95,12 @@ def try_noise(path: Path, sample_rate: int) -> SkippedNoise | None:
 def render_song(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> SongResult:
     """Write the files of a song's pairs.
 
-    A song or noise that cannot be used is reported in the result; the pairs that do not need it are
-    made all the same.
+    A song or noise that cannot be used is named in the result. Pairs that do not need it are made.
 
     Raises
     ------
     AudioWriteError
-        If a file cannot be written, which concerns all other songs as well.
+        If a file cannot be written. Other songs would fail, too.
     """
     with ExitStack() as stack:
         scratch = partial(_scratch, layout.work, f"{plan.split}-S{plan.number}", stack)
@@ -225,7 +224,7 @@ class _Song:
         for noise in noises:
             if noise is None:
                 continue
-            # Where even both peaks at once would fit, there is no need to look for the true peak.
+            # If even both peaks together fit, the true peak does not matter.
             bound = self.peak + noise.factor * (
                 noise.level.peak + max(abs(mean) for mean in noise.level.mean)
             )

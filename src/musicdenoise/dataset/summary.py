@@ -37,7 +37,7 @@ class BuildSummary:
     classes
         How many noises of each class were mixed in.
     scaled
-        Pairs whose level was lowered, for they would have exceeded full scale.
+        Pairs whose level was lowered because they exceeded full scale.
     skipped
         Noises that could not be used.
     failures
@@ -113,7 +113,7 @@ def summarise(
 
 
 def snr_histogram(rows: Iterable[PairRow]) -> dict[int, int]:
-    """How many SNRs lie in each bin of 5 dB, by its lower edge; without gaps, lowest first."""
+    """Number of SNRs in each bin of 5 dB, by its lower edge; lowest first, without gaps."""
     values = [snr for row in rows for snr in (row.input_snr_db, row.target_snr_db) if snr is not None]
     if not values:
         return {}

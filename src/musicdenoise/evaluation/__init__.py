@@ -1,1 +1,1 @@
-"""Evaluation: how good a network is, and how alike recordings are."""
+"""Evaluation: how well a network works, and how similar recordings are."""

@@ -19,7 +19,7 @@ _PIECE = 50
 
 @dataclass(frozen=True, kw_only=True)
 class MetricRow:
-    """What was measured of one item after one system.
+    """What one system did to one item, in figures.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class MetricRow:
     compute_seconds
         Time that the system took.
     values
-        Measures and improvements by key; None where one is not defined.
+        Measures and improvements by key; None if not defined.
     """
 
     item: str
@@ -55,7 +55,7 @@ class Stats:
     count
         Items for which the value is defined.
     mean, sd, median, min, max
-        Over these; the standard deviation is that of the sample (0 for one item).
+        Of these items; the standard deviation is that of the sample (0 for one item).
     low, high
         Bootstrap interval of the mean that covers it with 95 % probability.
     share_improved
@@ -81,7 +81,7 @@ def summarise(values: Sequence[float], *, is_gain: bool) -> Stats:
     """
     array = np.asarray(values, dtype=np.float64)
     rng = np.random.default_rng(_SEED)
-    # In pieces, so that the drawn numbers of a large evaluation fit into memory.
+    # In pieces, because the random numbers of a large evaluation need much memory.
     draws = (rng.integers(len(array), size=(_PIECE, len(array))) for _ in range(RESAMPLES // _PIECE))
     means = np.concatenate([array[drawn].mean(axis=1) for drawn in draws])
     tail = 100.0 * (1.0 - CONFIDENCE) / 2.0
@@ -100,7 +100,7 @@ def summarise(values: Sequence[float], *, is_gain: bool) -> Stats:
 
 
 def band_of(snr_db: float) -> str:
-    """Band of 5 dB that an input SNR lies in, such as ``"5 to 10 dB"``."""
+    """The band of 5 dB of an input SNR, such as ``"5 to 10 dB"``."""
     low = math.floor(snr_db / BAND_DB) * BAND_DB
     return f"{low} to {low + BAND_DB} dB"
 

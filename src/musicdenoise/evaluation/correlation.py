@@ -39,7 +39,7 @@ _LONGEST_FRAME = 1 << 22
 
 @dataclass(frozen=True, kw_only=True)
 class PairCorrelation:
-    """What is measured of a pair.
+    """The measurements of a pair.
 
     Parameters
     ----------
@@ -52,22 +52,22 @@ class PairCorrelation:
     first_samples, second_samples
         Length of each, at that rate.
     pearson
-        Pearson's correlation; None where a file is constant.
+        Pearson's correlation; None if a file is constant.
     covariance, cross_correlation
         Mean product without and with the means, at lag 0.
     first_mean, second_mean, first_power, second_power, first_sd, second_sd
         Of each: mean, mean square (autocorrelation at lag 0), standard deviation.
     effective_samples, p_value
-        Independent samples that the pair is worth, and the probability of such a correlation without
-        any relation; see `musicdenoise.core.correlation`.
+        How many independent samples the pair amounts to, and the probability of such a correlation by
+        chance; see `musicdenoise.core.correlation`.
     lag_samples
-        By how much the second file lags behind the first, by GCC-PHAT, at ``sample_rate``.
+        How many samples the second file is later than the first, by GCC-PHAT, at ``sample_rate``.
     lag_peak
         Height of that peak, 0 to 1.
     lag_correlation
         Pearson's correlation at that lag.
     lag_p_value
-        Probability of such a correlation at any of the lags that were tried, without any relation.
+        Probability of such a correlation by chance at any of the lags that were tried.
     """
 
     key: str
@@ -101,7 +101,7 @@ class PairCorrelation:
 
     @property
     def is_uncorrelated(self) -> bool | None:
-        """Whether the pair passes for uncorrelated by the test; None where there is no correlation."""
+        """Whether the test finds the pair uncorrelated; None without a correlation."""
         return None if self.p_value is None else self.p_value >= SIGNIFICANCE
 
     @property
@@ -113,7 +113,7 @@ class PairCorrelation:
 
     @property
     def is_uncorrelated_fixed(self) -> bool:
-        """Whether |covariance| < 1e-6, the reference's criterion, which knows neither level nor length."""
+        """Whether |covariance| < 1e-6: the reference's criterion, which ignores level and length."""
         return abs(self.covariance) < FIXED_COVARIANCE
 
 
@@ -155,14 +155,14 @@ def correlate_files(
     jobs: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> CorrelationReport:
-    """Compare all pairs; those that cannot be compared are reported, not raised.
+    """Compare all pairs. Pairs that cannot be compared are listed in the report.
 
     Parameters
     ----------
     pairs, unpaired
         From `find_file_pairs`.
     most_lag_seconds
-        Largest lag that is looked for, in either direction.
+        Largest lag to look for, in either direction.
     jobs
         Number of processes.
     on_progress
@@ -253,7 +253,7 @@ def correlate_pair(pair: FilePair, most_lag_seconds: float = 1.0) -> PairCorrela
 
 
 def _correlation_at(pair: FilePair, lag: int) -> float | None:
-    """Pearson's correlation where the second file is moved ``lag`` samples to the front."""
+    """Pearson's correlation with the second file moved ``lag`` samples to the front."""
     moments = JointMoments()
     with AlignedPair(pair.first, pair.second) as streams:
         streams.skip(lag)
@@ -263,7 +263,7 @@ def _correlation_at(pair: FilePair, lag: int) -> float | None:
 
 
 def summarise_correlations(pairs: Sequence[PairCorrelation]) -> CorrelationStatistics | None:
-    """Statistics over pairs; None where no pair has a correlation."""
+    """Statistics over pairs; None if no pair has a correlation."""
     values = [pair.pearson for pair in pairs if pair.pearson is not None]
     if not values:
         return None

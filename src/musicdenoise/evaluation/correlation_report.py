@@ -31,14 +31,14 @@ __all__ = [
 
 
 def check_report_path(path: Path, *, overwrite: bool) -> None:
-    """See that a report can be written there, before the work begins.
+    """Check, before the work begins, that a report can be written there.
 
     Raises
     ------
     UsageError
-        If the suffix is none of .txt, .csv and .json.
+        If the suffix is not .txt, .csv or .json.
     DataError
-        If there is such a file already and it may not be replaced.
+        If the file exists and may not be replaced.
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(f"{path}: the report's name must end in one of {', '.join(_WRITERS)}")

@@ -1,4 +1,4 @@
-"""Cells of CSV files: names from outside that a spreadsheet must not take for formulas.
+"""Cells of CSV files: a spreadsheet must not take names from outside for formulas.
 
 Reference: OWASP, "CSV injection".
 """
@@ -11,5 +11,5 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(text: str) -> str:
-    """The text for a cell; with an apostrophe in front, which is not shown, where it would be a formula."""
+    """The text for a cell. If it would be a formula, it gets an apostrophe, which spreadsheets hide."""
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -79,8 +79,8 @@ def evaluate(
     measures
         From `musicdenoise.evaluation.measures.choose_measures`.
     noise_sample_seconds
-        Beginning of each item whose noise the systems may know; what follows is measured. None for the whole
-        item, and no sample.
+        How much of each item's beginning gives a sample of its noise; what follows is measured. None for no
+        sample.
     workers
         Processes for the speech measures; 0 computes them in this one.
     on_progress
@@ -91,7 +91,7 @@ def evaluate(
     UsageError
         If two systems have the same name.
     DataError
-        If not a single item could be measured.
+        If no item could be measured.
     """
     names = [system.name for system in systems]
     for name in names:

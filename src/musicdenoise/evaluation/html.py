@@ -1,8 +1,8 @@
 """The page of an evaluation: one file with everything in it, to look and to listen.
 
-Pictures and sound are embedded as data URLs (sound as FLAC, which browsers play and which loses nothing of
-16 bits), so that the page needs no network and no other file. What comes from outside, such as names of
-files, is escaped.
+Pictures and sound are embedded as data URLs, so the page needs no connection and no other file. Sound is
+FLAC, which browsers play and which is lossless at 16 bits. Names of files and other text from outside is
+escaped.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def build_page(
 def _policy(template: str) -> str:
     """What the page may load and run: its own pictures and sound, and its own script, known by its digest.
 
-    So nothing runs that a name of a file smuggled in, and nothing leaves the page.
+    So a file name cannot smuggle in a script, and nothing leaves the page.
     """
     script = template.partition("<script>")[2].partition("</script>")[0].replace("$$", "$")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

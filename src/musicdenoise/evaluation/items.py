@@ -1,4 +1,4 @@
-"""What is measured: noisy recordings with the clean music, from a dataset or from two folders."""
+"""The items of an evaluation: noisy recordings and their clean music, from a dataset or two folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EvalItem:
     noise_kind
         Class of the noise, ``white``, or ``unknown``.
     noisy_sha256, clean_sha256
-        Digests that the files must have; None where any will do.
+        Digests that the files must have; None for any.
     """
 
     id: str
@@ -65,7 +65,7 @@ class LoadedItem:
     noise_sample
         The noise alone, ``(channels, samples)``; None if none is given.
     measured_from
-        First sample that is measured: what follows the stretch that the noise sample was taken from.
+        First sample that is measured, after the stretch of the noise sample.
     """
 
     item: EvalItem
@@ -92,7 +92,7 @@ def find_items(
     split
         ``test`` or ``train``; pairs without clean music are left out.
     root
-        Another folder that the files may lie in; see `musicdenoise.data.manifest.check_places`.
+        Another folder in which the files may be; see `musicdenoise.data.manifest.check_places`.
     verify
         Whether the files must have the digests that the manifest states.
 
@@ -164,16 +164,15 @@ def load_item(item: EvalItem, noise_sample_seconds: float | None = None) -> Load
     item
         What to read.
     noise_sample_seconds
-        Length of the noise sample, which is what differs between the files at their beginning; None for no
-        sample.
+        Length of the noise sample: noisy minus clean at the beginning of the files. None for no sample.
 
     Raises
     ------
     AudioError
         If a file cannot be read.
     DataError
-        If the files differ in rate, channels or length, one is not the file that the manifest describes, the
-        clean music is silent, or the item is too short for the noise sample.
+        If the files differ in rate, channels or length, one is not the file of the manifest, the clean
+        music is silent, or the item is too short for the noise sample.
     """
     check_digest(item.noisy, item.noisy_sha256)
     check_digest(item.clean, item.clean_sha256)
@@ -197,7 +196,7 @@ def load_item(item: EvalItem, noise_sample_seconds: float | None = None) -> Load
 
 
 def _with_noise_sample(loaded: LoadedItem, seconds: float) -> LoadedItem:
-    """An item whose noise is known from its first seconds; what follows is measured."""
+    """The item with a noise sample from its first seconds; only what follows is measured."""
     path, total = loaded.item.noisy, loaded.clean.shape[-1]
     count = round(seconds * loaded.sample_rate)
     if total < count + round(_LEAST_MEASURED_SECONDS * loaded.sample_rate):
@@ -217,7 +216,7 @@ def _with_noise_sample(loaded: LoadedItem, seconds: float) -> LoadedItem:
 
 
 def spread(items: Sequence[EvalItem], most: int | None) -> list[EvalItem]:
-    """At most so many of the items, spread evenly over them."""
+    """At most this many of the items, evenly spread."""
     if most is None or most >= len(items):
         return list(items)
     return [items[i * len(items) // most] for i in range(most)]

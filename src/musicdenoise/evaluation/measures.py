@@ -1,7 +1,7 @@
 """The measures of an evaluation: names, units, which way is better, and how they are computed.
 
-An improvement is by how much the estimate is better than the noisy input: positive is better for every
-measure, also where the measure itself is a distance.
+An improvement says how much better the estimate is than the noisy input. Positive is better for every
+measure, also for distances.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Measure:
     Parameters
     ----------
     name
-        As it is chosen.
+        The name to choose it by.
     key
         Name of the value in reports, with its unit.
     label
@@ -82,14 +82,14 @@ def missing_measures() -> tuple[Measure, ...]:
 
 
 def choose_measures(names: str | None) -> tuple[Measure, ...]:
-    """Measures by a list of names with commas between them; None for all that can be computed here.
+    """Measures by names, separated by commas; None for all that can be computed here.
 
     The SNR is always among them.
 
     Raises
     ------
     UsageError
-        If there is no measure of a name, or its package is not installed.
+        If a name is unknown, or its package is not installed.
     """
     missing = missing_measures()
     if names is None:
@@ -110,7 +110,7 @@ def choose_measures(names: str | None) -> tuple[Measure, ...]:
 def measure_waves(measures: Sequence[Measure], clean: Tensor, estimate: Tensor) -> dict[str, float | None]:
     """Values by key of the measures that are computed here, for ``(channels, samples)``.
 
-    A value is None where the measure is not defined, as for signals shorter than one frame.
+    A value is None if it is not defined, for example for signals shorter than one frame.
     """
     values: dict[str, float | None] = {}
     for measure in measures:
@@ -139,7 +139,7 @@ def speech_waves(
 def improvements(
     measures: Sequence[Measure], noisy: Mapping[str, float | None], estimate: Mapping[str, float | None]
 ) -> dict[str, float | None]:
-    """By how much each value of the estimate is better than that of the noisy input, by key."""
+    """How much better each value of the estimate is than that of the noisy input, by key."""
     gains: dict[str, float | None] = {}
     for measure in measures:
         before, after = noisy[measure.key], estimate[measure.key]

@@ -38,9 +38,9 @@ class Provenance:
     device
         Where the networks were computed.
     gate
-        Whether the gate stood behind the networks, as in ``denoise``.
+        Whether the gate was on, as in ``denoise``.
     noise_sample_seconds
-        Beginning of each item that a sample of its noise was taken from; None for none.
+        How much of each item's beginning gave a noise sample; None for no sample.
     """
 
     command: Sequence[str]

@@ -1,15 +1,15 @@
-"""Other denoisers that are compared with: noisereduce, SoX and FFmpeg, with their usual settings.
+"""Other denoisers to compare with: noisereduce, SoX and FFmpeg, with their usual settings.
 
 Each may be given a sample of the noise alone, the way it is meant to be:
 
 - *noisereduce* gates with the statistics of the sample (``y_noise``), not with those of the whole recording;
 - *noisered* of SoX takes a profile from it (``noiseprof``), and needs one; its amount is 0.21, as its manual
   suggests;
-- *afftdn* of FFmpeg learns the shape of the spectrum from the sample, which is put in front of the recording
-  (``sample_noise``). It has to be told the level (``noise_floor``): that of the sample in a band, averaged
-  over bands of equal width on a logarithmic scale of frequency, plus 2.5 dB, which is the margin that the
-  filter itself adds where it measures the level (``af_afftdn.c``). It takes levels up to -20 dB: louder
-  recordings pass it at a lower level. Without a sample it tracks the noise.
+- *afftdn* of FFmpeg learns the shape of the spectrum from the sample, which is put in front of the
+  recording (``sample_noise``). It also needs the level (``noise_floor``): the level of the sample per band,
+  averaged over bands of equal width on a logarithmic frequency scale, plus 2.5 dB. The filter adds that
+  margin itself when it measures the level (``af_afftdn.c``). It takes levels up to -20 dB, so louder
+  recordings are lowered before it. Without a sample it tracks the noise.
 
 Conventions: recordings and samples are float32 ``(channels, samples)`` with as many channels.
 """
@@ -90,7 +90,7 @@ def run_afftdn(noisy: Tensor, sample_rate: int, sample: Tensor | None = None) ->
         seconds = sample.shape[-1] / sample_rate
         learn = f"asendcmd=c='0.0 afftdn sn start; {seconds:.4f} afftdn sn stop'"
         filters = f"{learn},afftdn=nf={floor_db:.2f}"
-        # What the filter hears when it is told to stop lies a window ahead: the sample goes on for that.
+        # The filter reads one window ahead of the moment it is told to stop, so the sample goes on that long.
         lead = torch.cat([sample, sample[:, : 4 * skipped]], dim=-1)
         noisy = torch.cat([lead, noisy], dim=-1)
         skipped += lead.shape[-1]
@@ -100,9 +100,9 @@ def run_afftdn(noisy: Tensor, sample_rate: int, sample: Tensor | None = None) ->
 
 
 def _afftdn_floor_db(sample: Tensor, sample_rate: int) -> float:
-    """Level of a noise, as afftdn counts it: for white noise its root mean square re full scale, plus 2.5."""
+    """Level of a noise as afftdn counts it: for white noise, its RMS in dB re full scale plus 2.5."""
     length = sample.shape[-1]
-    # Twice the squares of the bins but the first: those of negative frequencies are the same.
+    # Twice the squares of all bins but the first, because negative frequencies have the same.
     powers = 2.0 * torch.fft.rfft(sample.double()).abs().square().mean(0) / length**2
     edges = np.geomspace(_LOWEST_HZ, min(_HIGHEST_HZ, sample_rate / 2.0), _BANDS + 1) * length / sample_rate
     levels = []
@@ -114,7 +114,7 @@ def _afftdn_floor_db(sample: Tensor, sample_rate: int) -> float:
 
 
 def _at_least(waveform: Tensor, num_samples: int) -> Tensor:
-    """A waveform extended by silence to at least so many samples."""
+    """A waveform, extended by silence to at least this many samples."""
     return F.pad(waveform, (0, max(0, num_samples - waveform.shape[-1])))
 
 

@@ -1,7 +1,7 @@
-"""PESQ and STOI in worker processes: speech measures, reported for comparison and never steered by.
+"""PESQ and STOI in worker processes: measures for speech, for comparison only.
 
 Both are taken on the mono mix; PESQ at 16 kHz (wide band) and 8 kHz (narrow band), STOI at the rate of the
-signal (it resamples to 10 kHz itself). Of longer signals the middle 30 s are measured, the longest that
+signal (it resamples to 10 kHz itself). Longer signals are measured in their middle 30 s, the longest that
 PESQ is meant for.
 
 References: ITU-T P.862 and P.862.2 (the ``pesq`` package); Taal et al., "An algorithm for intelligibility
@@ -44,7 +44,7 @@ def measure_speech(waves: Mapping[str, Waves]) -> dict[str, float | None]:
     Returns
     -------
     dict
-        By the same names; None where a measure is not defined, as for too short or too quiet signals.
+        By the same names; None if a measure is not defined, for example for short or quiet signals.
     """
     return {name: _measure(name, *arguments) for name, arguments in waves.items()}
 

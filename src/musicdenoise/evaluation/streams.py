@@ -49,7 +49,7 @@ class _Stream:
 class AlignedPair:
     """Two files open side by side; a context manager.
 
-    Where their rates differ, the lower is converted to the higher; where their channel counts differ, both
+    If their rates differ, the lower one is converted to the higher. If their channel counts differ, both
     are mixed to one channel.
 
     Parameters
@@ -94,7 +94,7 @@ class AlignedPair:
         return first.num_samples, second.num_samples
 
     def skip(self, lag: int) -> None:
-        """Move the second file ``lag`` samples to the front, or the first by as many where it is negative."""
+        """Move the second file ``lag`` samples to the front, or the first one if ``lag`` is negative."""
         stream = self._streams[1 if lag > 0 else 0]
         missing = abs(lag)
         while missing and (skipped := stream.read(min(missing, _BLOCK_SAMPLES)).shape[-1]):

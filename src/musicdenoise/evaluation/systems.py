@@ -1,8 +1,8 @@
 """What is compared: networks, simple baselines, and an oracle as the ceiling.
 
-A system maps a loaded item to an estimate of its clean music. Networks come in from outside as functions
-of waveform and rate. Where items come with a sample of their noise, a system may have a second column
-in which it knows the sample; its name says so.
+A system maps a loaded item to an estimate of its clean music. Networks are given as functions of waveform
+and rate. If items have a sample of their noise, a system may have a second column in which it knows the
+sample; the name says so.
 
 ``identity`` changes nothing. ``noisereduce``, ``noisered`` and ``afftdn`` are other programs; see
 `musicdenoise.evaluation.programs`. ``oracle`` knows the clean music: its mask is ``|S|^2 / (|S|^2 + |N|^2)``
@@ -96,7 +96,7 @@ def network_system(
 
 
 def installed_baselines(*, with_sample: bool = False) -> tuple[str, ...]:
-    """Baselines that can run here, with or without a sample of the noise; some need their programs."""
+    """The baselines that can run here, with or without a noise sample."""
     present = {
         "noisereduce": importlib.util.find_spec("noisereduce") is not None,
         "noisered": with_sample and shutil.which("sox") is not None,
@@ -106,7 +106,7 @@ def installed_baselines(*, with_sample: bool = False) -> tuple[str, ...]:
 
 
 def baseline_systems(name: str, *, with_sample: bool) -> list[System]:
-    """The columns of a baseline: as it is, and where items have samples as it is with a sample.
+    """The columns of a baseline: without, and if items have samples also with a noise sample.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def baseline(name: str, *, with_sample: bool = False) -> System:
     Raises
     ------
     UsageError
-        If there is no such baseline, what it needs is not installed, or it needs a sample of the noise.
+        If the name is unknown, a program is missing, or the baseline needs a noise sample.
     """
     if name not in BASELINES:
         raise UsageError(f"there is no baseline {name!r}: choose from {', '.join(BASELINES)}")

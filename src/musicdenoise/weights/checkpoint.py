@@ -89,7 +89,7 @@ class CheckpointMetadata:
             If the text is no JSON, of a newer format, or lacks a field.
         """
         try:
-            # These alone: the other fields of another version or family need not be those of this one.
+            # Only these two, because other versions and families may have other fields.
             header = read_document(_Header, text, skip_unknown=True)
             version = header.format_version
             if version != FORMAT_VERSION:
@@ -201,9 +201,9 @@ def build_network(config: NetworkConfig, state_dict: Mapping[str, Tensor], path:
 def _checked_tensors(
     given: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
 ) -> dict[str, Tensor]:
-    """The weights as float32, copied, for what was read may still be the file itself.
+    """A copy of the weights as float32, because the tensors may still be views of the file.
 
-    Shapes are compared before anything is copied: a file of a few bytes can hold a view of any size.
+    Shapes are compared first: a file of a few bytes can hold a view of any size.
     """
     tensors = dict(given)
     for name, wanted in expected.items():

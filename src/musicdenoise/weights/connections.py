@@ -23,7 +23,7 @@ _UNQUOTED = "%:/?#[]@!$&'()*+,;="
 def without_secrets(url: str) -> str:
     """The address for messages: without user name, password and query.
 
-    What stands before the last ``@`` may be a password that nobody quoted, whatever else it looks like.
+    Everything before the last ``@`` is left out, because it may be a password that was not quoted.
     """
     scheme, separator, rest = url.partition("://")
     place, question, _ = rest.partition("?")
@@ -31,9 +31,9 @@ def without_secrets(url: str) -> str:
 
 
 def build_request(url: str, have: int) -> urllib.request.Request:
-    """The request for a file of which so many bytes are there; a name and password go into a header.
+    """The request for the bytes of a file from ``have`` on; a name and password go into a header.
 
-    Source: RFC 7617 (basic authentication). Where the server sends us elsewhere, the header stays behind.
+    Source: RFC 7617 (basic authentication). The header does not follow redirects to other servers.
     """
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
     if have:
@@ -48,7 +48,7 @@ def build_request(url: str, have: int) -> urllib.request.Request:
 
 
 def _quoted(url: str) -> str:
-    """The address in ASCII, as requests need it; what is quoted already stays as it is.
+    """The address in ASCII, as requests need it. Quoted parts stay as they are.
 
     Source: RFC 3987, section 3.1 (an IRI becomes a URI).
     """
@@ -61,7 +61,7 @@ def _quoted(url: str) -> str:
 
 
 class Watch:
-    """The deadline of a download: when it is over, all connections are cut, whatever waits for them."""
+    """The deadline of a download: when it is over, all connections are cut."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -80,7 +80,7 @@ class Watch:
         return self.seconds_left == 0.0
 
     def opener(self) -> urllib.request.OpenerDirector:
-        """What opens HTTP and HTTPS addresses, and no others: neither files nor FTP after a redirect."""
+        """Opens HTTP and HTTPS addresses only, so that redirects cannot lead to files or FTP."""
         opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
@@ -111,7 +111,7 @@ def watching(seconds: float) -> Iterator[Watch]:
 
 
 class _WatchedHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections, and says which: an answer that drips is cut by its socket alone."""
+    """Opens connections and reports their sockets, so that even a slow answer can be cut."""
 
     def __init__(self, on_socket: Callable[[socket.socket], None]) -> None:
         urllib.request.HTTPHandler.__init__(self)

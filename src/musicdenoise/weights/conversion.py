@@ -1,8 +1,8 @@
 """NoiseRemover's networks in the cache: recognised by git blob id, kept as safetensors.
 
-Their authors publish them in a git repository, which names every file by the SHA-1 of its content. What
-is downloaded must have that name; then it is converted, and the digest of the result is noted beside it,
-by which it is recognised later.
+Their authors publish them in a git repository, which names every file by the SHA-1 of its content. A
+download must have that name. Then it is converted, and the digest of the result is written beside it, to
+recognise it later.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def convert(source: Path, target: Path, *, noise_kind: str) -> None:
     Raises
     ------
     WeightsError
-        If the source is no such file, or the target cannot be written.
+        If the source is not such a file, or the target cannot be written.
     """
     network, metadata = load_reference(source, noise_kind=noise_kind)
     save_weights(target, network.state_dict(), metadata)
@@ -48,7 +48,7 @@ def convert(source: Path, target: Path, *, noise_kind: str) -> None:
 
 
 def is_converted(target: Path) -> bool:
-    """Whether a converted file is there and as it was when it was written."""
+    """Whether a converted file is there and has not changed."""
     try:
         return _note(target).read_text(encoding="ascii") == file_sha256(target)
     except (OSError, UnicodeDecodeError):

@@ -1,12 +1,11 @@
-"""Download a file over HTTP: retries, resumption of what is there already, limits, proxies.
+"""Download a file over HTTP, with retries, resumption, limits and proxies.
 
-Proxies are taken from the environment (``https_proxy``, ``no_proxy``) as all of the standard library
-does. Bytes go into a ``.part`` file beside the target, which a later call resumes (RFC 9110, section 14:
-range requests); the caller checks the content before it becomes the target.
+Proxies come from the environment (``https_proxy``, ``no_proxy``), as in the standard library. Bytes go into
+a ``.part`` file beside the target, which a later call resumes (RFC 9110, section 14: range requests); the
+caller checks the content before it becomes the target.
 
-A server is not trusted: what it sends ends at the expected size, and the whole download at a deadline,
-however slowly it drips. Redirects lead to HTTP and HTTPS only. Messages repeat neither the words of a server
-nor the name and password in an address.
+A server is not trusted. A download ends at the expected size and at a deadline. Redirects lead to HTTP and
+HTTPS only. Messages repeat neither the words of a server nor the name and password of an address.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
-    """How patient a download is.
+    """Limits of a download.
 
     Parameters
     ----------
     attempts
         Tries in all.
     timeout_seconds
-        Longest wait for the connection and for each piece of data.
+        Longest wait for the connection, and for each piece of data.
     pause_seconds
         Wait before the second try; doubled for every further one.
     deadline_seconds
@@ -79,7 +78,7 @@ def download(
     url
         HTTP or HTTPS address.
     part
-        File for the bytes; what it holds already is taken for the beginning.
+        File for the bytes. What it holds already counts as the beginning.
     size_bytes
         Expected size in bytes, or None.
     options
@@ -90,7 +89,7 @@ def download(
     Raises
     ------
     WeightsError
-        If the address is wrong, the server refuses, or every try fails. The file keeps what has come.
+        If the address is wrong, the server refuses, or every try fails. The file keeps what arrived.
     OSError
         If the file cannot be written.
     """
@@ -160,7 +159,7 @@ def _try_once(
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong with a connection, in words of the system and not of the server."""
+    """What went wrong with a connection, in the system's words, not the server's."""
     cause = getattr(error, "reason", error)
     if isinstance(cause, OSError):
         return str(cause) or type(cause).__name__

@@ -1,8 +1,8 @@
-"""The index of pretrained networks: what there is, where it comes from, how it is recognised.
+"""The index of pretrained networks: names, sources and digests.
 
 ``pretrained/index.json`` in the package lists every network with its noise kind, file, sources, digest,
-licence and measured figures. The first one is the default. Kinds of noise that have no network of their own
-are *aliases* of one that serves them.
+licence and measured figures. The first one is the default. A kind of noise without a network of its own is
+an *alias* of another network.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class IndexEntry:
     Parameters
     ----------
     name
-        What it is asked for by.
+        The name to ask for.
     noise_kind
         Kind of noise that it removes.
     file
@@ -50,9 +50,9 @@ class IndexEntry:
     licence
         SPDX identifier, or what is known.
     size_bytes, sha256
-        Size and digest of the file; None for a file that is converted after it was fetched.
+        Size and digest of the file; None for a file that is converted after the download.
     git_blob
-        Git's name for the file that is fetched and converted; None for the others. See
+        Git's name for a file that is fetched and converted; otherwise None. See
         `musicdenoise.weights.conversion`.
     sources
         Where the file comes from, in order: ``"bundled"`` for the copy in the package, or addresses.
@@ -99,7 +99,7 @@ def read_index(text: str) -> tuple[IndexEntry, ...]:
 
 @lru_cache(maxsize=1)
 def load_aliases() -> Mapping[str, str]:
-    """Name of the network to use for each name that has none of its own."""
+    """The network for each alias."""
     return read_aliases((BUNDLED_FOLDER / INDEX_NAME).read_text(encoding="utf-8"))
 
 
@@ -109,7 +109,7 @@ def read_aliases(text: str) -> Mapping[str, str]:
     Raises
     ------
     WeightsError
-        If it is damaged, or one of them leads nowhere.
+        If it is damaged, or an alias leads nowhere.
     """
     names = {entry.name for entry in read_index(text)}
     aliases: Mapping[str, str] = json.loads(text).get("aliases", {})
@@ -122,22 +122,22 @@ def read_aliases(text: str) -> Mapping[str, str]:
 
 
 def default_weights() -> str:
-    """Name of the network to use where nothing is known about the noise."""
+    """Name of the network for unknown noise."""
     return load_index()[0].name
 
 
 def network_names() -> tuple[str, ...]:
-    """All names that `find_entry` knows, those of networks before the aliases."""
+    """All names that `find_entry` knows: networks first, then aliases."""
     return (*(entry.name for entry in load_index()), *load_aliases())
 
 
 def find_entry(name: str) -> IndexEntry:
-    """Entry of a pretrained network, or of the one that a name is an alias of.
+    """Entry of a pretrained network, by its name or an alias.
 
     Raises
     ------
     WeightsError
-        If there is none of that name.
+        If the name is unknown.
     """
     wanted = load_aliases().get(name, name)
     for entry in load_index():

@@ -1,4 +1,4 @@
-"""Networks by name or file, in both forms: safetensors of this project, and ``.pth`` of NoiseRemover."""
+"""Loading networks by name or file: safetensors of this project, or ``.pth`` of NoiseRemover."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PICKLED = (".pth", ".pt")
 
 
 def load_network(path: Path) -> tuple[Network, CheckpointMetadata]:
-    """Network in evaluation mode on the CPU, and what is known of it; the suffix tells the form.
+    """Network in evaluation mode on the CPU, and its metadata. The suffix decides the format.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def load_weights(
     Raises
     ------
     WeightsError
-        If there is neither such a name nor such a file, or the file is damaged or holds something else.
+        If there is no such name or file, or the file is damaged or holds something else.
 
     Examples
     --------

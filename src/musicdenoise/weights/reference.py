@@ -67,10 +67,9 @@ def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[Network,
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that unpacks to more than it is: torch does not compress what it saves.
+    """Refuse a compressed archive, because torch does not compress what it saves.
 
-    A file of 3 MB could fill 6 GB of memory otherwise. Files in torch's format before 1.6 are no archives,
-    and hold all their numbers as they are.
+    Otherwise a file of 3 MB could fill 6 GB of memory. Files from before torch 1.6 are not archives.
     """
     try:
         with zipfile.ZipFile(path) as archive:

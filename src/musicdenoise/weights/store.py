@@ -1,8 +1,8 @@
 """The store of pretrained networks: fetched on first use, verified, kept in the user's cache folder.
 
-What is in the cache has the digest that the index states, at every moment: files arrive under another
-name and are renamed when they are verified. A lock keeps two processes from fetching the same file at
-once. The folder is that of the platform, or below ``MUSICDENOISE_CACHE``.
+Files in the cache always have the digest of the index: they arrive under another name, and are renamed when
+they are verified. A lock keeps two processes from fetching the same file at once. The folder is the usual
+one of the platform, or ``MUSICDENOISE_CACHE``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
 CACHE_VARIABLE = "MUSICDENOISE_CACHE"
 MIRROR_VARIABLE = "MUSICDENOISE_WEIGHTS_URL"
 
-_LOCK_SECONDS = 600.0
+_LOCK_SECONDS = 600.0  # chosen, not measured: longer than a download at usual speeds
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of this program; not made by this."""
+    """The user's cache folder for this program. This does not make it."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen) if chosen else user_cache_path("musicdenoise")
 
@@ -56,9 +56,9 @@ class WeightsStore:
     mirror
         Address of a folder that holds the files, asked before the addresses of the index.
     offline
-        Whether to fetch nothing over the network.
+        Whether to use no connection.
     options
-        How patient downloads are.
+        Limits of downloads.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class WeightsStore:
         )
 
     def path(self, entry: IndexEntry) -> Path:
-        """Where the network's file lies, or would lie."""
+        """Where the network's file is, or would be."""
         return self.folder / entry.file
 
     def is_cached(self, entry: IndexEntry) -> bool:
@@ -86,10 +86,10 @@ class WeightsStore:
         return matches(self.path(entry), entry)
 
     def fetch(self, entry: IndexEntry, on_progress: Progress | None = None) -> Path:
-        """Path of the network's verified file, fetched if it is not there or is damaged.
+        """Path of the network's verified file, which is fetched if it is missing or damaged.
 
-        Where the folder cannot be written to, or another process fetches the same file, the copy in the
-        package serves as it is.
+        If the folder cannot be written to, or another process is fetching the file, the copy in the package
+        is used.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class WeightsStore:
         Raises
         ------
         WeightsError
-            As for `fetch`, and if another process does not get ready.
+            As for `fetch`, and if another process takes too long.
         """
         target = self.path(entry)
         if self.is_cached(entry):
@@ -145,12 +145,12 @@ class WeightsStore:
         return target
 
     def _lock_seconds(self, entry: IndexEntry) -> float:
-        """With a good copy in the package there is nothing to wait for."""
+        """How long to wait for another process: not at all with a copy in the package."""
         is_there = BUNDLED in entry.sources and (BUNDLED_FOLDER / entry.file).is_file()
         return 0.0 if is_there else _LOCK_SECONDS
 
     def remove(self, entry: IndexEntry) -> bool:
-        """Delete the network's file from the folder; whether there was one.
+        """Delete the network's file from the folder; return whether there was one.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class WeightsStore:
         bundled = [source for source in entry.sources if source == BUNDLED]
         if self.offline:
             return bundled
-        # What is converted here lies on mirrors under its authors' name.
+        # On mirrors, a file that is converted here has its authors' name.
         file = entry.file if entry.git_blob is None else entry.sources[0].rsplit("/", 1)[-1]
         mirror = [f"{self.mirror.rstrip('/')}/{file}"] if self.mirror else []
         return [*bundled, *mirror, *(source for source in entry.sources if source != BUNDLED)]
@@ -244,7 +244,7 @@ class ResolvedWeights:
 def resolve_weights(
     name_or_path: str | Path, store: WeightsStore | None = None, on_progress: Progress | None = None
 ) -> ResolvedWeights:
-    """File of a pretrained network, fetched if needed, or the file that is named itself.
+    """File of a pretrained network, fetched if needed, or the file at a path.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def resolve_weights(
 
 
 def matches(path: Path, entry: IndexEntry) -> bool:
-    """Whether a file is there with the size and digest of an entry, as it is fetched."""
+    """Whether a file is there and has the size and digest of an entry."""
     try:
         if entry.git_blob is not None:
             return git_blob_id(path) == entry.git_blob

@@ -24,7 +24,7 @@ class SegmentConfig:
     skip_start_seconds, skip_end_seconds
         Left out at both ends of a song.
     max_train, max_test
-        Most segments of a split; 0 for none.
+        Keep at most this many segments of a split; 0 for none.
     overlap
         Share of a segment that the next one repeats, 0 to 0.95.
     sort
@@ -32,11 +32,11 @@ class SegmentConfig:
     silence_db
         Segments whose music has a lower RMS, in dB re full scale, are dropped.
     min_score, min_diversity
-        Segments below are dropped.
+        Segments with lower values are dropped.
     max_correlation
-        Segments above, by magnitude, are dropped.
+        Segments with a larger magnitude are dropped.
     with_clean
-        Whether the clean music of training segments is written, too, where it is known.
+        Whether to write the clean music of training segments, too, if it is known.
     seed
         Seed of the choice at random.
 

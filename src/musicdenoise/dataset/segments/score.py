@@ -1,10 +1,9 @@
 """Scores of the segments of a pair: how useful they are for Noise2Noise training.
 
-The score is the spectral diversity of input and target less the magnitude of the correlation of their
-noises: takes that differ in their noises and in nothing else teach most. Where the clean music is known
-the noises are input minus clean and target minus clean; otherwise their correlation is estimated
-(`musicdenoise.core.correlation.quiet_correlation`). A clean target has no noise, and nothing to
-correlate with.
+The score is the spectral diversity of input and target, minus the magnitude of the correlation of their
+noises: recordings that differ only in their noises teach most. If the clean music is known, the noises are
+input minus clean and target minus clean. Otherwise their correlation is estimated
+(`musicdenoise.core.correlation.quiet_correlation`). A clean target has no noise and no correlation.
 
 Conventions: segments are mono, the mean of all channels; positions are in samples of the pair.
 """
@@ -34,7 +33,7 @@ MAX_PAIRS_AT_ONCE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentGrid:
-    """Where segments lie in a pair.
+    """Positions of the segments in a pair.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class SegmentScore:
     correlation
         Correlation of the noises: signed and complex, of modulus at most 1.
     level_db
-        RMS of the music (of the input, where clean is unknown), in dB re full scale.
+        RMS of the music in dB re full scale; that of the input if clean is unknown.
     input_snr_db, target_snr_db
         SNR of the segment in dB; None where unknown or infinite.
     """
@@ -105,9 +104,9 @@ def correlation_method(row: PairRow) -> str:
 
 
 def songs_of(rows: Sequence[PairRow]) -> list[tuple[int, ...]]:
-    """Indices of the pairs that share their clean music, so that it need be read only once for them.
+    """Indices of the pairs that share their clean music, which is then read only once.
 
-    At most `MAX_PAIRS_AT_ONCE` come together, since all their files are open at the same time.
+    At most `MAX_PAIRS_AT_ONCE` are grouped, because all their files are open at the same time.
     """
     songs: dict[object, list[int]] = {}
     for index, row in enumerate(rows):
@@ -144,7 +143,7 @@ def score_song(
     keep
         Folder for the samples of compressed files; see `musicdenoise.dataset.segments.tracks`.
     keep_clean
-        Whether those of the clean music will be wanted, too.
+        Whether to keep those of the clean music, too.
     """
     clean = rows[0].clean if rows[0].clean != rows[0].target else None
     try:

@@ -1,4 +1,4 @@
-"""Figures of a segmented dataset: of all candidates, of what was kept, and of a random pick beside it."""
+"""Figures of a segmented dataset: all candidates, those that were kept, and a random choice to compare."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class SplitStatistics:
     methods
         How the correlations were found, see `correlation_method`: number of candidates by method.
     all_segments, kept, random_pick
-        Of the candidates that passed, of those that were kept, and of as many picked at random; None
-        where there are none.
+        Of the candidates that passed, of those that were kept, and of as many chosen at random; None if
+        there are none.
     """
 
     pairs: int
@@ -84,7 +84,7 @@ class SplitStatistics:
 
 
 def describe(segments: Sequence[SegmentScore]) -> SegmentStatistics | None:
-    """Statistics of some segments; None where there are none."""
+    """Statistics of some segments; None without segments."""
     if not segments:
         return None
     return SegmentStatistics(

@@ -1,8 +1,8 @@
 """The files that segments are cut from, each decoded once.
 
-The first pass reads the segments of a file in their order. What is costly to find again, the samples of
-compressed files, it keeps in a folder of its own (raw float32, mono), where the second pass takes the
-segments that were chosen; in plain PCM files that pass goes back to their places.
+The first pass reads the segments of a file in order. It keeps the samples of compressed files in a folder
+of its own (raw float32, mono), because they are costly to decode again. The second pass takes the chosen
+segments from there, or directly from plain PCM files.
 
 Conventions: segments are mono, the mean of all channels; positions are in samples of the file.
 """
@@ -171,7 +171,7 @@ def _mono(reader: AudioReader, num_samples: int) -> Tensor:
 
 
 def _is_plain(reader: AudioReader) -> bool:
-    """Whether any place of the file can be read without decoding what lies before."""
+    """Whether any part of the file can be read without decoding what comes before."""
     return reader.info.container in _PLAIN_CONTAINERS and reader.info.subtype.startswith(_PLAIN_SUBTYPES)
 
 

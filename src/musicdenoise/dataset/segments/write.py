@@ -1,4 +1,4 @@
-"""Write the segments that were chosen of a pair."""
+"""Writing the chosen segments of a pair."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Choice:
 def write_segments(
     choice: Choice, root: Path, out: Path, kept: Path, config: SegmentConfig
 ) -> tuple[PairRow, ...]:
-    """Write the chosen segments of a pair, in the order in which they lie in it.
+    """Write the chosen segments of a pair, in their order.
 
     Samples of compressed files come from the folder ``kept``; see `musicdenoise.dataset.segments.tracks`.
     """
