@@ -26,6 +26,7 @@ APART = [("denoising", "data")]  # further down, but none of its business
 # The same inside `audio`.
 AUDIO_LAYERS = [
     {"__init__"},
+    {"embedded"},
     {"reader", "writer"},
     {"pipes"},
     {"backends"},

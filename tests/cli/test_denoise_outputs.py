@@ -303,7 +303,11 @@ def test_several_songs_at_a_time(tmp_path: Path, mini_weights: Path, write_wav, 
     assert "error: 1 of 4 inputs failed" in result.stderr
     reports = [json.loads(line) for line in result.stdout.splitlines()]
     assert {report["source"] for report in reports} == {str(path) for path in (*songs, text)}
-    assert len(list((tmp_path / "r").iterdir())) == 3
+    assert len(list((tmp_path / "r").iterdir())) == 4
+    page = (tmp_path / "r" / "index.html").read_text(encoding="utf-8")
+    assert [page.index(f"<h2>{song.name}</h2>") for song in songs] == sorted(
+        page.index(f"<h2>{song.name}</h2>") for song in songs
+    )
     assert invoke(songs[0], "--weights", mini_weights, "-o", tmp_path / "one").exit_code == 0
     one, two = (read_audio(tmp_path / name / "a_denoised.wav").samples for name in ("one", "two"))
     assert np.abs(one - two).max() < 1e-5

@@ -345,7 +345,7 @@ def test_pictures_of_songs_with_the_longest_names(
     stem = "l" * (255 - len("_denoised.wav"))
     song = write_wav(f"{stem}.wav", noisy_tune[:1, :20_000])
     assert invoke(song, "--weights", mini_weights, "--report", tmp_path / "r").exit_code == 0
-    assert files_in(tmp_path / "r") == {f"{stem}_report.png"}
+    assert files_in(tmp_path / "r") == {f"{stem}_report.png", "index.html"}
     longer = write_wav(f"{stem}llll.wav", noisy_tune[:1, :20_000])
     output = ("-o", tmp_path / "x.wav")
     error = the_error(invoke(longer, "--weights", mini_weights, "--report", tmp_path / "r", *output))

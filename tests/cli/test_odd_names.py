@@ -68,7 +68,7 @@ def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path, mini_weights: Path
         assert "\\udce9" in lines[0]
     sources = [json.loads(line)["source"] for line in lines]
     assert sources == [str(odd), str(tmp_path / "b.wav")]
-    assert len(list((tmp_path / "r").iterdir())) == 2
+    assert len(list((tmp_path / "r").iterdir())) == 3
 
 
 def test_json_is_json_whatever_can_be_written(tmp_path: Path, mini_weights: Path, noisy_tune) -> None:

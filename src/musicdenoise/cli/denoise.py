@@ -140,6 +140,7 @@ def _settings(request: options.Request) -> Run:
             bitrate=None if request.bitrate is None else _parse_bitrate(request.bitrate),
         ),
         skip_existing=request.skip_existing,
+        pages=request.report,
         processes=request.jobs,
         threads=request.threads,
         as_json=request.as_json,

@@ -48,6 +48,8 @@ class Run:
         How files are treated.
     skip_existing
         Whether songs are passed over that are done, or that another run does.
+    pages
+        Folder for the page to listen; None for none.
     processes, threads
         Songs at a time, and processor threads (None: as many as there are processors).
     as_json, verbose, quiet
@@ -61,6 +63,7 @@ class Run:
     store: WeightsStore
     options: FileOptions
     skip_existing: bool
+    pages: Path | None
     processes: int
     threads: int | None
     as_json: bool
@@ -91,6 +94,7 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
             on_fetch=on_fetch,
         )
     failed = passed_over = 0
+    done: dict[int, DenoiseReport] = {}
     results = _one_by_one if settings.processes == 1 or len(tasks) == 1 else _side_by_side
     for index, result in results(tasks, denoiser, settings):
         if isinstance(result, AudioError):
@@ -101,10 +105,39 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
             note(f"{result.reason}; passed over", quiet=settings.quiet, verbose=settings.verbose)
         else:
             _tell(result, settings)
+            done[index] = result
             if result.picture_error is not None:
                 failed += 1
                 print_error(result.picture_error)
+    if settings.pages is not None:
+        is_written = _write_page(settings.pages, [done[index] for index in sorted(done)], settings)
+        failed = failed or int(not is_written)
     return Outcome(failed=failed, passed_over=passed_over)
+
+
+def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -> bool:
+    """Write the page to listen to all songs of the run; False, and an error, if that fails."""
+    from musicdenoise.denoising.listening_page import Listening, write_listening_page
+
+    songs = [
+        Listening(
+            source=report.source,
+            target=report.target,
+            words=summary(report, settings.config.removed_share),
+            start_seconds=settings.options.start_seconds,
+        )
+        for report in reports
+        if PIPE not in (report.source, report.target)
+    ]
+    if not songs:
+        return True
+    try:
+        page = write_listening_page(folder, songs)
+    except AudioError as error:
+        print_error(error)
+        return False
+    note(f"Listen: {page}", quiet=settings.quiet, verbose=settings.verbose)
+    return True
 
 
 def list_outputs(jobs: Sequence[Job], settings: Run) -> Outcome:

@@ -183,8 +183,8 @@ class Request:
             "--report",
             metavar="DIR",
             parser=_path,
-            help="Draw spectrograms of the song before and after, and of what was removed: "
-            "DIR/NAME_report.png.",
+            help="Write a page to listen to the song before and after, and to what was removed, "
+            "DIR/index.html, and draw spectrograms of them, DIR/NAME_report.png.",
         ),
     ] = None
     output_format: Annotated[

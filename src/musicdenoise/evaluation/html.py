@@ -7,25 +7,20 @@ escaped.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 
-from torch import Tensor
-
-from musicdenoise.audio import open_writer
+from musicdenoise.audio.embedded import to_flac
 from musicdenoise.evaluation.aggregate import Stats
 from musicdenoise.evaluation.evaluate import MetricReport
 from musicdenoise.evaluation.metric_files import Provenance, software_versions
 from musicdenoise.evaluation.plots import draw_spectrogram, title_of
 from musicdenoise.evaluation.samples import Sample, Version
 from musicdenoise.evaluation.tables import table_rows
+from musicdenoise.runtime.pages import content_policy, data_url
 
 __all__ = ["build_page"]
 
@@ -52,31 +47,18 @@ def build_page(
     minutes = sum(row.seconds for row in report.rows) / len(report.systems) / 60.0
     failed = f"; {len(report.failures)} could not be measured" if report.failures else ""
     return template.substitute(
-        policy=_policy(template.template),
+        policy=content_policy(template.template),
         title=escape(f"Evaluation of {', '.join(report.systems)}"),
         summary=escape(f"{count} items, {minutes:.1f} min of {', '.join(provenance.data)}{failed}."),
         table=_overall(report),
         kinds=_grouped(report.by_kind(), "kind of noise"),
         bands=_grouped(report.by_band(), "input SNR"),
         plots="\n".join(
-            f'<img alt="{escape(title)}" src="{_data_url(picture, "image/png")}">'
+            f'<img alt="{escape(title)}" src="{data_url(picture, "image/png")}">'
             for title, picture in plots.items()
         ),
         samples="\n".join(_sample(number, sample) for number, sample in enumerate(samples, start=1)),
         provenance=escape(_provenance(provenance)),
-    )
-
-
-def _policy(template: str) -> str:
-    """What the page may load and run: its own pictures and sound, and its own script, known by its digest.
-
-    So a file name cannot smuggle in a script, and nothing leaves the page.
-    """
-    script = template.partition("<script>")[2].partition("</script>")[0].replace("$$", "$")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -124,8 +106,8 @@ def _sample(number: int, sample: Sample) -> str:
 
 def _version(version: Version, sample_rate: int, scale: float) -> str:
     title = escape(title_of(version))
-    sound = _data_url(_to_flac(version.samples * scale, sample_rate), "audio/flac")
-    picture = _data_url(draw_spectrogram(version.samples), "image/png")
+    sound = data_url(to_flac((version.samples * scale).numpy(), sample_rate), "audio/flac")
+    picture = data_url(draw_spectrogram(version.samples), "image/png")
     return (
         f'<figure class="version" data-name="{escape(version.name)}">'
         f'<button type="button" aria-pressed="false">{title}</button>'
@@ -152,18 +134,3 @@ def _provenance(provenance: Provenance) -> str:
         indent=2,
         ensure_ascii=False,
     )
-
-
-def _data_url(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _to_flac(samples: Tensor, sample_rate: int) -> bytes:
-    """``(channels, samples)`` as a FLAC file of 16 bits."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sound.flac"
-        with open_writer(
-            path, sample_rate=sample_rate, channels=samples.shape[0], container="FLAC", subtype="PCM_16"
-        ) as writer:
-            writer.write(samples.numpy())
-        return path.read_bytes()
