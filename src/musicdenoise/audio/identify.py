@@ -95,7 +95,7 @@ def identify(path: Path) -> Content:
     try:
         if not path.is_file() and path.exists() and not path.is_dir():  # opening it might wait for ever
             raise AudioReadError(
-                f"{path}: is a pipe or a device and no file; give - and send it to standard input"
+                f"{path}: is a pipe or a device, not a file; give - and send it to standard input"
             )
         with path.open("rb") as file:
             offset = _skip_id3(file)

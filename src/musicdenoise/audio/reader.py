@@ -259,8 +259,8 @@ def _open_repaired(path: Path, repair: Repair) -> AudioReader:
                 frame = write_repaired(path, repair.gaps, file)
         except OSError as error:
             raise AudioReadError(
-                f"{path}: is damaged or joined of several files, and there is no room for a copy to repair: "
-                f"{error.strerror}; free some space in the folder for temporary files"
+                f"{path}: is damaged or was joined from several files, and there is no room to "
+                f"repair a copy: {error.strerror}; free some space in the folder for temporary files"
             ) from error
         decoder = _open_decoder(copy, identify(copy), 0)
         stack.callback(decoder.close)

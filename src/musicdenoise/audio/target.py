@@ -35,12 +35,12 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise AudioWriteError(f"{path}: is a folder; give the name of a file")
     if is_link_to_nothing:
         raise AudioWriteError(
-            f"{path}: is a link to {path.readlink()}, which is not there; remove the link, or make its "
-            "target available"
+            f"{path}: is a link to {path.readlink()}, which is missing; remove the link, or bring its "
+            "target back"
         )
     if is_special:
         raise AudioWriteError(
-            f"{path}: is a pipe or a device and no file; give the name of a file, or - to write to standard "
+            f"{path}: is a pipe or a device, not a file; give the name of a file, or - to write to standard "
             "output"
         )
     if exists and not overwrite:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from musicdenoise.denoising.meter import Spectra
-from musicdenoise.denoising.song_output import make_folder
 from musicdenoise.errors import AudioWriteError
-from musicdenoise.runtime.atomic import write_bytes
+from musicdenoise.runtime.atomic import make_folder, write_bytes
 from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
 __all__ = ["draw_spectra", "write_picture"]
@@ -58,6 +57,6 @@ def write_picture(path: Path, spectra: Spectra, title: str) -> None:
     AudioWriteError
         If it cannot be written.
     """
-    make_folder(path.parent)
+    make_folder(path.parent, AudioWriteError)
     picture = draw_spectra(spectra, title)
     write_bytes(path, picture, AudioWriteError, "choose another folder")

@@ -190,7 +190,9 @@ def _plan_pipe(inputs: Sequence[Path], output: Path | None, suffix: str | None) 
     if len(inputs) > 1 or is_folder(inputs[0]):
         raise UsageError("standard input and output (-) take a single song: give one input")
     if output is not None and output != PIPE and not _is_file_name(output):
-        raise UsageError(f"standard input needs a file to go into, {output} is none: give -o FILE or -o -")
+        raise UsageError(
+            f"the result of standard input needs a file, and {output} is not one: give -o FILE or -o -"
+        )
     return Job(source=inputs[0], target=output or PIPE, keeps_format=False)
 
 

@@ -61,7 +61,7 @@ def check_sample(samples: Samples, sample_rate: int, label: str) -> tuple[str, .
         )
     if seconds >= _LEAST_MUSIC_SECONDS and _is_like_music(samples, sample_rate):
         warnings.append(
-            f"{label}: changes and has tones as music does, and what is in it is removed from the song: "
+            f"{label}: moves and has tones as music does, and all of it is removed from the song: "
             "choose a stretch without music"
         )
     return tuple(warnings)

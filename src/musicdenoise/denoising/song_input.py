@@ -97,7 +97,7 @@ def open_song(source: Path, options: FileOptions, stack: ExitStack) -> Song:
 
 def _open_pipe(options: FileOptions) -> Song:
     if options.is_cut:
-        raise UsageError("a stretch of standard input cannot be chosen: cut it before it is sent")
+        raise UsageError("standard input cannot be denoised in part: cut the song before you send it")
     if sys.stdin is None:
         raise AudioReadError("standard input: is closed; send a song into it, or name a file")
     pipe = PipeReader(sys.stdin.buffer)

@@ -22,8 +22,9 @@ from musicdenoise.audio import (
 from musicdenoise.denoising.file_options import BIT_DEPTHS, FileOptions
 from musicdenoise.denoising.song_input import PIPE, Song
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError, UsageError
+from musicdenoise.runtime.atomic import make_folder
 
-__all__ = ["copy_untouched", "make_folder", "open_sink"]
+__all__ = ["copy_untouched", "open_sink"]
 
 # One family: files of all three are named .wav.
 _RIFF = frozenset({"WAV", "WAVEX", "RF64"})
@@ -69,7 +70,7 @@ def open_sink(
         return _open_pipe(song, options)
     container = _container(song, target, options)
     subtype = _subtype(container, song, target, options)
-    make_folder(target.parent)
+    make_folder(target.parent, AudioWriteError)
     streams_from = None
     if is_result and container == "MP4" and _keeps_streams(song, target, options):
         streams_from = song.path
@@ -160,17 +161,3 @@ def _bitrate(subtype: str, song: Song, options: FileOptions) -> int | None:
     if bitrate is None:
         return None
     return nearest_bitrate(subtype, bitrate, sample_rate=song.sample_rate, channels=song.channels)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing.
-
-    Raises
-    ------
-    AudioWriteError
-        If that is impossible.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AudioWriteError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error

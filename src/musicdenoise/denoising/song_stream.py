@@ -206,7 +206,7 @@ class SongStream:
         song = self._song.take(1, clean.shape[1])
         if not np.isfinite(clean).all():
             raise AudioError(
-                "the network's result is not finite: its weights are damaged, or do not fit this song; use "
+                "the network's result is not finite, so its weights are damaged or do not fit this song; use "
                 "other weights, or {precision} float32",
                 precision=None,
             )

@@ -185,7 +185,7 @@ def load_item(item: EvalItem, noise_sample_seconds: float | None = None) -> Load
             f"at {clean.sample_rate} Hz; the files of a pair must agree"
         )
     if not clean.samples.any():
-        raise DataError(f"{item.clean}: is silent, so that nothing can be measured against it; leave it out")
+        raise DataError(f"{item.clean}: is silent, so nothing can be measured; leave it out")
     loaded = LoadedItem(
         item=item,
         clean=torch.from_numpy(clean.samples) * item.clean_scale,
@@ -208,7 +208,7 @@ def _with_noise_sample(loaded: LoadedItem, seconds: float) -> LoadedItem:
     sample = loaded.noisy[:, :count] - loaded.clean[:, :count]
     if not sample.any():
         raise DataError(
-            f"{path}: has no noise in its first {seconds:g} s, so that there is no sample of it; leave it out"
+            f"{path}: has no noise in its first {seconds:g} s to take a sample from; leave it out"
         )
     if not loaded.clean[:, count:].any():
         raise DataError(f"{path}: has no music after its first {seconds:g} s; leave it out")

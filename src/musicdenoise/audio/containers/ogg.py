@@ -162,8 +162,8 @@ def check_ogg(path: Path, rate: int) -> None:
         raise AudioReadError(f"the data is damaged or missing from {pages.position / rate:.2f} s on")
     if pages.is_chained:
         raise UnsupportedAudioError(
-            f"{path}: is a chain of several songs in one Ogg file, of which only the first would "
-            "be read; cut it into single songs"
+            f"{path}: is a chain of several songs in one Ogg file, and only the first could be "
+            "read; cut it into single songs"
         )
 
 
