@@ -7,6 +7,7 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "promises.md"
 LIMITS = (
     ("channels of a file", "audio.types", "MAX_CHANNELS", ""),
+    ("samples that a song may declare", "audio.reader", "_MOST_SAMPLES", ""),
     ("unpacked frames of an ID3 tag", "audio.tags.open_file", "MOST_UNPACKED_BYTES", "bytes"),
     ("chunks of a WAV or AIFF file that are kept", "audio.containers.riff_extras", "_MOST_BYTES", "bytes"),
     ("junk in front of MP3", "audio.identify", "_MOST_JUNK_BYTES", "bytes"),
