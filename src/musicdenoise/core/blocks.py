@@ -1,4 +1,4 @@
-"""What all streams have in common: blocks of samples go in, and blocks of the result come out later."""
+"""What all streams share: blocks of samples go in, and blocks of the result come out later."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["BlockStream"]
 
 
 class BlockStream(Protocol):
-    """A signal that is worked on block by block.
+    """A stream that works on a signal block by block.
 
     A block is a tensor ``(channels, samples)`` of any length, zero included. The result does not depend on
     how the signal is cut into blocks. A stream is used once.
     """
 
     def push(self, block: Tensor) -> Tensor:
-        """Take the next block; return the samples that no later block changes, perhaps none."""
+        """Take the next block; return the samples that later blocks do not change, perhaps none."""
 
     def flush(self) -> Tensor:
-        """End of the signal: return the rest. All that came out is then as long as all that went in."""
+        """End of the signal: return the rest. All results together are as long as all blocks together."""

@@ -1,4 +1,4 @@
-"""Two operations of the network, as PyTorch's own but faster on processors."""
+"""Two operations of the network that give the same as PyTorch's, but faster on processors."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _split_phases(kernel: Tensor, stride: Size) -> Tensor:
 def join_channels(first: Tensor, second: Tensor) -> Tensor:
     """Maps ``(batch, channels, height, width)`` side by side: ``torch.cat([first, second], 1)``.
 
-    On processors the gradients of both are handed on as maps of their own. Views of the joined gradient, as
-    `torch.cat` gives, slow everything down that is done with them.
+    On processors both get gradients that are maps of their own. `torch.cat` gives views of the joined
+    gradient, which slow down everything that uses them.
     """
     if first.device.type != "cpu" or not torch.is_grad_enabled():
         return torch.cat([first, second], 1)

@@ -44,13 +44,13 @@ class FusedDCUNet(nn.Module):
     precision
         One of `PRECISIONS`; ``auto`` is ``tf32``.
     compiled_frames
-        Inputs of so many frames go through ``torch.compile``, on GPUs as CUDA graphs; None for no inputs.
-        Others do not, since every number of frames would be compiled anew.
+        Inputs of this many frames go through ``torch.compile``, on GPUs as CUDA graphs. Others do not,
+        because every number of frames would be compiled anew. None for no compilation.
 
     Raises
     ------
     ConfigurationError
-        If there is no such precision.
+        If the precision is unknown.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class FusedDCUNet(nn.Module):
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
         is_whole = features.shape[-1] == self._compiled_frames
         layers = self._compiled_layers if is_whole else self._layers
-        # One after another on the CPU, which is no faster with many at once, but needs memory for each.
+        # One after another on the CPU: many at once are no faster there, and each needs memory.
         parts = features.chunk(len(features)) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
             output = torch.cat([layers(part.to(self._type)) for part in parts])

@@ -1,9 +1,9 @@
-"""A level-free network: what enters it is scaled to a fixed level, frame by frame.
+"""A level-free network: its input is scaled to a fixed level, frame by frame.
 
-The gain of a frame depends only on the spectrogram within a fixed number of frames around it, with
-all channels taken together, never on how a song was cut. A network that estimates a mask needs no
-scaling back: the mask, found from the scaled spectrogram, multiplies the spectrogram as it came, so
-that ``denoise(g * x) == g * denoise(x)``.
+The gain of a frame depends only on the spectrogram within a fixed number of frames around it, with all
+channels together, and never on how a song was cut. Nothing has to be scaled back, because the network
+estimates a mask: it is found from the scaled spectrogram and multiplies the unscaled one. So ``denoise(g *
+x) == g * denoise(x)``.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def frame_gains(powers: Tensor, reach: int) -> Tensor:
     powers
         Mean power of each frame, ``(batch, frames)``.
     reach
-        Frames to each side that count, under a Hann window that falls to zero beyond them. At the
-        ends of ``powers`` the window covers what there is.
+        Frames to each side that count, under a Hann window that falls to zero after them. At the ends of
+        ``powers`` the window covers only the frames that exist.
 
     Returns
     -------

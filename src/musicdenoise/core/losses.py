@@ -19,10 +19,10 @@ _SILENCE_POWER = 1e-12
 def error_ratio_loss(reference: Tensor, estimate: Tensor) -> Tensor:
     """Mean over examples of ``10 log10(|e - r|^2 / |r|^2)``, in dB: the negative SNR.
 
-    Taking the logarithm per example weighs each by the inverse of its remaining error, so that quiet
-    and nearly clean examples count as much as loud and noisy ones; unlike the cosine similarity it
-    also fixes the scale of the estimate. With a noisy reference (Noise2Noise, Lehtinen et al. 2018)
-    the error keeps a part that no network can remove, which only weighs such examples less.
+    The logarithm weighs each example by the inverse of its remaining error, so quiet and nearly clean
+    examples count as much as loud and noisy ones. Unlike cosine similarity, it also fixes the scale of the
+    estimate. With a noisy reference (Noise2Noise, Lehtinen et al. 2018), a part of the error cannot be
+    removed by any network. That only lowers the weight of the example.
 
     Parameters
     ----------

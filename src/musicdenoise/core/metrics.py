@@ -96,8 +96,8 @@ def log_spectral_distance(reference: Tensor, estimate: Tensor, config: StftConfi
     """Log-spectral distance in dB; 0 for equal spectra, lower is better.
 
     The root mean square over frequencies of the difference between the spectra in dB, averaged over frames
-    and channels. Powers count from 80 dB below the reference's largest one, so that what cannot be heard
-    beside it does not decide the figure.
+    and channels. Powers more than 80 dB below the reference's largest one are raised to that level, so
+    inaudible parts do not decide the figure.
 
     Parameters
     ----------

@@ -1,12 +1,11 @@
 """Cutting a signal of any length into segments for a network, and stitching the results.
 
-The unit is the STFT frame: every frame's estimate comes from exactly one segment, in which it has
-`SegmentPlan.context_frames` of real signal on both sides; the estimates of the context are discarded.
-Overlap-add of the windowed frames then cross-fades neighbouring segments over one window. Segments
-start at multiples of 16 frames counted from the start of the signal, because a network with strides
-moves its output along with its input for such shifts only. Beyond its ends the signal is mirrored.
-Hence the result does not depend on how long the segments are, but for what the network carries
-further than the context.
+The unit is the STFT frame. Every frame's estimate comes from exactly one segment, in which it has
+`SegmentPlan.context_frames` of real signal on both sides. The estimates of the context are discarded.
+Overlap-add of the windowed frames cross-fades neighbouring segments over one window. Segments start at
+multiples of 16 frames from the start of the signal, because a network with strides moves its output along
+with its input only for such shifts. The signal is mirrored at its ends. So the result does not depend on
+the length of the segments, apart from what the network carries further than the context.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class SegmentPlan:
     segment_frames
         Frames whose estimate is kept, a multiple of 16.
     context_frames
-        Frames to each side that the network sees beside them, a multiple of 16.
+        Frames before and after that the network also sees, a multiple of 16.
     level_reach
         Frames to each side that count for the level of a frame.
     """
@@ -99,9 +98,9 @@ def mirror(waveform: Tensor, left: int, right: int) -> Tensor:
 def mid_side(stereo: Tensor) -> Tensor:
     """Middle and side ``(2, samples)`` of left and right, or the other way round.
 
-    The sum and the difference are divided by the square root of two, so that power stays what it is. Most
-    music is in the middle, and noise that differs between the channels is as loud in both: there the
-    network finds the music 3 dB further above it.
+    The sum and the difference are divided by the square root of two, which keeps the power. Most music is
+    in the middle, and noise that differs between the channels is equally loud in both. So in the middle the
+    music is 3 dB further above the noise.
     """
     left, right = stereo.unbind()
     return torch.stack([left + right, left - right]).mul(0.5**0.5)
@@ -123,16 +122,16 @@ class SpectralStream:
     device
         Where the estimator computes; samples come and go on the CPU.
     linked
-        Whether all channels are brought to the network's level by one common gain, which keeps their
-        balance, or each by its own. Channels much quieter than the others are lifted in either case: the
+        Whether one gain for all channels brings them to the network's level, which keeps their balance, or
+        one for each channel. Channels much quieter than the others are raised in either case, because the
         network would take their music for noise.
     as_mid_side
         Whether two channels are denoised as middle and side, which are better not linked; see `mid_side`.
     batch_size
-        Segments that are computed at once, when there are so many.
+        Segments that are computed at once, if there are enough.
     profile_filter
-        What refines the estimates by averages over a long time, on ``device``; None for nothing. Output then
-        lags behind by up to 8 s more; see `musicdenoise.core.profile_stream`.
+        Refines the estimates by averages over a long time, on ``device``; None for no filter. With it,
+        output comes up to 8 s later; see `musicdenoise.core.profile_stream`.
     """
 
     def __init__(
@@ -223,7 +222,7 @@ class SpectralStream:
         self._buffer = mirror(self._buffer[:, :real], 0, have + num_samples)
 
     def _run_segments(self, lengths: list[int]) -> Tensor:
-        """Estimate the next segments of so many frames each, all of one length, at once."""
+        """Estimate the next segments, each of this many frames, at once."""
         plan = self.plan
         pieces = []
         for frames in lengths:
@@ -270,7 +269,7 @@ class SpectralStream:
         return self._settle(nothing, nothing)
 
     def _piece(self, frames: int) -> Tensor:
-        """Samples of the next segment with all that it depends on."""
+        """Samples of the next segment, with all that it depends on."""
         config = self.config
         first = (self._next_frame - self.plan.reach_left) * config.hop_length - config.half_window
         last = self._last_sample_needed(frames)

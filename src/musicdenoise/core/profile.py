@@ -1,13 +1,14 @@
-"""Noise profile: what a network cannot know, since it sees little more than a second at once.
+"""The noise profile: what a network cannot know, because it sees little more than a second at once.
 
-The twenty layers with their few strides in time see 1.1 s to each side at most. Noise often lasts: what was
-removed at a frequency over the last half minute tells what to remove there now, and what was never removed
-is likely music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin it reads
-the powers of input, estimate and of what was removed, in the bin and around it, and their averages over a
-long time at its frequency; it answers with how much of both parts to keep.
+The twenty layers with their few strides in time see 1.1 s to each side at most. But noise often lasts: what
+was removed at a frequency over the last half minute shows what to remove there now, and what was never
+removed is likely music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin
+it reads the powers of the input, the estimate, and what was removed, in the bin and around it, and their
+averages over a long time at that frequency. It answers how much of the estimate and of what was removed to
+keep.
 
-It starts as the identity, so that it can be put behind a network that was trained without, and it is
-independent of level: all that it reads are ratios.
+It starts as the identity, so it can be put behind a network that was trained without it. It does not depend
+on the level, because it reads ratios only.
 
 Conventions: spectrograms are complex ``(batch, channels, freqs, frames)``; channels are filtered each on its
 own. Powers are kept as base-10 logarithms.

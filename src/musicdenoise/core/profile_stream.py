@@ -1,10 +1,9 @@
 """A `ProfileFilter` on a song of any length, frame after frame.
 
-Frames wait until what follows them is known for five seconds, and for up to two blocks of a second and a
-half. What is averaged up to there is forgotten
-exponentially, so that a new noise counts soon, and an hour of a song takes no more memory than a minute.
-Frames are filtered in blocks counted from the start of the song: the result does not depend on how many
-arrive at once.
+A frame waits until the next five seconds are known, and for up to two blocks of a second and a half. The
+averages up to there forget exponentially, so a new noise counts soon, and an hour of a song takes no more
+memory than a minute. Frames are filtered in blocks counted from the start of the song, so the result does
+not depend on how many arrive at once.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, m
 
 __all__ = ["ProfileStream"]
 
+# Chosen; no measurement of other lengths is recorded.
 BLOCK_FRAMES = 128
 AHEAD_SECONDS = 5.0
 MEMORY_SECONDS = 20.0

@@ -1,6 +1,6 @@
-"""Where channels are digitally silent: what is silent before stays so.
+"""Where channels are digitally silent, so that they stay silent.
 
-A network that computes middle and side leaves a remainder of the one channel in the other.
+A network that denoises middle and side leaves a remainder of one channel in the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SilentStretches:
     channels
         Number of channels.
     least
-        Shortest silence that counts, in samples: music passes through zero, too.
+        Shortest silence that counts, in samples, because music also passes through zero.
     """
 
     def __init__(self, channels: int, least: int) -> None:

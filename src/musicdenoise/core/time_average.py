@@ -1,4 +1,4 @@
-"""Averages over time of what lies around each frame, as long as needed, at a cost that does not grow with it.
+"""Averages over time around each frame, at a cost that does not grow with their length.
 
 A window covers what there is: at the ends of a signal, or in one that is shorter, the mean is that of the
 frames inside. A signal of up to ``reach + 1`` frames has one mean for all of them.

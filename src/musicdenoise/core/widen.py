@@ -1,9 +1,9 @@
-"""A network with more channels that does what a smaller one has learnt.
+"""A network with more channels and the function of a smaller one.
 
-The new channels compute something at random that nothing reads yet: the kernels that would read them are
-zero, and training fills them. So what took hours to train need not be trained again where it turns out to be
-too small. Source: Chen et al., "Net2Net: accelerating learning via knowledge transfer", ICLR 2016 (where the
-new channels are copies of old ones).
+The new channels compute something random that nothing reads yet: the kernels that would read them are zero,
+and training fills them. So if a network that took hours to train turns out too small, the hours are not
+lost. Source: Chen et al., "Net2Net: accelerating learning via knowledge transfer", ICLR 2016 (where the new
+channels are copies of old ones).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was removed from a song, measured while it passes: levels, bands, and a picture's worth of spectra.
+"""What was removed from a song, measured on the way: levels, bands, and spectra for a picture.
 
 Conventions: blocks are float32 ``(channels, samples)``; spectra are powers, averaged over channels and
 over frames of 2048 samples (Hann window, no overlap); levels are in dB, those of a signal re full scale.
@@ -18,9 +18,9 @@ __all__ = ["BAND_EDGES_HZ", "BandReport", "SongMeter", "Spectra"]
 BAND_EDGES_HZ = (0.0, 250.0, 1000.0, 4000.0, 10_000.0, math.inf)
 """Limits of the bands of a report: bass, lower and upper mid range, presence, air."""
 
-_FRAME = 2048
-_MOST_COLUMNS = 1600
-_FLOOR = 1e-20
+_FRAME = 2048  # samples, as in the network
+_MOST_COLUMNS = 1600  # more than a picture has pixels
+_FLOOR = 1e-20  # -200 dB
 
 _Powers = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class BandReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectra:
-    """Mean power spectra over time, ``(frames, freqs)``: of the song as it came, as it went, and removed.
+    """Mean power spectra over time, ``(frames, freqs)``: before, after, and removed.
 
     Parameters
     ----------

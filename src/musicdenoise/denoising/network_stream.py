@@ -1,8 +1,8 @@
 """A network's estimate of a song of any sample rate, block by block.
 
-The network knows one sample rate. A song of another rate is resampled to it, denoised, and the
-*estimate of the noise* is resampled back and subtracted from the song as it came: what lies above the
-network's band is not touched, and neither filter leaves a trace in the music.
+The network works at one sample rate. A song at another rate is resampled and denoised. Then the *estimate
+of the noise* is resampled back and subtracted from the song. So everything above the network's band stays,
+and the resampling leaves no trace in the music.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class NetworkStream(RateStream):
 
 
 class _Delay:
-    """Samples that wait for their counterpart."""
+    """Samples that wait for the estimate of the same samples."""
 
     def __init__(self, channels: int) -> None:
         self._waiting = torch.zeros(channels, 0)

@@ -15,10 +15,10 @@ KEPT_BYTES = 2**31 - 1  # the most that mallopt can be told
 def keep_freed_memory() -> bool:
     """Let this process use memory again that it has freed, instead of giving it back at once.
 
-    glibc maps every block above 32 MiB anew from the operating system and gives it back when it is freed,
-    so that each map of the network is written to fresh pages, one page fault every 4 KiB: a quarter of the
-    time of the shipped network on the CPU. Afterwards such blocks come from the heap, of which up to 2 GiB
-    are kept. For the whole process, so it is for programs to call, not for libraries; see mallopt(3).
+    glibc takes every block above 32 MiB from the operating system and returns it when it is freed. So each
+    map of the network is written to fresh pages, with a page fault every 4 KiB. That takes a quarter of the
+    shipped network's time on the CPU. After this call, such blocks come from the heap, which keeps up to 2
+    GiB. It holds for the whole process, so programs should call it, not libraries; see mallopt(3).
 
     Returns
     -------

@@ -1,10 +1,9 @@
-"""Exceptions that the handler of a signal raises, where they would be lost.
+"""Raising exceptions from the handler of a signal, also where they would be lost.
 
-libsndfile writes to and reads from Python objects through callbacks, and native code cannot pass an
-exception on: what is raised there is printed and forgotten, and the program would go on as if nobody had
-interrupted it.
+libsndfile reads and writes Python objects through callbacks, and native code cannot pass an exception on.
+An exception there is printed and forgotten, and the program would go on as if nobody had interrupted it.
 
-Only the standard library is imported, for handlers are in place before everything else.
+Only the standard library is imported, because handlers are set before everything else.
 """
 
 from __future__ import annotations

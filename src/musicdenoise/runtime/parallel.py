@@ -1,7 +1,7 @@
 """Run one function over many items, in this process or in several.
 
-The same function on the same item gives the same bytes either way: torch computes with one thread in
-both cases unless told otherwise, for the number of threads can change the last bits of a result.
+The same function on the same item gives the same bytes either way. The number of threads can change the
+last bits of a result, so torch uses one thread in both cases unless told otherwise.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _follow_parent() -> None:
-    """End this process with the one that started it, which may be killed without a chance to say so."""
+    """End this process when the one that started it is gone, even if that one was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

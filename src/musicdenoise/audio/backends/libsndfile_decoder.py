@@ -1,7 +1,7 @@
 """Decode with libsndfile: WAV, RF64, AIFF, FLAC, Ogg and MP3.
 
 libsndfile reads integer samples as ``value / 2**(bits - 1)``, which float32 holds exactly up to 24
-bits; PCM_32 and DOUBLE lose what lies below their upper 24 bits.
+bits. PCM_32 and DOUBLE lose everything below their upper 24 bits.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class SoundFileDecoder:
         return samples
 
     def seek(self, sample: int) -> None:
-        """Go to a sample; what `read` gives there is what a read from the beginning gives.
+        """Go to a sample. `read` gives the same there as when reading from the beginning.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class SoundFileDecoder:
         self._file.close()
 
     def _check_pages(self) -> None:
-        """Look for what libsndfile passes over; not when the file is opened, since that takes time."""
+        """Look for damage that libsndfile ignores. Not when the file is opened, because it takes time."""
         self._has_unchecked_pages = False
         check_ogg(self._path, OPUS_RATE if self.info.subtype == "OPUS" else self.info.sample_rate)
 

@@ -1,7 +1,7 @@
 """What a lossy codec does to a signal, in memory: encoded and decoded again.
 
-Training needs it: the codec of a noisy MP3 leaves traces in the noise (holes in the spectrum, coarse
-steps) that a network which never saw them takes for music.
+Training needs it. The codec of a noisy MP3 leaves traces in the noise: holes in the spectrum, and coarse
+steps. A network that has never seen them takes them for music.
 """
 
 from __future__ import annotations

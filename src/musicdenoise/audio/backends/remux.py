@@ -1,4 +1,4 @@
-"""What an MP4 file holds beside its audio, video, subtitles and chapters, copied as it is.
+"""Copying the video, subtitles and chapters of an MP4 file as they are.
 
 Reference: ISO 14496-12 (tracks, edit lists); chapters as FFmpeg reads and writes them.
 """
@@ -22,7 +22,7 @@ _QUICKTIME = "com.apple.quicktime."  # where the tags of phones begin, which MP4
 
 
 def has_other_streams(source: Path) -> bool:
-    """Whether a file holds video, subtitles or chapters beside audio; covers are not counted."""
+    """Whether a file holds video, subtitles or chapters besides audio. Covers do not count."""
     import av  # takes a while to load, and most files do not need it
 
     try:
@@ -33,7 +33,7 @@ def has_other_streams(source: Path) -> bool:
 
 
 def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> bool:
-    """Add all that one file holds beside its audio to another, nothing decoded.
+    """Copy everything but the audio from one file into another, without decoding.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> bool:
     Returns
     -------
     bool
-        Whether all tags are in it already, in the form of phones, which others must not change.
+        Whether all tags are in it already, as phones write them. Then they must not be changed.
 
     Raises
     ------

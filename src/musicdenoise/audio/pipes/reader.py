@@ -1,4 +1,4 @@
-"""Audio that comes from a pipe: read once from front to back, length often unknown.
+"""Audio from a pipe: it is read once from front to back, and its length is often unknown.
 
 Any format that FFmpeg can decode without seeking may come in (WAV, FLAC, MP3, Ogg, ADTS, ...).
 """
@@ -49,7 +49,7 @@ class PipeReader:
     subtype : str
         Subtype of the samples, as `musicdenoise.audio.AudioInfo` has it.
     num_tracks : int
-        Audio tracks in it, of which the first is decoded.
+        Audio tracks in it; the first is decoded.
 
     Raises
     ------
@@ -179,7 +179,7 @@ class PipeReader:
             ) from None
 
     def _check_source(self) -> None:
-        """Raise what FFmpeg passes over: that a read of the pipe failed, and damaged Ogg pages."""
+        """Raise what FFmpeg ignores: a failed read of the pipe, and damaged Ogg pages."""
         error = self._source.error
         if isinstance(error, OSError):
             raise AudioReadError(f"{self._name}: cannot be read: {error.strerror}") from error
@@ -189,7 +189,7 @@ class PipeReader:
             raise AudioReadError(f"{self._name}: the data is damaged, or a part of it is missing")
 
     def _lack(self, num_samples: int) -> str:
-        """What is missing at the end of the stream, as far as it can be known; nothing if it is whole."""
+        """What is missing at the end of the stream, as far as that can be known; empty if it is whole."""
         wav_end = declared_wav_end(self._source.head)
         if wav_end is not None and self._source.num_bytes < wav_end:
             return f"but {self._source.num_bytes} of {wav_end} declared bytes came"

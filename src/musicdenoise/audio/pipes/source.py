@@ -1,4 +1,4 @@
-"""What FFmpeg reads from a pipe passes through here: it is counted, checked, and its beginning is kept."""
+"""Between a pipe and FFmpeg: bytes are counted and checked, and the first ones are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD_BYTES = 65_536
 class PipeSource:
     """Passes reads on. Without a `seek` FFmpeg does not try to.
 
-    FFmpeg cannot pass exceptions through: what a read raises is kept, and FFmpeg is told that the data ends.
+    FFmpeg cannot pass exceptions on. So an error is kept, and FFmpeg is told that the data ends.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""WAV that goes into a pipe: its header leaves the length open with sizes of 0xFFFFFFFF, as FFmpeg does.
+"""WAV for a pipe: its header leaves the length open with sizes of 0xFFFFFFFF, as FFmpeg does.
 
 Reference: RIFF/WAVE (Microsoft 1991; WAVE_FORMAT_EXTENSIBLE, 2001).
 """
@@ -27,7 +27,7 @@ _OPEN_SIZE = 0xFFFFFFFF
 class WavPipeWriter:
     """Writes WAV of open length into a pipe.
 
-    The header goes out with the first samples, so that a failure before them leaves the pipe empty.
+    The header goes out with the first samples, so a failure before them leaves the pipe empty.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class WavPipeWriter:
     subtype
         ``PCM_U8``, ``PCM_16``, ``PCM_24``, ``PCM_32`` or ``FLOAT``; others become ``FLOAT``.
     dither
-        Whether samples are dithered where they are rounded to 8 or 16 bits.
+        Whether samples are dithered when they are rounded to 8 or 16 bits.
 
     Attributes
     ----------

@@ -1,9 +1,9 @@
-"""Tags and cover art: all of them between files of one kind, the common ones between kinds.
+"""Tags and cover art: all of them between files with the same tag format, the common ones otherwise.
 
 Between two files with the same tag format everything is copied as it is: every ID3 frame (chapters and
-pictures among them) in its version and order, every Vorbis comment in its order and case, every MP4 atom, the
-cue sheet of FLAC, the APEv2 and ID3v1 tags of MP3. From one format to another go the text tags that both have
-names for, the most common of which the encoder stores itself, and the pictures.
+pictures among them) in its version and order, every Vorbis comment in its order and case, every MP4 atom,
+the cue sheet of FLAC, the APEv2 and ID3v1 tags of MP3. Between formats, the pictures are copied, and the
+text tags that both have names for. The encoder stores the most common of these itself.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Tags:
         target
             The file to copy into; changed in place.
         chapters
-            Whether chapters are copied; where the target holds a stretch only they would be at wrong times.
+            Whether chapters are copied. In a preview they would be at wrong times.
 
         Returns
         -------
@@ -120,7 +120,7 @@ class _OrderedId3(ID3):
 
 
 def read_tags(source: Path) -> Tags | None:
-    """Tags and pictures of an audio file; None if it has none, damaged ones, or is of a kind without."""
+    """Tags and pictures of an audio file; None if it has none, or damaged ones, or cannot have any."""
     file = open_tagged(source)
     if file is None:
         return None
@@ -204,7 +204,7 @@ def _copy_frames(old: Any, new: Any, is_kept: Any) -> None:
 
 
 def _is_writable(frame: Any) -> bool:
-    """Whether mutagen can write what it has read, which it cannot with all that is out of range."""
+    """Whether mutagen can write what it has read. It cannot if a value is out of range."""
     tag = ID3()
     tag.add(frame)
     try:
@@ -215,7 +215,7 @@ def _is_writable(frame: Any) -> bool:
 
 
 def _unknown_frames(old: Any, version: int) -> tuple[list[bytes], tuple[int, int, int]]:
-    """Frames that mutagen does not know, where they are of the version that is written."""
+    """Frames that mutagen does not know, if they have the version that is written."""
     if not isinstance(old, ID3) or old.version[:2] != (2, version):
         return [], (2, version, 0)
     return [bytes(data) for data in old.unknown_frames], (2, version, 0)

@@ -1,7 +1,7 @@
 """Open files with mutagen, within limits that it does not have.
 
-A compressed ID3 frame of 280 kB can unpack to gigabytes; the frames of one file may unpack to so much
-together and no more. Frames beyond that are left out, as damaged ones are.
+A compressed ID3 frame of 280 kB can unpack to gigabytes. The frames of one file together may unpack to
+`MOST_UNPACKED_BYTES`. Frames beyond that are left out, as damaged ones are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_UNPACKED_BYTES = 1 << 26
 
 
 class _LimitedZlib:
-    """What mutagen uses of `zlib`, with a limit for each file."""
+    """The part of `zlib` that mutagen uses, with a limit for each file."""
 
     error = zlib.error
 
@@ -52,7 +52,7 @@ vars(_frames)["zlib"] = _limited
 
 
 def open_tagged(path: Path) -> Any:
-    """A file as mutagen knows it; None if it is of a kind without tags, or its tags cannot be read."""
+    """A file opened with mutagen; None if it cannot have tags, or they cannot be read."""
     _limited.begin_file()
     try:
         return mutagen.File(path)

@@ -27,7 +27,7 @@ _MIME_OF_COVER = {MP4Cover.FORMAT_JPEG: "image/jpeg", MP4Cover.FORMAT_PNG: "imag
 
 
 def read_pictures(file: Any) -> list[Picture]:
-    """Pictures of a file that mutagen has opened, whatever its tag format."""
+    """Pictures of a file that mutagen has opened, in any tag format."""
     if isinstance(file, FLAC):
         return list(file.pictures)
     if not file.tags:
