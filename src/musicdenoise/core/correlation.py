@@ -32,7 +32,7 @@ __all__ = [
 # Shares of the three terms, and the quotient's floor: those of NoiseRemover.
 _DIVERSITY_WEIGHTS = (0.4, 0.3, 0.3)
 _TINY = 1e-20
-_SMOOTHING = (33, 5)  # bins and frames
+_SMOOTHING = (33, 5)  # bins and frames; chosen, the measurements were not written down
 _PHAT_FLOOR = 1e-9  # relative to the strongest bin: bins without any signal have no phase
 
 

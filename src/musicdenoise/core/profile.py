@@ -25,7 +25,7 @@ from musicdenoise.core.level import SILENCE_POWER
 __all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "moments", "weighted_sum"]
 
 LOCAL_REACH = 15
-"""Frames to each side that count as around a bin."""
+"""Frames to each side that count as around a bin: 0.17 s. Chosen, not measured."""
 NUM_MOMENTS = 9
 """Averages over time that make a profile, per frequency; see `moments`."""
 

@@ -24,7 +24,7 @@ __all__ = ["WindowPlan", "WindowStream"]
 Estimator = Callable[[Tensor], Tensor]
 
 _FEWEST_SAMPLES = 16_384
-"""Shorter signals are extended by their mirror image to so many, for the transforms need some frames."""
+"""Shorter signals are extended to this by their mirror image, because the transforms need some frames."""
 
 
 @dataclass(frozen=True, kw_only=True)

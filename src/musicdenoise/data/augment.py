@@ -16,6 +16,8 @@ from musicdenoise.audio import round_trip
 
 __all__ = ["chain_response", "through_chain", "through_codec"]
 
+# Shares and ranges: chosen, not measured one by one. What the chain and the codecs are worth is in
+# docs/design.md.
 _EQUALISED_SHARE = 0.3
 _EQUALISER_HZ = (60.0, 250.0, 1_000.0, 4_000.0, 8_000.0, 16_000.0)
 _EQUALISER_SD_DB = 4.0

@@ -19,7 +19,7 @@ from musicdenoise.errors import DataError
 __all__ = ["Matches", "load_pairs", "match_by_name", "pair_key"]
 
 _PAIR_NAME = re.compile(r"(?:INPUT|TARGET)-(S\d+N\d+)-\([^()]*\)-\((.*)\)", re.IGNORECASE)
-_LISTED = 5
+_LISTED = 5  # files that a message names
 
 
 @dataclass(frozen=True, kw_only=True)

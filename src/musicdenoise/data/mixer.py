@@ -26,12 +26,13 @@ from musicdenoise.errors import ConfigurationError, DataError
 
 __all__ = ["AlternatingPairs", "Example", "MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
 
-_ATTEMPTS = 20
+# How pairs are varied: chosen, not measured one by one.
+_ATTEMPTS = 20  # crops in a row that may be silent
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
 _SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share", "song_level_share")
-_SAMPLE_SECONDS = (0.5, 6.0)
+_SAMPLE_SECONDS = (0.5, 6.0)  # shortest and longest noise sample
 _SPEEDS = ((9, 10), (19, 20), (21, 20), (11, 10))  # output samples per input sample
-_SECOND_SONG_DB = 6.0
+_SECOND_SONG_DB = 6.0  # louder or quieter than the first, at most
 _SECOND_NOISE_DB = 10.0
 
 

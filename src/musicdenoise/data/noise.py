@@ -22,10 +22,10 @@ __all__ = ["FASTEST", "MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"
 
 _ATTEMPTS = 20
 _KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among a dozen others
-_FASTER_SHARE = 0.5
+_FASTER_SHARE = 0.5  # chosen, not measured
 
 FASTEST = 2.0
-"""How many times as fast recordings are read out at most, unless something else is asked for."""
+"""By how much recordings are played faster at most, by default. Chosen, not measured."""
 
 
 class NoiseSource(Protocol):

@@ -40,7 +40,7 @@ _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
 _URBANSOUND_NAME = re.compile(r"(\d+)-\d-\d+-\d+")
 _TEST_SHARE = 4  # one recording in four is kept for testing
-_FEWEST_TO_DIVIDE = 3
+_FEWEST_TO_DIVIDE = 3  # recordings of a class: two for the noises of a training pair, one for testing
 
 _GET_SONGS = (
     "MUSDB18 and MUSDB18-HQ are at https://sigsep.github.io/datasets/musdb.html; "

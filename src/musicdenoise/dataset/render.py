@@ -30,9 +30,9 @@ from musicdenoise.errors import AudioWriteError, DataError, Failure, MusicDenois
 __all__ = ["SongResult", "default_snr_range", "render_song", "try_noise"]
 
 SILENCE_RMS = 1e-5  # -100 dB re full scale
-FEWEST_SECONDS = 2.0
+FEWEST_SECONDS = 2.0  # of a song: two chunks, whose levels can differ
 _FULL_SCALE = 1.0 - 2.0**-23  # the largest 24-bit sample
-_CHUNK_SECONDS = 1.0
+_CHUNK_SECONDS = 1.0  # as in NoiseRemover
 _CHUNK_FLOOR = 1e-8  # silence gives a large range and not an infinite one
 
 Block = NDArray[np.float32]

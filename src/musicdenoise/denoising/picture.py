@@ -13,9 +13,9 @@ from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
 __all__ = ["draw_spectra", "write_picture"]
 
-_RANGE_DB = 90.0
+_RANGE_DB = 90.0  # chosen by eye
 _COLOURS = "magma"
-_SECONDS_TO_MINUTES = 180.0
+_SECONDS_TO_MINUTES = 180.0  # from where the axis counts minutes
 
 
 def draw_spectra(spectra: Spectra, title: str) -> bytes:

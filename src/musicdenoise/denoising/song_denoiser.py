@@ -24,9 +24,9 @@ __all__ = ["HEAD_SECONDS", "SongDenoiser"]
 HEAD_SECONDS = 6.0
 """How much of a song's beginning is used to learn about its noise. No network answers sooner."""
 
-_LATEST_SECONDS = 30.0  # that a stream waits for a stretch of noise: memory, and the listener's patience
-_LOOK_SECONDS = 0.5  # between two looks at the beginning
-_MOST_SILENCE = 30.0  # seconds without a sound that are kept in memory while the song has not begun
+_LATEST_SECONDS = 30.0  # that a stream waits for a noise sample in the song; chosen: memory and patience
+_LOOK_SECONDS = 0.5  # between two looks at the beginning; chosen, not measured
+_MOST_SILENCE = 30.0  # seconds of silence before the song that are kept in memory; chosen
 
 
 class SongDenoiser(ABC):

@@ -29,12 +29,12 @@ __all__ = [
 ]
 
 FIXED_COVARIANCE = 1e-6
-"""The reference's criterion: a pair counts as uncorrelated where |covariance| is below this."""
+"""The reference's criterion: a pair counts as uncorrelated if |covariance| is below this."""
 
 SIGNIFICANCE = 0.05
-"""A pair counts as uncorrelated where the p-value is at least this."""
+"""By convention: a pair counts as uncorrelated if the p-value is at least this."""
 
-_LONGEST_FRAME = 1 << 22
+_LONGEST_FRAME = 1 << 22  # samples: 95 s at 44.1 kHz, to bound memory
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ __all__ = ["draw_histograms", "draw_sample", "draw_spectrogram"]
 _DPI = 100
 _BINS = 30
 _COLOURS = "magma"
-_RANGE_DB = (-100.0, -20.0)
+_RANGE_DB = (-100.0, -20.0)  # of spectrograms; chosen by eye
 _WIDEST_PIXELS = 900
 
 

@@ -38,7 +38,7 @@ __all__ = [
 
 _PREFIX = ".musicdenoise-"
 _PATTERN = f"{_PREFIX}*.part*"
-_ABANDONED_SECONDS = 3600.0
+_ABANDONED_SECONDS = 3600.0  # chosen: no file without a lock takes that long to write
 _ADVICE = "free some space or choose another folder"
 Kind = type[MusicDenoiseError]
 # A link under the name of a part is never followed: it could lead to any file of the user.

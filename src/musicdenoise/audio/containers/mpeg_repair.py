@@ -23,7 +23,7 @@ from musicdenoise.audio.containers import mpeg
 
 __all__ = ["Gap", "Repair", "find_repair", "write_repaired"]
 
-_CHAIN = 4
+_CHAIN = 4  # frames in a row that make it certain; chosen: one more than for a file that is whole
 _XING_BYTES = 512  # of the first frame, enough for its header
 _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32

@@ -28,7 +28,7 @@ from musicdenoise.errors import AudioError, DataError
 __all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "score_song", "songs_of"]
 
 MAX_PAIRS_AT_ONCE = 32
-"""Pairs of a song that are read side by side."""
+"""Pairs of a song that are read side by side, three open files each. Chosen, not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
