@@ -16,7 +16,7 @@ from musicdenoise.runtime.atomic import claim_path
 
 __all__ = ["claimed"]
 
-_TRIES = 100  # chosen: losing the race against other runs that often in a row is no chance
+_TRIES = 100  # chosen: nobody loses a race that often by chance
 
 
 if sys.platform == "win32":

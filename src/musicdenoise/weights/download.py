@@ -152,7 +152,7 @@ def _try_once(
         raise WeightsError(f"{without_secrets(url)} could not be fetched: {error}") from error
     except (http.client.InvalidURL, ValueError) as error:
         raise WeightsError(
-            f"{without_secrets(url)} could not be fetched: this is not an address; check it"
+            f"{without_secrets(url)} could not be fetched: this is no address; check the address"
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise _TemporaryError(_reason(error)) from error
