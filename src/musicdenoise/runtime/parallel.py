@@ -80,7 +80,13 @@ def map_jobs(
         raise UsageError.wrong("jobs", jobs, "at least 1")
     if (jobs == 1 or len(items) <= 1) and not apart:
         yield from _map_here(function, items, threads)
-        return
+    else:
+        yield from _map_in_processes(function, items, jobs, threads)
+
+
+def _map_in_processes(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int, threads: int
+) -> Iterator[tuple[int, _Result]]:
     before = set(multiprocessing.active_children())
     executor: ProcessPoolExecutor | None = None
     is_complete = is_broken = False
