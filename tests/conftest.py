@@ -35,7 +35,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep pretrained weights and decoded audio of the tests out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MUSICDENOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("MUSICDENOISE_WEIGHTS_URL", raising=False)
+        for setting in ("WEIGHTS_URL", "CONFIG", "LOG_LEVEL"):
+            patch.delenv(f"MUSICDENOISE_{setting}", raising=False)
         yield
 
 
