@@ -26,12 +26,13 @@ from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
-from musicdenoise.denoising.auto import HEAD_SECONDS, AutoDenoiser
+from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.batch import make_denoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.gate import Gate, GateConfig
+from musicdenoise.denoising.song_denoiser import HEAD_SECONDS
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.store import WeightsStore
 

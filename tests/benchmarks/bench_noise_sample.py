@@ -82,12 +82,13 @@ class Remembering(Denoiser):
         super().__init__(weights, device="cpu")
         self._cache = cache
 
-    def _network_stream(self, network, sample_rate: int, channels: int) -> Whole:
+    def _network_stream(self, network, sample_rate: int, channels: int, refined=None):
         def compute(wave: Tensor) -> Tensor:
             stream = super(Remembering, self)._network_stream(network, sample_rate, channels)
             return torch.cat([stream.push(wave), stream.flush()], dim=-1)
 
-        return Whole(lambda wave: self._cache.get(self.weights_name, [wave], lambda: compute(wave)))
+        whole = Whole(lambda wave: self._cache.get(self.weights_name, [wave], lambda: compute(wave)))
+        return whole if refined is None else refined(whole)
 
 
 def own(name: str, denoiser: SongDenoiser, seconds: float) -> System:

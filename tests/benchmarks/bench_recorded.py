@@ -19,11 +19,11 @@ from musicdenoise import Denoiser
 from musicdenoise.audio import read_audio
 from musicdenoise.core.fine_net import PARTS, FineNet, join_gains
 from musicdenoise.core.metrics import improvement, snr
+from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.noise_spectrum_net import (
     SPECTRUM_STFT,
     NoiseSpectrum,
     mean_power,
-    smooth_bins,
     subtraction_gain,
 )
 from musicdenoise.core.stft import istft, stft
@@ -48,7 +48,7 @@ def estimates(
         gains[f"{mark}spectrum"] = gain
         for name, estimate in others.items():
             transformed = stft(estimate, SPECTRUM_STFT)
-            prior = smooth_bins(transformed.abs().square())
+            prior = smooth(transformed.abs().square())
             gains[f"{mark}spectrum and {name}, geometric mean"] = join_gains(
                 spectrogram, gain * spectrogram, transformed
             )

@@ -9,12 +9,12 @@ from musicdenoise.core.fine_net import FineNet, FineNetConfig, join_gains
 from musicdenoise.core.fine_unet import FINE_STFT, TIME_STRIDE, FineUNet, FineUNetConfig
 from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.metrics import snr
+from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.noise_spectrum_net import (
     SPECTRUM_STFT,
     NoiseSpectrum,
     NoiseSpectrumNet,
     mean_power,
-    smooth_bins,
     subtraction_gain,
 )
 from musicdenoise.core.stft import stft
@@ -137,7 +137,7 @@ def test_the_untrained_spectrum_is_the_floor_or_the_sample() -> None:
 
 
 def test_averages_at_the_edges_are_those_of_what_there_is() -> None:
-    assert torch.equal(smooth_bins(torch.ones(1, 1, 5, 4)), torch.ones(1, 1, 5, 4))
+    assert torch.equal(smooth(torch.ones(1, 1, 5, 4)), torch.ones(1, 1, 5, 4))
 
 
 def test_joined_gains_are_the_geometric_mean() -> None:

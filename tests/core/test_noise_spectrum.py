@@ -9,6 +9,7 @@ from musicdenoise.core.noise_spectrum import (
     CALM_REACH,
     GAIN_REACH,
     calmed_gain,
+    noise_lines,
     noise_power,
     noise_reduction_gain,
     power_of,
@@ -209,3 +210,32 @@ def test_noise_alone_becomes_itself_only_lower(has_estimate: bool, kind: str) ->
         float(np.quantile(standing_out(powers)[heard].numpy(), 0.9999)) for powers in (before, after)
     )
     assert tail_after < 2.2 * tail_before
+
+
+def test_lines_are_what_stands_out_of_its_neighbours() -> None:
+    power = 1.0 + torch.rand(2, 400, generator=torch.Generator().manual_seed(0))
+    power[0, [50, 200]] = 60.0
+    power[1, 300:380] = 60.0  # a band, not a line
+    lines = noise_lines(power)
+    assert lines[0].nonzero().flatten().tolist() == [49, 50, 51, 199, 200, 201]
+    assert not lines[1].any()
+
+
+def test_of_some_bins_only_those_are_changed() -> None:
+    config = spectrum_stft(44_100)
+    seed = torch.Generator().manual_seed(0)
+    song, estimate = torch.randn(2, 1, 60_000, generator=seed)
+    power = noise_power([torch.randn(1, 44_100, generator=seed)], config)
+    bins = torch.zeros_like(power, dtype=torch.bool)
+    bins[:, 2_000:2_100] = True
+
+    def run(**settings) -> torch.Tensor:
+        stream = NoiseStream(power, config, seconds=1.0, **settings)
+        return torch.cat([stream.push(song, estimate), stream.flush()], -1)
+
+    untouched, some, every = run(bins=bins & False), run(bins=bins), run(bins=bins | True)
+    torch.testing.assert_close(untouched, estimate, rtol=0, atol=1e-5)
+    inner = slice(10, -10)
+    spectra = [stft(wave, config)[:, :, inner] for wave in (some - estimate, some - every)]
+    assert float(spectra[0][:, 2_010:2_090].abs().mean()) > 100 * float(spectra[0][:, :1_900].abs().mean())
+    assert float(spectra[1][:, 2_010:2_090].abs().mean()) < 0.01 * float(spectra[1][:, :1_900].abs().mean())

@@ -10,6 +10,7 @@ from musicdenoise.core.metrics import snr
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising import denoiser as denoiser_module
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.errors import (
@@ -24,7 +25,8 @@ from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
 @pytest.fixture(scope="module")
 def denoiser() -> Denoiser:
-    return Denoiser("white", device="cpu")
+    """In float32, for tests of equality."""
+    return Denoiser("white", device="cpu", config=DenoiseConfig(precision="float32"))
 
 
 def relative_db(difference: np.ndarray, reference: np.ndarray) -> float:
@@ -262,8 +264,20 @@ def test_brain_floats_change_next_to_nothing(denoiser: Denoiser, noisy_tune) -> 
     expected = denoiser.denoise(x, 44_100)
     assert coarse.dtype == np.float32
     assert -90 < relative_db(coarse - expected, expected) < -50
-    same = Denoiser("white", device="cpu", config=DenoiseConfig(precision="float32")).denoise(x, 44_100)
-    np.testing.assert_array_equal(same, expected)
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_brain_floats_are_used_where_they_are_fast(
+    noisy_tune, monkeypatch: pytest.MonkeyPatch, is_fast: bool
+) -> None:
+    monkeypatch.setattr(denoiser_module, "has_fast_bf16", lambda device: is_fast)
+    x = noisy_tune[:1, :60_000].numpy()
+    chosen = "bf16" if is_fast else "float32"
+    automatic, asked = (
+        Denoiser("white", device="cpu", config=DenoiseConfig(precision=precision)).denoise(x, 44_100)
+        for precision in ("auto", chosen)
+    )
+    np.testing.assert_array_equal(automatic, asked)
 
 
 def test_whole_segments_are_compiled_and_no_others(noisy_tune, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from musicdenoise.core.fine_unet import FINE_STFT, FineUNet, FineUNetConfig
 from musicdenoise.core.level import SILENCE_POWER, frame_gains, frame_powers
+from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.noise_spectrum_net import (
     SPECTRUM_STFT,
     NoiseSpectrumNet,
-    smooth_bins,
     subtraction_gain,
 )
 from musicdenoise.core.stft import istft, stft
@@ -148,6 +148,6 @@ def join_gains(noisy: Tensor, first: Tensor, second: Tensor) -> Tensor:
     Tensor
         Real gains, at most 1, same shape.
     """
-    powers = [smooth_bins(part.real.square() + part.imag.square()) for part in (noisy, first, second)]
+    powers = [smooth(part.real.square() + part.imag.square()) for part in (noisy, first, second)]
     ratio = torch.sqrt(powers[1] * powers[2] + SILENCE_POWER**2) / (powers[0] + SILENCE_POWER)
     return ratio.sqrt().clamp_max(1.0)

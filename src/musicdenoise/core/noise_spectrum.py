@@ -39,6 +39,7 @@ __all__ = [
     "CALM_REACH",
     "GAIN_REACH",
     "calmed_gain",
+    "noise_lines",
     "noise_power",
     "noise_reduction_gain",
     "power_of",
@@ -60,6 +61,9 @@ _STEPS_PER_WINDOW = 4
 # falls from 1.5 to 0.6. Twice as many frames or bins lower it to 0.4, and cost twice as much.
 _CALM_BINS = 7  # to each side: 80 Hz in all
 _NOISE_SHARE, _MUSIC_SHARE = 0.05, 0.25
+_LINE_NEIGHBOURS = 31  # bins: 170 Hz, so that hums of 50 Hz and more stand out
+# From 8 to 32 makes no difference on dev mixes (6.00 dB, 5.97 without lines); 12 dB above what is around.
+_LINE_RATIO = 16.0
 _SHORTEST_WINDOW = 64  # samples; shorter ones tell nothing of a spectrum
 _TINY_POWER = 1e-20  # far below the rounding noise of any format, and far above what float32 cannot hold
 
@@ -129,6 +133,25 @@ def _welch(wave: Tensor, config: StftConfig) -> Tensor:
     # As bins of a whole window: for stationary noise the power of a bin grows with the window's energy.
     whole = hann_window(config, wave.device).square().sum()
     return powers.mul(whole / (window.square().sum() * config.n_fft))
+
+
+def noise_lines(power: Tensor) -> Tensor:
+    """Bins in which a noise hums: lines, and the bins beside them.
+
+    Parameters
+    ----------
+    power
+        Mean power of the noise per bin, ``(channels, freqs)``.
+
+    Returns
+    -------
+    Tensor
+        Boolean, same shape: at least `_LINE_RATIO` times the median of the 31 bins around.
+    """
+    reach = _LINE_NEIGHBOURS // 2
+    around = F.pad(power, (reach, reach), mode="reflect").unfold(-1, _LINE_NEIGHBOURS, 1)
+    is_line = power > _LINE_RATIO * around.median(dim=-1).values
+    return F.max_pool1d(is_line.float(), 3, stride=1, padding=1) > 0.0
 
 
 def noise_reduction_gain(noisy: Tensor, estimate: Tensor | None, power: Tensor) -> Tensor:

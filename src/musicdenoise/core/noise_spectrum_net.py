@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicdenoise.core.level import SILENCE_POWER
+from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.stft import StftConfig, stft
 
 __all__ = [
@@ -31,13 +32,13 @@ __all__ = [
     "NoiseSpectrum",
     "NoiseSpectrumNet",
     "mean_power",
-    "smooth_bins",
     "subtraction_gain",
 ]
 
 SPECTRUM_STFT = StftConfig(n_fft=8192, hop_length=2048)
 
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
+_SORTED_FRAMES = 129  # 6 s; of longer stretches quantiles are those of every second frame, or third, ...
 _NUM_STATISTICS = len(_QUANTILES) + 8
 _DILATIONS = (1, 2, 4, 8, 16, 32, 1)
 _FLOOR_FRAMES = 5  # 0.23 s: the minimum over time is that of means over so long
@@ -115,8 +116,9 @@ def _statistics(power: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
     mean, spread = logs.mean(-1), logs.std(-1, correction=0)
     away = logs - mean[..., None]
     lag1 = (away[..., 1:] * away[..., :-1]).sum(-1) / frames / (spread.square() + _LEAST_VARIANCE)
-    ordered = logs.sort(-1).values
-    quantiles = [ordered[..., min(frames - 1, int(share * frames))] for share in _QUANTILES]
+    ordered = logs[..., :: max(1, frames // _SORTED_FRAMES)].sort(-1).values
+    count = ordered.shape[-1]
+    quantiles = [ordered[..., min(count - 1, int(share * count))] for share in _QUANTILES]
     reach = _FLOOR_FRAMES // 2
     means = F.avg_pool1d(power, _FLOOR_FRAMES, 1, reach, count_include_pad=False)
     floor = (_FLOOR_FACTOR * means.amin(-1)).log()
@@ -147,11 +149,6 @@ def mean_power(sample: Tensor) -> Tensor:
     return (spectrogram.real.square() + spectrogram.imag.square()).mean(-1)
 
 
-def smooth_bins(x: Tensor) -> Tensor:
-    """Mean of ``(batch, channels, freqs, frames)`` over 3 x 3 bins; at the edges over those there are."""
-    return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-
-
 def subtraction_gain(noisy: Tensor, noise: NoiseSpectrum) -> Tensor:
     """Gain of spectral subtraction, averaged over 3 x 3 bins, ``(batch, channels, freqs, frames)``.
 
@@ -164,4 +161,4 @@ def subtraction_gain(noisy: Tensor, noise: NoiseSpectrum) -> Tensor:
     """
     power = (noisy.real.square() + noisy.imag.square()).clamp_min(SILENCE_POWER)
     gain = 1.0 - noise.power[..., None] / power
-    return smooth_bins(torch.maximum(gain, noise.least_gain[..., None]))
+    return smooth(torch.maximum(gain, noise.least_gain[..., None]))

@@ -42,12 +42,22 @@ class NoiseStream:
         Length of the recordings that the spectrum was learnt from.
     noise_filter
         What weighs a network's estimate and the spectrum against each other; None for the closed form.
+    bins
+        Boolean ``(channels, freqs)``: bins of the estimate that are changed, by the closed form. The others
+        stay as they are. None for all bins.
     """
 
     def __init__(
-        self, power: Tensor, config: StftConfig, *, seconds: float, noise_filter: NoiseFilter | None = None
+        self,
+        power: Tensor,
+        config: StftConfig,
+        *,
+        seconds: float,
+        noise_filter: NoiseFilter | None = None,
+        bins: Tensor | None = None,
     ) -> None:
         self._power, self._config = power, config
+        self._bins = None if bins is None else bins[..., None]
         self._seconds, self._filter = seconds, noise_filter
         self._reach = CALM_REACH + (GAIN_REACH if noise_filter is None else NOISE_FILTER_REACH)
         self._song = _Frames(config)
@@ -103,13 +113,17 @@ class NoiseStream:
         count = self._spectra[0].shape[-1] - self._context if is_last else _BLOCK_FRAMES
         first, end = self._context, self._context + count
         song, *rest = (part[..., : end + self._reach] for part in self._spectra)
-        gain = self._gain(song, rest[0] if rest else None)
-        gain = calmed_gain(gain, power_of(song))
-        done = self._adder.push((gain * song)[..., first:end])
+        done = self._adder.push(self._result(song, rest[0] if rest else None)[..., first:end])
         keep = max(0, end - self._reach)
         self._spectra = [part[..., keep:].clone() for part in self._spectra]
         self._context = end - keep
         return done
+
+    def _result(self, song: Tensor, estimate: Tensor | None) -> Tensor:
+        gain = self._gain(song, estimate)
+        if self._bins is not None and estimate is not None:
+            return torch.where(self._bins, gain * song, estimate)
+        return calmed_gain(gain, power_of(song)) * song
 
     def _gain(self, song: Tensor, estimate: Tensor | None) -> Tensor:
         if self._filter is None or estimate is None:

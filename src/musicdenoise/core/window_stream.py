@@ -20,7 +20,7 @@ from musicdenoise.errors import ConfigurationError
 
 __all__ = ["WindowPlan", "WindowStream"]
 
-# Maps a waveform (channels, samples) to an estimate of the same shape.
+# Maps a waveform (channels, samples) to an estimate, perhaps with fewer channels.
 Estimator = Callable[[Tensor], Tensor]
 
 _FEWEST_SAMPLES = 16_384
@@ -72,10 +72,15 @@ class WindowStream:
         Lengths of stretches and windows.
     channels
         Number of channels.
+    channels_out
+        Number of channels of the estimates; as many by default.
     """
 
-    def __init__(self, estimator: Estimator, plan: WindowPlan, channels: int) -> None:
+    def __init__(
+        self, estimator: Estimator, plan: WindowPlan, channels: int, channels_out: int | None = None
+    ) -> None:
         self.estimator, self.plan = estimator, plan
+        self._channels_out = channels if channels_out is None else channels_out
         self._buffer = torch.zeros(channels, 0)
         self._arrived: list[Tensor] = []  # blocks that are not in the buffer yet
         self._start = 0  # position of the buffer's first sample
@@ -88,7 +93,7 @@ class WindowStream:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
         self._received += block.shape[-1]
         self._arrived.append(block)
-        plan, done = self.plan, [self._buffer[:, :0]]
+        plan, done = self.plan, [self._buffer[: self._channels_out, :0]]
         # A stretch is begun only when the one after it is sure not to be too short.
         while self._received >= self._cut + plan.stretch + plan.context:
             done.append(self._stretch(self._cut + plan.stretch, self._cut + plan.stretch + plan.context))
@@ -97,7 +102,7 @@ class WindowStream:
     def flush(self) -> Tensor:
         """End of the signal: return the rest."""
         if self._received == 0:
-            return self._buffer
+            return self._buffer[: self._channels_out]
         return self._stretch(self._received, self._received)
 
     def _stretch(self, end: int, window_end: int) -> Tensor:
@@ -128,5 +133,5 @@ class WindowStream:
     def _estimate(self, window: Tensor) -> Tensor:
         length = window.shape[-1]
         if not window.any():
-            return torch.zeros_like(window)
+            return torch.zeros_like(window[: self._channels_out])
         return self.estimator(mirror(window, 0, max(0, _FEWEST_SAMPLES - length)))[:, :length]

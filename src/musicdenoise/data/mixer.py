@@ -30,7 +30,6 @@ __all__ = ["AlternatingPairs", "Example", "MixConfig", "PairMixer", "ValidationI
 _ATTEMPTS = 20  # crops in a row that may be silent
 _SILENCE_RMS = 1e-4  # -80 dB re full scale
 _SHARES = ("coded_share", "speed_share", "second_song_share", "second_noise_share", "song_level_share")
-_SAMPLE_SECONDS = (0.5, 6.0)  # shortest and longest noise sample
 _SPEEDS = ((9, 10), (19, 20), (21, 20), (11, 10))  # output samples per input sample
 _SECOND_SONG_DB = 6.0  # louder or quieter than the first, at most
 _SECOND_NOISE_DB = 10.0
@@ -66,7 +65,9 @@ class MixConfig:
     chain
         Whether pairs go through a recording chain; see `musicdenoise.data.augment.chain_response`.
     sample_share
-        Share of inputs that come with a sample of their noise alone, of half a second to six seconds.
+        Share of inputs that come with a sample of their noise alone.
+    sample_seconds
+        Shortest and longest of such samples.
     """
 
     num_samples: int
@@ -80,6 +81,7 @@ class MixConfig:
     song_level_share: float = 0.5
     chain: bool = True
     sample_share: float = 0.0
+    sample_seconds: tuple[float, float] = (0.5, 6.0)
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -90,6 +92,10 @@ class MixConfig:
                 raise ConfigurationError.wrong(name, limits, "two numbers, the lower one first")
         if self.targets not in ("noisy", "clean"):
             raise ConfigurationError.wrong("targets", self.targets, "'noisy' or 'clean'", repr(self.targets))
+        if not 0.1 <= self.sample_seconds[0] <= self.sample_seconds[1]:
+            raise ConfigurationError.wrong(
+                "sample_seconds", self.sample_seconds, "0.1 s or more, the shortest first"
+            )
         for name in (*_SHARES, "sample_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigurationError.wrong(name, getattr(self, name), "from 0 to 1")
@@ -161,7 +167,7 @@ class PairMixer:
         config, count, rate = self.config, self.config.num_samples, self.songs.sample_rate
         sampled = 0
         if config.sample_share and rng.random() < config.sample_share:
-            sampled = min(count, round(rng.uniform(*_SAMPLE_SECONDS) * rate))
+            sampled = min(count, round(rng.uniform(*config.sample_seconds) * rate))
         noise = self._draw_noise(level, config.snr_range_db, count + sampled, rng)
         noisy, sample, target = clean + noise[:, :count], noise[:, count:], clean
         if config.targets == "noisy":

@@ -50,9 +50,9 @@ class DenoiseConfig:
         Stretches that are computed at once. None for 1 on processors and 8 on other devices. The output of a
         stream comes later by as many stretches.
     precision
-        ``"float32"``, ``"tf32"`` or ``"bf16"``. ``"auto"`` is tf32 on GPUs that have it, and float32
-        elsewhere. bf16 is about half as fast again on processors with instructions for it, and changes the
-        result by less than -50 dB.
+        ``"float32"``, ``"tf32"`` or ``"bf16"``. ``"auto"`` is bf16 on processors with instructions
+        for it (but for NoiseRemover's networks), tf32 on GPUs that have it, and float32 elsewhere. bf16 is
+        nearly twice as fast, and changes the result by about -50 dB.
     compile
         Whether to compile the network with ``torch.compile``, on GPUs as CUDA graphs. That takes a minute for
         each number of channels, and is worth it for many songs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,19 +15,22 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
 from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.fused import FusedDCUNet
-from musicdenoise.core.noise_filter import NoiseFilter
+from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT
+from musicdenoise.core.noise_stream import NoiseStream
+from musicdenoise.core.refiner import REFINER_STFT
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.fine_stream import fine_stream
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.known_noise import KnownNoise
 from musicdenoise.denoising.model import Model, load_model
-from musicdenoise.denoising.network_stream import NetworkStream, RateStream
+from musicdenoise.denoising.network_stream import NetworkStream, RateStream, Refinement
 from musicdenoise.denoising.noise_sample import NoiseSample, SampleLike, as_noise_samples
+from musicdenoise.denoising.refined_stream import RefinedStream
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_stream import Steps
-from musicdenoise.runtime.device import resolve_device
-from musicdenoise.weights.noise_filter import load_noise_filter
+from musicdenoise.runtime.device import has_fast_bf16, resolve_device
+from musicdenoise.weights.bundled import load_noise_filter, load_refiner
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["DenoiseConfig", "Denoiser"]
@@ -107,7 +111,9 @@ class Denoiser(SongDenoiser):
         self.weights_name, self.known_kind, self.stft = model.name, model.known_kind, model.stft
         self._is_for_white = model.is_for_white
         self.device = resolve_device(device)
+        self._precision = _resolve_precision(self.config.precision, model, self.device)
         self.network = None if model.network is None else self._ready(model.network)
+        self._refiner = deepcopy(load_refiner()).to(self.device) if model.is_refined else None
         profile = model.network.profile if isinstance(model.network, DCUNet) else None
         self._profile_filter = None if profile is None else deepcopy(profile).to(self.device)
 
@@ -130,7 +136,7 @@ class Denoiser(SongDenoiser):
         self._plan = self.config.plan(self.stft, network.config.level_reach)
         return FusedDCUNet(
             network.eval(),
-            precision=self.config.precision,
+            precision=self._precision,
             compiled_frames=self._plan.network_frames if self.config.compile else None,
         ).to(self.device)
 
@@ -154,16 +160,18 @@ class Denoiser(SongDenoiser):
             name=self.weights_name,
             network=None
             if self.network is None
-            else self._network_stream(self.network, sample_rate, channels),
-            noise=None if known is None else known.stream(self._noise_filter()),
+            else self._network_stream(self.network, sample_rate, channels, self._refinement(channels, known)),
+            noise=None if known is None else self._noise_stream(known),
             report=None if known is None else known.report,
             share=self.config.removed_share,
             gate=gate,
         )
 
-    def _noise_filter(self) -> NoiseFilter | None:
-        """What weighs the network's estimate and the spectrum of a known noise against each other."""
-        return None if self.network is None else load_noise_filter()
+    def _noise_stream(self, known: KnownNoise) -> NoiseStream | None:
+        """What makes use of a known noise behind the network and the refiner."""
+        if self._refiner is not None:
+            return known.rest_stream(REFINER_STFT)
+        return known.stream(None if self.network is None else load_noise_filter())
 
     def estimate(self, samples: Samples, sample_rate: int) -> Samples:
         """What the network alone makes of a song ``(channels, samples)``, without gate or noise sample."""
@@ -174,7 +182,13 @@ class Denoiser(SongDenoiser):
         estimate: Samples = torch.cat(parts, dim=-1).numpy()
         return estimate
 
-    def _network_stream(self, network: FusedDCUNet | FineNet, sample_rate: int, channels: int) -> RateStream:
+    def _network_stream(
+        self,
+        network: FusedDCUNet | FineNet,
+        sample_rate: int,
+        channels: int,
+        refined: Refinement | None = None,
+    ) -> RateStream:
         if isinstance(network, FineNet):
             inner = fine_stream(network, channels, self.device)
             return RateStream(inner, self.stft.sample_rate, sample_rate=sample_rate, channels=channels)
@@ -192,6 +206,20 @@ class Denoiser(SongDenoiser):
             as_mid_side=as_mid_side,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
             profile_filter=self._profile_filter,
+            refined=refined,
+        )
+
+    def _refinement(self, channels: int, known: KnownNoise | None) -> Refinement | None:
+        """What is put behind the network for a song; None for nothing."""
+        if self._refiner is None or known is None:
+            return None
+        return partial(
+            RefinedStream,
+            refiner=self._refiner,
+            sample_power=known.power_at(SPECTRUM_STFT),
+            channels=channels,
+            device=self.device,
+            dtype=torch.bfloat16 if self._precision == "bf16" else torch.float32,
         )
 
     def _stft_at(self, sample_rate: int) -> StftConfig:
@@ -203,3 +231,14 @@ class Denoiser(SongDenoiser):
         would keep the noise above the network's band.
         """
         return replace(self.stft, sample_rate=sample_rate) if self._is_for_white else self.stft
+
+
+def _resolve_precision(precision: str, model: Model, device: torch.device) -> str:
+    """The precision, with ``"auto"`` resolved: bf16 on processors that have it, tf32 elsewhere.
+
+    NoiseRemover's networks give what they gave to their authors.
+    """
+    if precision != "auto":
+        return precision
+    is_fast = device.type == "cpu" and has_fast_bf16(device) and not model.runs_as_authors
+    return "bf16" if is_fast else "tf32"

@@ -20,7 +20,7 @@ from torch import Tensor
 from musicdenoise.audio import read_audio
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.noise_filter import NoiseFilter
-from musicdenoise.core.noise_spectrum import noise_power, spectrum_stft
+from musicdenoise.core.noise_spectrum import noise_lines, noise_power, spectrum_stft
 from musicdenoise.core.noise_stream import NoiseStream
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
@@ -62,6 +62,36 @@ class KnownNoise:
     power: Tensor
     config: StftConfig
     report: NoiseReport
+
+    def power_at(self, config: StftConfig) -> Tensor:
+        """Mean power per bin of another STFT, ``(channels, freqs)``, after conversion to its rate.
+
+        Between bins it is interpolated; above the song's band there is none.
+        """
+        rate, other_rate = self.config.sample_rate, config.sample_rate
+        bins = np.fft.rfftfreq(self.config.n_fft, 1.0 / rate)
+        wanted = np.fft.rfftfreq(config.n_fft, 1.0 / other_rate)
+        spectra = [np.interp(wanted, bins, channel, right=0.0) for channel in self.power.numpy()]
+        # Power per Hz stays what it is, and bins of unitary transforms hold it times the rate.
+        return torch.from_numpy(np.stack(spectra) * (other_rate / rate)).float()
+
+    def rest_stream(self, refined: StftConfig) -> NoiseStream | None:
+        """What removes the noise that refined estimates leave; None if nothing is left for it.
+
+        It changes the lines of a hum, which the long window of this spectrum parts, and what lies above the
+        band of the network.
+
+        Parameters
+        ----------
+        refined
+            STFT of the refiner.
+        """
+        bins = noise_lines(self.power)
+        hz = torch.fft.rfftfreq(self.config.n_fft, 1.0 / self.config.sample_rate)
+        bins |= hz > 0.5 * refined.sample_rate
+        if not bins.any():
+            return None
+        return NoiseStream(self.power, self.config, seconds=self.report.seconds, bins=bins)
 
     def stream(self, noise_filter: NoiseFilter | None) -> NoiseStream:
         """What makes use of it in the song; the filter is for songs with a network's estimate."""

@@ -10,7 +10,7 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS, WHITE_NOISE
-from musicdenoise.weights.index import default_weights, load_aliases
+from musicdenoise.weights.index import default_weights, load_aliases, load_index
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
@@ -36,6 +36,8 @@ class Model:
         The kind of noise that the network is for, if it is for one kind.
     is_for_white
         Whether it is for white noise only, at any level.
+    is_refined
+        Whether its estimates are refined if the noise is known; see `musicdenoise.core.refiner`.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Model:
     stft: StftConfig
     known_kind: str | None = None
     is_for_white: bool = False
+    is_refined: bool = False
+
+    @property
+    def runs_as_authors(self) -> bool:
+        """Whether it is one of NoiseRemover's networks, which work at one level only."""
+        return _runs_as_authors(self.network)
 
 
 def load_model(
@@ -78,9 +86,10 @@ def load_model(
         known_kind=kind if kind in NOISE_KINDS and kind != ANY_NOISE else None,
         # NoiseRemover's network for white noise runs as its authors run it.
         is_for_white=metadata.noise_kind == WHITE_NOISE and not _runs_as_authors(network),
+        is_refined=any(entry.name == resolved.name and entry.is_refined for entry in load_index()),
     )
 
 
-def _runs_as_authors(network: Network) -> bool:
+def _runs_as_authors(network: Network | None) -> bool:
     """Whether it is one of NoiseRemover's, which work at one level only."""
     return isinstance(network, DCUNet) and network.config.level_reach == 0

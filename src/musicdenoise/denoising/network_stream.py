@@ -7,6 +7,8 @@ and the resampling leaves no trace in the music.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,8 +17,12 @@ from musicdenoise.core.overlap import Estimator, SegmentPlan, SpectralStream
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising.delay import Delay
 
-__all__ = ["NetworkStream", "RateStream"]
+__all__ = ["NetworkStream", "RateStream", "Refinement"]
+
+# Puts something behind a network that denoises at its own rate.
+Refinement = Callable[[BlockStream], BlockStream]
 
 
 class RateStream:
@@ -38,8 +44,8 @@ class RateStream:
         self._to_network = StreamResampler(sample_rate, network_rate, channels)
         self._from_network = StreamResampler(network_rate, sample_rate, channels)
         self._inner = inner
-        self._song = _Delay(channels)
-        self._network_input = _Delay(channels)
+        self._song = Delay(channels)
+        self._network_input = Delay(channels)
         self._is_direct = sample_rate == network_rate
 
     @torch.inference_mode()
@@ -107,6 +113,8 @@ class NetworkStream(RateStream):
         computed at once; see `SpectralStream`.
     profile_filter
         What refines the estimates by averages over a long time; None for nothing.
+    refined
+        What is put behind the network, at its rate; None for nothing.
     """
 
     def __init__(
@@ -122,8 +130,9 @@ class NetworkStream(RateStream):
         as_mid_side: bool = False,
         batch_size: int = 1,
         profile_filter: ProfileFilter | None = None,
+        refined: Refinement | None = None,
     ) -> None:
-        spectral = SpectralStream(
+        spectral: BlockStream = SpectralStream(
             estimator,
             config,
             plan,
@@ -134,26 +143,6 @@ class NetworkStream(RateStream):
             batch_size=batch_size,
             profile_filter=profile_filter,
         )
+        if refined is not None:
+            spectral = refined(spectral)
         super().__init__(spectral, config.sample_rate, sample_rate=sample_rate, channels=channels)
-
-
-class _Delay:
-    """Samples that wait for the estimate of the same samples."""
-
-    def __init__(self, channels: int) -> None:
-        self._waiting = torch.zeros(channels, 0)
-        self._arrived: list[Tensor] = []
-        self.length = 0
-
-    def push(self, block: Tensor) -> None:
-        self._arrived.append(block)
-        self.length += block.shape[-1]
-
-    def pop(self, num_samples: int) -> Tensor:
-        if num_samples == 0:
-            return self._waiting[:, :0]
-        self._waiting = torch.cat([self._waiting, *self._arrived], dim=-1)
-        self._arrived = []
-        self.length -= num_samples
-        taken, self._waiting = self._waiting[:, :num_samples], self._waiting[:, num_samples:].clone()
-        return taken

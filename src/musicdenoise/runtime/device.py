@@ -8,7 +8,7 @@ import torch
 
 from musicdenoise.errors import DeviceError, UsageError
 
-__all__ = ["resolve_device"]
+__all__ = ["has_fast_bf16", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -46,3 +46,10 @@ def resolve_device(name: str) -> torch.device:
         found = "no CUDA device" if count == 0 else f"only {count} CUDA device(s), cuda:0 to cuda:{count - 1}"
         raise DeviceError(f"the device {name} was asked for, but this machine has {found}: choose auto")
     return torch.device(name)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from musicdenoise.core.metrics import improvement, snr
 from musicdenoise.data.mixer import Example, ValidationItem
 from musicdenoise.errors import TrainingError
+from musicdenoise.runtime.device import has_fast_bf16
 from musicdenoise.training.objective import estimate, loss_db
 from musicdenoise.training.schedule import schedule
 from musicdenoise.training.state import TrainState, averaged_network
@@ -25,11 +26,7 @@ __all__ = ["resolve_precision", "snr_improvements", "summarise", "train_step"]
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Type in which the layers are computed: bfloat16 where that was asked for, or is fast."""
     if precision == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 

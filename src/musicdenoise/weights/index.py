@@ -57,6 +57,8 @@ class IndexEntry:
     sources
         Where the file comes from, in order: ``"bundled"`` for the copy in the package, or addresses.
         A mirror that the user names goes before the addresses.
+    is_refined
+        Whether its estimates are refined where the noise is known; see `musicdenoise.core.refiner`.
     metrics
         Measured figures by name, in dB unless the name says otherwise.
     """
@@ -69,6 +71,7 @@ class IndexEntry:
     sha256: str | None = None
     git_blob: str | None = None
     sources: tuple[str, ...] = (BUNDLED,)
+    is_refined: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

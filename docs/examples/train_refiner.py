@@ -1,0 +1,137 @@
+"""Train what refines a network's estimates by the spectrum of a noise sample.
+
+    python docs/examples/train_refiner.py --songs SONGS --noises NOISES --pool POOL --out OUT.safetensors \
+        --spectrum recorded.safetensors --examples 4000 --minutes 60 [--init refiner.safetensors]
+
+By Noise2Noise: the target is the same music with another noise. The estimates of ``mixed`` for all examples
+are computed first and kept in POOL (0.5 s each on one core, 1.6 MB each); then the refiner learns on four
+examples at a time. The loss is that of `musicdenoise train`: the power of the error relative to that of the
+target, in dB per example. ``--spectrum`` names weights of the family ``fine``, whose network for the noise's
+spectrum it starts with, and leaves as it is.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from musicdenoise import Denoiser, load_weights
+from musicdenoise.core.fine_net import FineNet
+from musicdenoise.core.losses import error_ratio_loss
+from musicdenoise.core.refiner import Refiner
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.catalogue import noise_source, song_files
+from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer
+from musicdenoise.training.muon import ComplexMuon
+
+RATE, SECONDS = 44_100, 6
+PLAIN_SHARE = 0.7
+LEVELS = {"snr_range_db": (-5.0, 22.0), "target_snr_range_db": (10.0, 40.0)}
+SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.3, 2.5)}
+BATCH, LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 4, 3e-3, 50, 0.4, 5.0, 0.998
+
+
+def make_pool(arguments: argparse.Namespace) -> list[Path]:
+    """Files of examples: three waveforms, and the mean power of the sample."""
+    songs = AudioBank(song_files(arguments.songs), arguments.cache, RATE)
+    count = SECONDS * RATE
+    sources = (
+        noise_source("mixed", arguments.noises, arguments.cache, RATE, fastest=fastest)
+        for fastest in (1.0, 2.0)
+    )
+    configs = (
+        MixConfig.plain(num_samples=count, **LEVELS, **SAMPLES),
+        MixConfig(num_samples=count, coded_share=0.1, **LEVELS, **SAMPLES),
+    )
+    mixers = (
+        PairMixer(songs, source, config, arguments.seed)
+        for source, config in zip(sources, configs, strict=True)
+    )
+    pairs = AlternatingPairs(*mixers, PLAIN_SHARE, arguments.seed)
+    denoiser = Denoiser("mixed", device="cpu")
+    arguments.pool.mkdir(parents=True, exist_ok=True)
+    files = [arguments.pool / f"{index:05d}.npz" for index in range(arguments.examples)]
+    for index, file in enumerate(files):
+        if file.exists():
+            continue
+        noisy, target, power = pairs.example(index)
+        estimate = torch.from_numpy(denoiser.estimate(noisy.numpy(), RATE))
+        waveforms = torch.stack([noisy, estimate, target])
+        scale = 32_000.0 / float(waveforms.abs().max())
+        stored = (waveforms * scale).round().numpy().astype(np.int16)
+        np.savez(file, waveforms=stored, power=(power * scale**2).numpy())
+    return files
+
+
+def read(file: Path) -> tuple[Tensor, Tensor]:
+    """Waveforms ``(3, 1, samples)`` and the power ``(1, freqs)`` of an example."""
+    with np.load(file) as stored:
+        waveforms = torch.from_numpy(stored["waveforms"].astype(np.float32) / 32_000.0)
+        return waveforms, torch.from_numpy(stored["power"] / 32_000.0**2)
+
+
+def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) -> nn.Module:
+    """Train on four examples at a time; the result is the average of the last weights."""
+    rng = np.random.default_rng(arguments.seed)
+    kernels = [
+        module.weight
+        for name, module in refiner.named_modules()
+        if isinstance(module, nn.Conv2d) and not name.startswith("outputs")
+    ]
+    optimizer = ComplexMuon(refiner, lr=LEARNING_RATE, weight_decay=1e-4, real_kernels=kernels)
+    average = torch.optim.swa_utils.AveragedModel(
+        refiner, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA), use_buffers=True
+    )
+    began, step, losses = time.process_time(), 0, []
+    while (share := (time.process_time() - began) / (60.0 * arguments.minutes)) < 1.0:
+        rate = LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS, (1.0 - share) / DECAY_SHARE)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        waveforms, power = zip(*(read(files[i]) for i in rng.integers(len(files), size=BATCH)), strict=True)
+        noisy, estimate, target = torch.stack(waveforms, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            result = refiner(noisy, estimate, torch.stack(power))
+        loss = error_ratio_loss(target, result)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(refiner.parameters(), CLIP_NORM)
+        optimizer.step()
+        average.update_parameters(refiner)
+        losses.append(loss.item() - float(error_ratio_loss(target, estimate)))
+        step += 1
+        if step % 50 == 0:
+            print(f"{share:4.0%}  step {step}  {np.mean(losses[-200:]):+.3f} dB beside mixed", flush=True)
+    return average.module
+
+
+def main() -> None:
+    """Make the examples, train, and save."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in ("songs", "noises", "pool", "out", "spectrum"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="weights to go on from")
+    parser.add_argument("--cache", type=Path, default=Path("decoded"), help="where decoded audio is kept")
+    parser.add_argument("--examples", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, examples not counted")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
+    refiner = Refiner()
+    known = load_weights(arguments.spectrum)[0]
+    assert isinstance(known, FineNet)
+    refiner.spectrum.load_state_dict(known.spectrum.state_dict())
+    if arguments.init:
+        refiner.load_state_dict(load_file(arguments.init))
+    refiner.spectrum.requires_grad_(requires_grad=False)
+    result = train(refiner.train(), make_pool(arguments), arguments)
+    save_file({name: value.contiguous() for name, value in result.state_dict().items()}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

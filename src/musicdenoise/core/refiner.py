@@ -1,0 +1,244 @@
+"""What decides between a network's estimate and the known spectrum of the noise, in each bin and frame.
+
+A network that hears a second of a song takes steady noise for music and drones for noise. A sample of the
+noise alone shows its spectrum, but not what the noise does at a moment. With ``A`` the power of the network's
+estimate and ``V`` that of the noise, the gain of the least mean square error is the Wiener gain
+``A / (A + V)``; the network's own gain is ``sqrt(A / |X|^2)``, with ``X`` the song. Neither is right
+everywhere. A real U-Net reads both beside the song's level in each bin, and weighs their odds::
+
+    G = sigmoid(a log(A / V) + b logit(sqrt(A / |X|^2)) + c)
+
+with ``a``, ``b`` and ``c`` for each bin and frame, powers averaged over 3 x 3 bins, and ``V`` corrected by
+`NoiseSpectrumNet`, which compares the sample with what lasts in the song. Before training ``a`` is 1 and the
+others are 0: the Wiener gain.
+
+Rows of the U-Net are two bins up to 2.8 kHz, eight up to 11 kHz and thirty-two above: recordings of engines
+and voices differ from music where the ear tells tones apart. The decoders are sub-pixel convolutions (Shi et
+al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+network", 2016).
+
+Conventions: waveforms are real ``(items, 1, samples)`` at 44.1 kHz. Scaling the song and the estimate scales
+the result.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.noise_spectrum import smooth
+from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT, NoiseSpectrumNet
+from musicdenoise.core.stft import StftConfig, istft, stft
+from musicdenoise.core.time_average import mean_around, moments_around
+
+__all__ = ["REFINER_STFT", "Refiner"]
+
+REFINER_STFT = StftConfig(n_fft=4096, hop_length=1024)
+
+Size = tuple[int, int]
+
+_BANDS = ((0, 256), (256, 1024), (1024, 2048))  # bins of each kind of row; the last bin has no row of its own
+_BINS_PER_ROW = (2, 8, 32)
+_STEM_KERNELS: tuple[Size, ...] = ((6, 3), (16, 3), (32, 1))
+_STEM_PADDINGS: tuple[Size, ...] = ((2, 1), (4, 1), (0, 0))
+_STRIDES: tuple[Size, ...] = ((2, 1), (2, 2), (2, 1), (2, 2))
+_TIME_STRIDE = 4
+_CHANNELS = (24, 32, 48, 64, 80)
+_NUM_PLANES = 6
+_LEVEL_REACH = 32  # frames to each side over which the level is smoothed before the song is scaled to it
+_MEMORY_REACH = 646  # 15 s to each side
+_NEAR_REACHES = (3, 11)  # frames of the memory, 11 a second: 0.6 and 2.1 s in all
+_LEAKY_SLOPE = 0.01
+_LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
+_LEAST_SHARE = 1e-3  # of a bin's power, and the most short of all of it
+_LARGEST_ODDS = 8.0  # of A to V, as a natural logarithm
+_OFFSET_SCALE = 3.0
+_FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
+
+
+class _Powers(NamedTuple):
+    """Powers of bins at a mean level of 1, ``(items, freqs, frames)``; all but the first are smoothed."""
+
+    song: Tensor
+    smooth_song: Tensor
+    estimate: Tensor
+    noise: Tensor
+
+
+class Refiner(nn.Module):
+    """Denoises a song with what a network made of it, and with the spectrum of its noise.
+
+    Parameters
+    ----------
+    channels
+        Channels of the stem and of the four encoders.
+    memory_blocks
+        Blocks with averages over time in the middle.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = _CHANNELS, memory_blocks: int = 1) -> None:
+        super().__init__()
+        self.spectrum = NoiseSpectrumNet()
+        self.stem = nn.ModuleList(
+            nn.Conv2d(_NUM_PLANES, channels[0], kernel, (bins, 1), padding, bias=False)
+            for kernel, bins, padding in zip(_STEM_KERNELS, _BINS_PER_ROW, _STEM_PADDINGS, strict=True)
+        )
+        self.stem_norm = nn.BatchNorm2d(channels[0])
+        steps = list(zip(pairwise(channels), _STRIDES, strict=True))
+        self.encoders = nn.ModuleList(_Encoder(before, after, stride) for (before, after), stride in steps)
+        self.memory = nn.ModuleList(_Memory(channels[-1]) for _ in range(memory_blocks))
+        self.decoders = nn.ModuleList(
+            _Decoder(after, before, stride) for (before, after), stride in reversed(steps)
+        )
+        outputs = [nn.Conv2d(channels[0], 3 * bins, 3, padding=1) for bins in _BINS_PER_ROW]
+        for output in outputs:
+            assert output.bias is not None
+            with torch.no_grad():
+                output.weight.mul_(_FIRST_KERNELS)
+                output.bias.zero_()
+        self.outputs = nn.ModuleList(outputs)
+
+    def forward(self, noisy: Tensor, estimate: Tensor, sample_power: Tensor) -> Tensor:
+        """Estimate the clean waveform.
+
+        Parameters
+        ----------
+        noisy, estimate
+            The song and what a network made of it, ``(items, 1, samples)``, at least 4097 samples.
+        sample_power
+            Mean power of the noise alone per bin of `SPECTRUM_STFT`, ``(items, 1, 4097)``.
+
+        Returns
+        -------
+        Tensor
+            ``(items, 1, samples)``.
+        """
+        with torch.no_grad():
+            noise = self._noise_power(noisy, sample_power)
+            spectrogram, kept = (stft(waveform, REFINER_STFT)[:, 0] for waveform in (noisy, estimate))
+            powers = _scaled_powers(spectrogram, kept, noise)
+        gain = self._gain(powers)
+        return istft((gain * spectrogram)[:, None], REFINER_STFT, num_samples=noisy.shape[-1])
+
+    def _noise_power(self, noisy: Tensor, sample_power: Tensor) -> Tensor:
+        """Mean power of the noise per bin of `REFINER_STFT`, ``(items, 2049)``.
+
+        Its window is half as long as that of `SPECTRUM_STFT`, and has half its energy.
+        """
+        fine = self.spectrum(stft(noisy, SPECTRUM_STFT), sample_power).power[:, :1]
+        kernel = torch.tensor([[[0.125, 0.25, 0.125]]], device=fine.device)
+        return F.conv1d(F.pad(fine, (1, 1), mode="replicate"), kernel, stride=2)[:, 0]
+
+    def _gain(self, powers: _Powers) -> Tensor:
+        """Gain of each bin, ``(items, 2049, frames)``."""
+        offset, by_noise, by_estimate = self._layers(_planes(powers)).float().unbind(1)
+        prior = (powers.estimate.log() - powers.noise.log()).clamp(-_LARGEST_ODDS, _LARGEST_ODDS)
+        share = (powers.estimate / powers.smooth_song).clamp(_LEAST_SHARE, 1.0 - _LEAST_SHARE)
+        odds = (1.0 + by_noise) * prior + by_estimate * torch.logit(share.sqrt())
+        return torch.sigmoid(odds + _OFFSET_SCALE * offset)
+
+    def _layers(self, planes: Tensor) -> Tensor:
+        """What the U-Net answers for each bin, ``(items, 3, 2049, frames)``."""
+        rows = [band(planes[:, :, low:high]) for band, (low, high) in zip(self.stem, _BANDS, strict=True)]
+        x = F.leaky_relu_(self.stem_norm(torch.cat(rows, 2)), _LEAKY_SLOPE)
+        skips = []
+        for encoder in self.encoders:
+            skips.append(x)
+            x = encoder(x)
+        for block in self.memory:
+            x = block(x)
+        for decoder in self.decoders:
+            x = decoder(x, skips.pop())
+        counts = [(high - low) // bins for (low, high), bins in zip(_BANDS, _BINS_PER_ROW, strict=True)]
+        parts = torch.split(x, counts, 2)
+        answers = [_to_bins(output(part)) for output, part in zip(self.outputs, parts, strict=True)]
+        return torch.cat([*answers, answers[-1][:, :, -1:]], 2)
+
+
+def _scaled_powers(spectrogram: Tensor, kept: Tensor, noise: Tensor) -> _Powers:
+    """At a level of 1, from spectrograms ``(items, freqs, frames)`` and the noise ``(items, freqs)``."""
+    gains = frame_gains(frame_powers(spectrogram[:, None]), _LEVEL_REACH).square()[:, None, :]
+    song, estimate = (part.real.square() + part.imag.square() for part in (spectrogram, kept))
+    return _Powers(
+        song=song * gains + _LEAST_POWER,
+        smooth_song=smooth(song) * gains + _LEAST_POWER,
+        estimate=smooth(estimate) * gains + _LEAST_POWER,
+        noise=noise[:, :, None] * gains + _LEAST_POWER,
+    )
+
+
+def _planes(powers: _Powers) -> Tensor:
+    """What the U-Net reads, ``(items, 6, 2048, frames)``: logarithms brought to a spread of about 1.
+
+    The last plane holds ones: it tells the layers where the edges are.
+    """
+    song, noise = powers.song.log(), powers.noise.log()
+    smooth_song, kept = powers.smooth_song.log(), (powers.estimate / powers.smooth_song).clamp_max(1.0)
+    planes = [
+        song / 4.0,
+        (song - mean_around(song, _MEMORY_REACH)) / 3.0,
+        (smooth_song - noise) / 3.0,
+        noise / 4.0,
+        (kept + _LEAST_SHARE).log() / 2.0,
+        torch.ones_like(song),
+    ]
+    return torch.stack(planes, 1)[:, :, :-1].contiguous(memory_format=torch.channels_last)
+
+
+def _to_bins(answers: Tensor) -> Tensor:
+    """``(items, 3 b, rows, frames)`` as ``(items, 3, rows b, frames)``: each row has ``b`` bins."""
+    items, channels, rows, frames = answers.shape
+    x = answers.reshape(items, 3, channels // 3, rows, frames).permute(0, 1, 3, 2, 4)
+    return x.reshape(items, 3, rows * (channels // 3), frames)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, before: int, after: int, stride: Size) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm = nn.BatchNorm2d(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu_(self.norm(self.conv(x)), _LEAKY_SLOPE)
+
+
+class _Decoder(nn.Module):
+    """A convolution whose output channels become rows and frames, and what the encoder saw there."""
+
+    def __init__(self, before: int, after: int, stride: Size) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv2d(before, after * stride[0] * stride[1], 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(after)
+        self.skip = nn.Conv2d(after, after, 1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        (rows_each, frames_each), (items, _, rows, frames) = self.stride, x.shape
+        x = self.conv(x).permute(0, 2, 3, 1).reshape(items, rows, frames, rows_each, frames_each, -1)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(items, rows * rows_each, frames * frames_each, -1)
+        x = x.permute(0, 3, 1, 2)[:, :, : skip.shape[2], : skip.shape[3]]
+        return F.leaky_relu_(self.norm(x + self.skip(skip)), _LEAKY_SLOPE)
+
+
+class _Memory(nn.Module):
+    """Averages over time at several scales beside the map, joined, and then passed along frequency."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.join = nn.Conv2d((3 + len(_NEAR_REACHES)) * width, width, 1)
+        self.along = nn.Conv2d(width, width, (9, 1), padding=(4, 0), groups=2)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near = [
+            F.avg_pool2d(x, (1, 2 * reach + 1), 1, (0, reach), count_include_pad=False)
+            for reach in _NEAR_REACHES
+        ]
+        far = [moment.to(x.dtype) for moment in moments_around(x, _MEMORY_REACH // _TIME_STRIDE)]
+        joined = self.join(torch.cat([x, *near, *far], 1))
+        return x + F.silu(self.norm(self.along(joined)))

@@ -1,0 +1,42 @@
+"""The small networks that come with the package and stand behind the others; nobody chooses them by name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import as_file, files
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from musicdenoise.core.noise_filter import NoiseFilter
+from musicdenoise.core.refiner import Refiner
+
+__all__ = ["load_noise_filter", "load_refiner"]
+
+
+@lru_cache(maxsize=1)
+def load_noise_filter() -> NoiseFilter:
+    """The filter for noise whose spectrum is known, in evaluation mode on the CPU.
+
+    The model card says how it was trained.
+    """
+    state = _load("noise_filter.safetensors")
+    noise_filter = NoiseFilter(width=state["last.weight"].shape[1])
+    noise_filter.load_state_dict(state)
+    return noise_filter.eval().requires_grad_(requires_grad=False)
+
+
+@lru_cache(maxsize=1)
+def load_refiner() -> Refiner:
+    """What refines the estimates of networks where the noise is known, in evaluation mode on the CPU.
+
+    The model card says how it was trained.
+    """
+    refiner = Refiner()
+    refiner.load_state_dict(_load("refiner.safetensors"))
+    return refiner.eval().requires_grad_(requires_grad=False)
+
+
+def _load(name: str) -> dict[str, Tensor]:
+    with as_file(files("musicdenoise") / "pretrained" / name) as path:
+        return load_file(path)
