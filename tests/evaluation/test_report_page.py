@@ -11,7 +11,6 @@ import soundfile
 import torch
 from eval_data import RATE, make_items
 from matplotlib import image
-from webdriver import BROWSER, DRIVER, Page
 
 from musicdenoise.audio import read_audio
 from musicdenoise.evaluation.evaluate import evaluate
@@ -21,6 +20,7 @@ from musicdenoise.evaluation.measures import choose_measures
 from musicdenoise.evaluation.metric_files import Provenance
 from musicdenoise.evaluation.samples import choose_samples
 from musicdenoise.evaluation.systems import baseline, network_system
+from webdriver import BROWSER, DRIVER, Page
 
 EVIL = '<script>alert("x")</script>'
 SECONDS = 1.5
