@@ -116,7 +116,9 @@ def test_what_was_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     assert all(path.exists() for path in fresh + others)
 
 
-def test_what_a_killed_run_left_of_the_same_target_goes_at_once(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_of_the_same_target_goes_at_once_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
@@ -144,6 +146,8 @@ def test_what_a_killed_run_left_of_the_same_target_goes_at_once(tmp_path: Path) 
     remove_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == [targets[0]]
     remove_abandoned(tmp_path / "missing")
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "a killed run left" in caplog.text
 
 
 def test_what_another_has_open_stays(tmp_path: Path) -> None:

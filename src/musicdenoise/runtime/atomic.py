@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import secrets
 import sys
@@ -36,6 +37,7 @@ __all__ = [
     "writing",
 ]
 
+_LOG = logging.getLogger(__name__)
 _PREFIX = ".musicdenoise-"
 _PATTERN = f"{_PREFIX}*.part*"
 _ABANDONED_SECONDS = 3600.0  # chosen: no file without a lock takes that long to write
@@ -302,9 +304,11 @@ def _remove_unlocked(part: Path) -> None:
         descriptor = os.open(part, os.O_RDWR | _FLAGS)
         try:
             _lock(descriptor)
+            size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
         part.unlink()
+        _LOG.warning("removed %s (%d bytes), which a killed run left", part.name, size)
 
 
 if sys.platform == "win32":
