@@ -177,7 +177,7 @@ def test_signals_while_a_pipe_is_silent(
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert stderr == (b"error: interrupted\n" if number == signal.SIGINT else b"")
-    assert list(folder.iterdir()) == []
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def test_a_pipe_gives_what_files_give(tmp_path: Path, write_wav, noisy_tune, mini_weights: Path) -> None:

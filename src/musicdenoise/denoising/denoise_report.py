@@ -55,6 +55,7 @@ class DenoiseReport:
     Examples
     --------
     >>> import tempfile, numpy as np, soundfile
+    >>> from pathlib import Path
     >>> from musicdenoise import Denoiser, denoise_file
     >>> song = Path(tempfile.mkdtemp(), "song.wav")
     >>> soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal(44_100), 44_100)

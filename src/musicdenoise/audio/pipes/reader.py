@@ -84,7 +84,9 @@ class PipeReader:
                 f"{name}: is not audio that can be read from a pipe ({error.strerror}); "
                 "send WAV, FLAC, MP3 or OGG"
             ) from error
-        codec = decoder_of(streams[0]) if streams and hasattr(streams[0], "codec_context") else None
+        # Contrary to its types, PyAV has no codec context if FFmpeg has no decoder.
+        is_known = bool(streams) and getattr(streams[0], "codec_context", None) is not None
+        codec = decoder_of(streams[0]) if is_known else None
         if codec is None or not codec.sample_rate or not codec.channels:
             raise AudioReadError(f"{name}: holds no audio stream that can be decoded")
         self.sample_rate, self.channels = codec.sample_rate, codec.channels
