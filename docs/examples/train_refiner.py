@@ -58,20 +58,21 @@ def make_pool(arguments: argparse.Namespace) -> list[Path]:
     for index, file in enumerate(files):
         if file.exists():
             continue
-        noisy, target, power = pairs.example(index)
+        noisy, target, power, seconds = pairs.example(index)
         estimate = torch.from_numpy(denoiser.estimate(noisy.numpy(), RATE))
         waveforms = torch.stack([noisy, estimate, target])
         scale = 32_000.0 / float(waveforms.abs().max())
         stored = (waveforms * scale).round().numpy().astype(np.int16)
-        np.savez(file, waveforms=stored, power=(power * scale**2).numpy())
+        np.savez(file, waveforms=stored, power=(power * scale**2).numpy(), seconds=seconds.numpy())
     return files
 
 
-def read(file: Path) -> tuple[Tensor, Tensor]:
-    """Waveforms ``(3, 1, samples)`` and the power ``(1, freqs)`` of an example."""
+def read(file: Path) -> tuple[Tensor, Tensor, Tensor]:
+    """Waveforms ``(3, 1, samples)``, power ``(1, freqs)`` and length of the sample of an example."""
     with np.load(file) as stored:
         waveforms = torch.from_numpy(stored["waveforms"].astype(np.float32) / 32_000.0)
-        return waveforms, torch.from_numpy(stored["power"] / 32_000.0**2)
+        power = torch.from_numpy(stored["power"] / 32_000.0**2)
+        return waveforms, power, torch.from_numpy(stored["seconds"])
 
 
 def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) -> nn.Module:
@@ -91,10 +92,11 @@ def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) ->
         rate = LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS, (1.0 - share) / DECAY_SHARE)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        waveforms, power = zip(*(read(files[i]) for i in rng.integers(len(files), size=BATCH)), strict=True)
+        batch = [read(files[i]) for i in rng.integers(len(files), size=BATCH)]
+        waveforms, power, seconds = zip(*batch, strict=True)
         noisy, estimate, target = torch.stack(waveforms, 1)
         with torch.autocast("cpu", torch.bfloat16):
-            result = refiner(noisy, estimate, torch.stack(power))
+            result = refiner(noisy, estimate, torch.stack(power), torch.stack(seconds))
         loss = error_ratio_loss(target, result)
         optimizer.zero_grad()
         loss.backward()

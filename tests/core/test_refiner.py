@@ -11,6 +11,7 @@ from musicdenoise.core.refiner import REFINER_STFT, Refiner
 from musicdenoise.core.stft import istft, stft
 
 RATE = 44_100
+SECONDS = torch.tensor([0.7])
 CHANNELS = (2, 2, 3, 3, 4)
 
 
@@ -40,7 +41,7 @@ def mute(refiner: Refiner) -> Refiner:
 def test_results_are_as_long_as_songs_and_never_louder(samples: int) -> None:
     song, estimate = tones(samples) + noise(samples), tones(samples)
     with torch.no_grad():
-        result = fresh()(song, estimate, mean_power(noise(30_000, seed=3)))
+        result = fresh()(song, estimate, mean_power(noise(30_000, seed=3)), SECONDS)
     assert result.shape == song.shape
     assert float(result.square().sum()) <= float(song.square().sum())
 
@@ -49,12 +50,13 @@ def test_gain_goes_through_and_items_do_not_mix() -> None:
     song, estimate, refiner = tones(60_000) + noise(60_000), tones(60_000), fresh()
     power = mean_power(noise(30_000, seed=3))
     with torch.no_grad():
-        alone = refiner(song, estimate, power)
-        louder = refiner(5.0 * song, 5.0 * estimate, 25.0 * power)
+        alone = refiner(song, estimate, power, SECONDS)
+        louder = refiner(5.0 * song, 5.0 * estimate, 25.0 * power, SECONDS)
         both = refiner(
             torch.cat([song, noise(60_000, seed=1)]),
             torch.cat([estimate, noise(60_000, seed=2)]),
             torch.cat([power, mean_power(noise(30_000, seed=5))]),
+            SECONDS.repeat(2),
         )
     torch.testing.assert_close(louder, 5.0 * alone, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(both[:1], alone, rtol=1e-3, atol=1e-5)
@@ -65,7 +67,7 @@ def test_it_starts_from_the_wiener_gain() -> None:
     power = mean_power(noise(80_000, seed=4))
     refiner = mute(fresh())
     with torch.no_grad():
-        result = refiner(song, estimate, power)
+        result = refiner(song, estimate, power, SECONDS)
         # The network for the spectrum begins with that of the sample; half the window has half the energy.
         spectrogram = stft(song, REFINER_STFT)
         kept = smooth(stft(estimate, REFINER_STFT).abs().square())
@@ -79,7 +81,7 @@ def test_it_starts_from_the_wiener_gain() -> None:
 def test_silence_stays_silence() -> None:
     with torch.no_grad():
         silence = torch.zeros(1, 1, 20_000)
-        assert not fresh()(silence, silence, mean_power(noise(30_000))).any()
+        assert not fresh()(silence, silence, mean_power(noise(30_000)), SECONDS).any()
 
 
 def test_it_learns() -> None:
@@ -88,7 +90,9 @@ def test_it_learns() -> None:
     clean, power, losses = tones(40_000), mean_power(noise(40_000, seed=99)), []
     for step in range(12):
         song = clean + noise(40_000, seed=step)
-        error = (refiner(song, song, power) - clean).square().sum()  # the network before it removes nothing
+        error = (
+            (refiner(song, song, power, SECONDS) - clean).square().sum()
+        )  # the network before it removes nothing
         optimizer.zero_grad()
         error.backward()
         optimizer.step()

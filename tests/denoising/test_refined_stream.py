@@ -42,7 +42,12 @@ def stream(monkeypatch: pytest.MonkeyPatch):
 
     def make() -> RefinedStream:
         return RefinedStream(
-            Late(), refiner=refiner, sample_power=torch.ones(2, 4_097), channels=2, device=torch.device("cpu")
+            Late(),
+            refiner=refiner,
+            sample_power=torch.ones(2, 4_097),
+            sample_seconds=1.0,
+            channels=2,
+            device=torch.device("cpu"),
         )
 
     return make

@@ -124,9 +124,12 @@ def test_samples_are_of_the_inputs_noise(tmp_path: Path, write_wav) -> None:
     mean_square = 3.0 / 8.0  # of the window
     for index in range(4):
         assert not plain.example(index).sample_power.any()
-        noisy, clean, power = sampled.example(index)
+        noisy, clean, power, seconds = sampled.example(index)
         assert power.shape == (1, 4097)
+        assert 0.5 <= float(seconds) <= 2.0
         expected = float((noisy - clean).square().mean()) * mean_square
         assert float(power.mean()) == pytest.approx(expected, rel=0.1)
+    with pytest.raises(ConfigurationError, match="sample_seconds is"):
+        MixConfig(num_samples=1, sample_seconds=(2.0, 1.0))
     with pytest.raises(ConfigurationError, match="sample_share is 2"):
         MixConfig(num_samples=1, sample_share=2.0)

@@ -331,7 +331,7 @@ def test_parts_of_a_batch_give_the_gradient_of_their_mean() -> None:
     whole = new_state(CONFIG, CPU)
     whole.network.train()
     losses = []
-    for noisy, target, _ in parts:
+    for noisy, target, *_ in parts:
         cleaned = estimate(whole.network, CONFIG, noisy, torch.float32)
         losses.append(error_ratio_loss(target, cleaned))
     (sum(losses) / 2).backward()

@@ -58,6 +58,7 @@ _LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
 _LEAST_SHARE = 1e-3  # of a bin's power, and the most short of all of it
 _LARGEST_ODDS = 8.0  # of A to V, as a natural logarithm
 _OFFSET_SCALE = 3.0
+_SAMPLE_SECONDS = (0.3, 6.0)  # what the refiner was trained with
 _FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
 
 
@@ -103,7 +104,9 @@ class Refiner(nn.Module):
                 output.bias.zero_()
         self.outputs = nn.ModuleList(outputs)
 
-    def forward(self, noisy: Tensor, estimate: Tensor, sample_power: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, estimate: Tensor, sample_power: Tensor, sample_seconds: Tensor
+    ) -> Tensor:
         """Estimate the clean waveform.
 
         Parameters
@@ -112,6 +115,8 @@ class Refiner(nn.Module):
             The song and what a network made of it, ``(items, 1, samples)``, at least 4097 samples.
         sample_power
             Mean power of the noise alone per bin of `SPECTRUM_STFT`, ``(items, 1, 4097)``.
+        sample_seconds
+            Length of the recordings that it was learnt from, ``(items,)``.
 
         Returns
         -------
@@ -122,7 +127,7 @@ class Refiner(nn.Module):
             noise = self._noise_power(noisy, sample_power)
             spectrogram, kept = (stft(waveform, REFINER_STFT)[:, 0] for waveform in (noisy, estimate))
             powers = _scaled_powers(spectrogram, kept, noise)
-        gain = self._gain(powers)
+        gain = self._gain(powers, sample_seconds)
         return istft((gain * spectrogram)[:, None], REFINER_STFT, num_samples=noisy.shape[-1])
 
     def _noise_power(self, noisy: Tensor, sample_power: Tensor) -> Tensor:
@@ -134,9 +139,9 @@ class Refiner(nn.Module):
         kernel = torch.tensor([[[0.125, 0.25, 0.125]]], device=fine.device)
         return F.conv1d(F.pad(fine, (1, 1), mode="replicate"), kernel, stride=2)[:, 0]
 
-    def _gain(self, powers: _Powers) -> Tensor:
+    def _gain(self, powers: _Powers, sample_seconds: Tensor) -> Tensor:
         """Gain of each bin, ``(items, 2049, frames)``."""
-        offset, by_noise, by_estimate = self._layers(_planes(powers)).float().unbind(1)
+        offset, by_noise, by_estimate = self._layers(_planes(powers, sample_seconds)).float().unbind(1)
         prior = (powers.estimate.log() - powers.noise.log()).clamp(-_LARGEST_ODDS, _LARGEST_ODDS)
         share = (powers.estimate / powers.smooth_song).clamp(_LEAST_SHARE, 1.0 - _LEAST_SHARE)
         odds = (1.0 + by_noise) * prior + by_estimate * torch.logit(share.sqrt())
@@ -172,20 +177,18 @@ def _scaled_powers(spectrogram: Tensor, kept: Tensor, noise: Tensor) -> _Powers:
     )
 
 
-def _planes(powers: _Powers) -> Tensor:
-    """What the U-Net reads, ``(items, 6, 2048, frames)``: logarithms brought to a spread of about 1.
-
-    The last plane holds ones: it tells the layers where the edges are.
-    """
+def _planes(powers: _Powers, sample_seconds: Tensor) -> Tensor:
+    """What the U-Net reads, ``(items, 6, 2048, frames)``: logarithms brought to a spread of about 1."""
     song, noise = powers.song.log(), powers.noise.log()
     smooth_song, kept = powers.smooth_song.log(), (powers.estimate / powers.smooth_song).clamp_max(1.0)
+    length = 1.0 + 0.5 * sample_seconds.clamp(*_SAMPLE_SECONDS).log2()
     planes = [
         song / 4.0,
         (song - mean_around(song, _MEMORY_REACH)) / 3.0,
         (smooth_song - noise) / 3.0,
         noise / 4.0,
         (kept + _LEAST_SHARE).log() / 2.0,
-        torch.ones_like(song),
+        length[:, None, None].expand_as(song),
     ]
     return torch.stack(planes, 1)[:, :, :-1].contiguous(memory_format=torch.channels_last)
 

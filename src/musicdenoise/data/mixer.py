@@ -111,17 +111,19 @@ class Example(NamedTuple):
     """Input and target ``(1, num_samples)``, and what is known of the input's noise.
 
     ``sample_power`` is the mean power per bin of a sample of the noise alone, ``(1, freqs)`` of
-    `musicdenoise.core.noise_spectrum_net.SPECTRUM_STFT`; zeros where there is none.
+    `musicdenoise.core.noise_spectrum_net.SPECTRUM_STFT`; zeros where there is none. ``sample_seconds`` is
+    its length, a scalar.
     """
 
     noisy: Tensor
     target: Tensor
     sample_power: Tensor
+    sample_seconds: Tensor
 
     @classmethod
     def without_sample(cls, noisy: Tensor, target: Tensor) -> Example:
         """Example of whose noise nothing is known."""
-        return cls(noisy, target, torch.zeros(1, SPECTRUM_STFT.num_freqs))
+        return cls(noisy, target, torch.zeros(1, SPECTRUM_STFT.num_freqs), torch.zeros(()))
 
 
 class PairMixer:
@@ -182,7 +184,8 @@ class PairMixer:
         if rng.random() < self.config.coded_share:
             noisy = through_codec(noisy, rate, rng)
         power = mean_power(sample) if sampled else torch.zeros(1, SPECTRUM_STFT.num_freqs)
-        return Example(noisy=noisy, target=target, sample_power=power)
+        seconds = torch.tensor(sampled / rate)
+        return Example(noisy=noisy, target=target, sample_power=power, sample_seconds=seconds)
 
     def _music(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         """Music ``(1, num_samples)`` and the level (RMS) to which noise is set."""

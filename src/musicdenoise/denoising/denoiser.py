@@ -217,6 +217,7 @@ class Denoiser(SongDenoiser):
             RefinedStream,
             refiner=self._refiner,
             sample_power=known.power_at(SPECTRUM_STFT),
+            sample_seconds=known.report.seconds,
             channels=channels,
             device=self.device,
             dtype=torch.bfloat16 if self._precision == "bf16" else torch.float32,

@@ -34,6 +34,8 @@ class RefinedStream:
         In evaluation mode, on ``device``.
     sample_power
         Mean power of the noise alone, ``(channels, 4097)``; see `Refiner`.
+    sample_seconds
+        Length of the recordings that it was learnt from.
     channels
         Channels of the song.
     device
@@ -48,13 +50,14 @@ class RefinedStream:
         *,
         refiner: Refiner,
         sample_power: Tensor,
+        sample_seconds: float,
         channels: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._network = network
         self._song = Delay(channels)
-        refine = _refine(refiner, sample_power, device, dtype)
+        refine = _refine(refiner, sample_power, sample_seconds, device, dtype)
         self._windows = WindowStream(refine, REFINER_PLAN, 2 * channels, channels)
 
     def push(self, block: Tensor) -> Tensor:
@@ -72,16 +75,16 @@ class RefinedStream:
 
 
 def _refine(
-    refiner: Refiner, sample_power: Tensor, device: torch.device, dtype: torch.dtype
+    refiner: Refiner, sample_power: Tensor, sample_seconds: float, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
     """What makes the result ``(channels, samples)`` of a window of song and estimate, one below the other."""
-    power = sample_power[:, None].to(device)
+    power, seconds = sample_power[:, None].to(device), torch.tensor([sample_seconds], device=device)
 
     def refine(window: Tensor) -> Tensor:
         song, estimate = window[:, None].to(device).chunk(2)
         parts = range(len(song))  # one channel after the other: memory is that of one
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-            done = [refiner(song[i, None], estimate[i, None], power[i, None]) for i in parts]
+            done = [refiner(song[i, None], estimate[i, None], power[i, None], seconds) for i in parts]
         return torch.cat(done)[:, 0].cpu()
 
     return refine

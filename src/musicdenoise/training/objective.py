@@ -31,7 +31,7 @@ def loss_db(runner: nn.Module, config: TrainConfig, part: Example, dtype: torch.
     dtype
         Type in which the layers are computed.
     """
-    noisy, target, sample_power = part
+    noisy, target, sample_power, _ = part
     if not isinstance(config.network, FineNetConfig):
         return error_ratio_loss(target, estimate(runner, config, noisy, dtype))
     parts = (config.objective,) if config.objective in PARTS else PARTS
