@@ -34,8 +34,8 @@ def numbers(plan: BatchPlan, steps: int, workers: int = 0) -> list[list[int]]:
     taken = list(itertools.islice(batches, steps))
     batches.close()
     for parts in taken:
-        assert all(torch.equal(noisy, -target) for noisy, target, _ in parts)
-    return [[int(number) for noisy, _, _ in parts for number in noisy.flatten()] for parts in taken]
+        assert all(torch.equal(noisy, -target) for noisy, target, *_ in parts)
+    return [[int(number) for noisy, *_ in parts for number in noisy.flatten()] for parts in taken]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
