@@ -23,8 +23,9 @@ from torch.nn import functional as F
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, polar_mask
 from musicdenoise.core.fast_layers import join_channels
 from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.long_memory import LongMemory
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.core.time_average import mean_around, moments_around
+from musicdenoise.core.time_average import mean_around
 from musicdenoise.errors import ConfigurationError
 
 __all__ = ["FINE_STFT", "TIME_STRIDE", "FineUNet", "FineUNetConfig"]
@@ -45,7 +46,6 @@ _STEM_KERNELS: tuple[Size, ...] = ((7, 3), (8, 3), (16, 3))
 _STEM_PADDINGS: tuple[Size, ...] = ((3, 1), (2, 1), (4, 1))
 _OUTPUT_KERNELS: tuple[Size, ...] = ((7, 3), (3, 3), (3, 3))
 _STRIDES: tuple[Size, ...] = ((2, 1), (2, 2), (2, 1), (2, 2))
-_NEAR_REACHES = (3, 11)  # frames of the memory, 11 a second: 0.6 and 2.1 s in all
 _FIRST_MASK = 2.0  # before the limit: training starts near "keep everything"
 _FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
 
@@ -120,7 +120,7 @@ class FineUNet(nn.Module):
         )
         reach = config.memory_reach // TIME_STRIDE
         self.memory = nn.ModuleList(
-            _LongMemory(2 * channels[-1], config.memory_groups, reach) for _ in range(config.memory_blocks)
+            LongMemory(2 * channels[-1], config.memory_groups, reach) for _ in range(config.memory_blocks)
         )
         self.decoders = nn.ModuleList(
             _Decoder((after, after), before, stride)
@@ -280,23 +280,3 @@ class _Output(nn.Module):
         rows = torch.split(x, self._counts, 2)
         bins = [band(part) for band, part in zip(self.bands, rows, strict=True)]
         return torch.cat([*bins, bins[-1][:, :, -1:]], 2).float()
-
-
-class _LongMemory(nn.Module):
-    """Averages over time at several scales beside the map, joined, and then passed along frequency."""
-
-    def __init__(self, width: int, groups: int, reach: int) -> None:
-        super().__init__()
-        self.reach = reach
-        self.join = nn.Conv2d((3 + len(_NEAR_REACHES)) * width, width, 1)
-        self.along = nn.Conv2d(width, width, (9, 1), padding=(4, 0), groups=groups)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        near = [
-            F.avg_pool2d(x, (1, 2 * reach + 1), 1, (0, reach), count_include_pad=False)
-            for reach in _NEAR_REACHES
-        ]
-        far = [moment.to(x.dtype) for moment in moments_around(x, self.reach)]
-        joined = self.join(torch.cat([x, *near, *far], 1))
-        return x + F.silu(self.norm(self.along(joined)))

@@ -31,10 +31,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicdenoise.core.level import frame_gains, frame_powers
+from musicdenoise.core.long_memory import LongMemory
 from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT, NoiseSpectrumNet
 from musicdenoise.core.stft import StftConfig, istft, stft
-from musicdenoise.core.time_average import mean_around, moments_around
+from musicdenoise.core.time_average import mean_around
 
 __all__ = ["REFINER_STFT", "Refiner"]
 
@@ -52,7 +53,7 @@ _CHANNELS = (24, 32, 48, 64, 80)
 _NUM_PLANES = 6
 _LEVEL_REACH = 32  # frames to each side over which the level is smoothed before the song is scaled to it
 _MEMORY_REACH = 646  # 15 s to each side
-_NEAR_REACHES = (3, 11)  # frames of the memory, 11 a second: 0.6 and 2.1 s in all
+_MEMORY_GROUPS = 2
 _LEAKY_SLOPE = 0.01
 _LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
 _LEAST_SHARE = 1e-3  # of a bin's power, and the most short of all of it
@@ -92,7 +93,10 @@ class Refiner(nn.Module):
         self.stem_norm = nn.BatchNorm2d(channels[0])
         steps = list(zip(pairwise(channels), _STRIDES, strict=True))
         self.encoders = nn.ModuleList(_Encoder(before, after, stride) for (before, after), stride in steps)
-        self.memory = nn.ModuleList(_Memory(channels[-1]) for _ in range(memory_blocks))
+        self.memory = nn.ModuleList(
+            LongMemory(channels[-1], _MEMORY_GROUPS, _MEMORY_REACH // _TIME_STRIDE)
+            for _ in range(memory_blocks)
+        )
         self.decoders = nn.ModuleList(
             _Decoder(after, before, stride) for (before, after), stride in reversed(steps)
         )
@@ -226,22 +230,3 @@ class _Decoder(nn.Module):
         x = x.permute(0, 1, 3, 2, 4, 5).reshape(items, rows * rows_each, frames * frames_each, -1)
         x = x.permute(0, 3, 1, 2)[:, :, : skip.shape[2], : skip.shape[3]]
         return F.leaky_relu_(self.norm(x + self.skip(skip)), _LEAKY_SLOPE)
-
-
-class _Memory(nn.Module):
-    """Averages over time at several scales beside the map, joined, and then passed along frequency."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.join = nn.Conv2d((3 + len(_NEAR_REACHES)) * width, width, 1)
-        self.along = nn.Conv2d(width, width, (9, 1), padding=(4, 0), groups=2)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        near = [
-            F.avg_pool2d(x, (1, 2 * reach + 1), 1, (0, reach), count_include_pad=False)
-            for reach in _NEAR_REACHES
-        ]
-        far = [moment.to(x.dtype) for moment in moments_around(x, _MEMORY_REACH // _TIME_STRIDE)]
-        joined = self.join(torch.cat([x, *near, *far], 1))
-        return x + F.silu(self.norm(self.along(joined)))

@@ -53,7 +53,8 @@ class RateStream:
         """Take the next samples; return what is settled by now, perhaps nothing.
 
         Output lags behind input by up to one segment and its context, with a noise profile by up to 8 s
-        more, and with a network that hears half a minute at once by that.
+        more, where the noise is known by up to 9 s more, and with a network that hears half a minute at once
+        by that.
 
         Parameters
         ----------
