@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,7 +117,7 @@ def _statistics(power: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
     mean, spread = logs.mean(-1), logs.std(-1, correction=0)
     away = logs - mean[..., None]
     lag1 = (away[..., 1:] * away[..., :-1]).sum(-1) / frames / (spread.square() + _LEAST_VARIANCE)
-    ordered = logs[..., :: max(1, frames // _SORTED_FRAMES)].sort(-1).values
+    ordered = _sorted(logs[..., :: max(1, frames // _SORTED_FRAMES)])
     count = ordered.shape[-1]
     quantiles = [ordered[..., min(count - 1, int(share * count))] for share in _QUANTILES]
     reach = _FLOOR_FRAMES // 2
@@ -129,6 +130,13 @@ def _statistics(power: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
     logarithms = [*quantiles, floor, power.mean(-1).log(), mean, sample_log]
     planes = [*(plane / _LOG_SCALE for plane in logarithms), spread, lag1, known, place]
     return torch.stack(planes, 1), torch.where(is_known, sample_log, floor)
+
+
+def _sorted(x: Tensor) -> Tensor:
+    """In order along the last axis. NumPy's sort takes a tenth of the time of PyTorch's on processors."""
+    if x.device.type == "cpu":
+        return torch.from_numpy(np.sort(x.numpy(), axis=-1))
+    return x.sort(-1).values
 
 
 class _SpectrumBlock(nn.Module):
