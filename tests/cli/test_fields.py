@@ -10,6 +10,9 @@ import typer
 import musicdenoise
 from musicdenoise.cli.app import app
 from musicdenoise.cli.fields import describe, option_of
+from musicdenoise.core.architecture import DCUNetConfig
+from musicdenoise.core.stft import StftConfig
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.errors import ConfigurationError, DataError, UsageError
 
 SOURCE = Path(musicdenoise.__file__).parent
@@ -39,6 +42,37 @@ def test_no_string_below_the_command_line_names_an_option(path: Path) -> None:
             words = (word.lstrip("('\"`[") for word in node.value.split())
             found = [word for word in words if word.startswith("--") and word[2:3].isalpha()]
             assert not found, f"{path}:{node.lineno}: {found}"
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "value", "begin"),
+    [
+        (FileOptions, "start_seconds", -1.0, "--start is -1.0"),
+        (FileOptions, "duration_seconds", float("inf"), "--duration is inf"),
+        (FileOptions, "bit_depth", "17", "--bit-depth is '17'"),
+        (FileOptions, "bitrate", 0, "--bitrate is 0"),
+        (StftConfig, "n_fft", 3, "--n-fft is 3"),
+        (StftConfig, "hop_length", 700, "--hop-length is 700; it must divide --n-fft (2048)"),
+        (StftConfig, "sample_rate", 0, "--sample-rate is 0 Hz"),
+        (DCUNetConfig.mini, "mask", "square", "--mask is 'square'"),
+        (DCUNetConfig.mini, "encoder_channels", (1,), "encoder_channels is (1,)"),
+        (
+            DCUNetConfig.mini,
+            "decoder_channels",
+            (2,) * 10,
+            "the last decoder has 2 channels; decoder_channels",
+        ),
+        (DCUNetConfig.mini, "level_reach", -1, "level_reach is -1"),
+        (DCUNetConfig.mini, "profile_width", 257, "profile_width is 257"),
+        (DCUNetConfig.mini, "compressions", (0.3,) * 9, "there are 9 compressions"),
+        (DCUNetConfig.mini, "compressions", (1.5,), "compressions is (1.5,)"),
+    ],
+)
+def test_configurations_say_which_field_is_wrong(make, field: str, value: object, begin: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make(**{field: value})
+    assert caught.value.fields[field] == value
+    assert describe(caught.value).startswith(begin)
 
 
 def fields_of_errors() -> set[str]:

@@ -30,7 +30,20 @@ _OPTIONS = {
     "validate_every_steps": "--validate-every",
 }
 # Fields that only a recipe sets.
-_IN_RECIPES = frozenset({"generated_share", "objective", "plain_share", "sample_share", "segment_frames"})
+_IN_RECIPES = frozenset(
+    {
+        "compressions",
+        "decoder_channels",
+        "encoder_channels",
+        "generated_share",
+        "level_reach",
+        "objective",
+        "plain_share",
+        "profile_width",
+        "sample_share",
+        "segment_frames",
+    }
+)
 
 
 def option_of(field: str) -> str:

@@ -142,33 +142,43 @@ class DCUNetConfig:
             ("decoder_channels", self.decoder_channels, NUM_DECODERS),
         ):
             if len(channels) != count or min(channels) < 1:
-                raise ConfigurationError(f"{name} is {channels}; it must be {count} positive numbers")
+                raise ConfigurationError.wrong(name, channels, f"{count} positive numbers")
             table = ENCODERS if name == "encoder_channels" else DECODERS
             limits = tuple(max(layer.width, 1) * MOST_COMPLEXITY for layer in table)
             if any(channel > limit for channel, limit in zip(channels, limits, strict=True)):
                 raise ConfigurationError(
-                    f"{name} is {channels}; the layers may have up to {limits} channels, which is complexity "
-                    f"{MOST_COMPLEXITY}"
+                    f"{{{name}}} is {channels}; the layers may have up to {limits} channels, which is "
+                    f"complexity {MOST_COMPLEXITY}",
+                    **{name: channels},
                 )
         if self.decoder_channels[-1] != 1:
             raise ConfigurationError(
-                f"the last decoder has {self.decoder_channels[-1]} channels, must have 1"
+                f"the last decoder has {self.decoder_channels[-1]} channels; {{decoder_channels}} must "
+                "end with 1",
+                decoder_channels=self.decoder_channels,
             )
         if self.mask not in MASKS:
-            raise ConfigurationError(f"mask is {self.mask!r}; it must be one of {', '.join(MASKS)}")
+            raise ConfigurationError.wrong("mask", self.mask, f"one of {', '.join(MASKS)}", repr(self.mask))
         for name, most in (("level_reach", MOST_LEVEL_REACH), ("profile_width", MOST_PROFILE_WIDTH)):
             if not 0 <= getattr(self, name) <= most:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be from 0 to {most}")
+                raise ConfigurationError.wrong(name, getattr(self, name), f"from 0 to {most}")
         if len(self.compressions) > MOST_COMPRESSIONS:
             raise ConfigurationError(
-                f"there are {len(self.compressions)} compressions; there may be up to {MOST_COMPRESSIONS}"
+                f"there are {len(self.compressions)} {{compressions}}; there may be "
+                f"up to {MOST_COMPRESSIONS}",
+                compressions=self.compressions,
             )
         if not all(0.0 < exponent < 1.0 for exponent in self.compressions):
-            raise ConfigurationError(f"compressions is {self.compressions}; each must be between 0 and 1")
+            raise ConfigurationError(
+                f"{{compressions}} is {self.compressions}; each must be between 0 and 1",
+                compressions=self.compressions,
+            )
         if self.compressions and self.level_reach == 0:
             raise ConfigurationError(
-                f"compressions is {self.compressions} and level_reach is 0; what is compressed must be at a "
-                "known level: set level_reach, or leave compressions out"
+                f"{{compressions}} is {self.compressions} and {{level_reach}} is 0; what is compressed must "
+                "be at a known level: set {level_reach}, or leave {compressions} out",
+                compressions=self.compressions,
+                level_reach=0,
             )
 
     @classmethod

@@ -56,8 +56,8 @@ class StftConfig:
 
     def __post_init__(self) -> None:
         if not 4 <= self.n_fft <= LONGEST_TRANSFORM or self.n_fft % 2:
-            raise ConfigurationError(
-                f"n_fft is {self.n_fft}; it must be an even number from 4 to {LONGEST_TRANSFORM}"
+            raise ConfigurationError.wrong(
+                "n_fft", self.n_fft, f"an even number from 4 to {LONGEST_TRANSFORM}"
             )
         if (
             self.hop_length < 1
@@ -65,11 +65,15 @@ class StftConfig:
             or not 3 <= self.n_fft // self.hop_length <= MOST_OVERLAP
         ):
             raise ConfigurationError(
-                f"hop_length is {self.hop_length}; it must divide n_fft ({self.n_fft}) three to "
-                f"{MOST_OVERLAP} times"
+                f"{{hop_length}} is {self.hop_length}; it must divide {{n_fft}} ({self.n_fft}) three to "
+                f"{MOST_OVERLAP} times",
+                hop_length=self.hop_length,
+                n_fft=self.n_fft,
             )
         if self.sample_rate < 1:
-            raise ConfigurationError(f"sample_rate is {self.sample_rate} Hz; it must be positive")
+            raise ConfigurationError.wrong(
+                "sample_rate", self.sample_rate, "positive", f"{self.sample_rate} Hz"
+            )
 
     @property
     def num_freqs(self) -> int:

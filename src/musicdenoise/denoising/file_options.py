@@ -56,15 +56,15 @@ class FileOptions:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
         if not 0.0 <= self.start_seconds < math.inf:
-            raise ConfigurationError(f"start_seconds is {self.start_seconds}; it must be 0 or more")
+            raise ConfigurationError.wrong("start_seconds", self.start_seconds, "0 or more")
         if self.duration_seconds is not None and not 0.0 < self.duration_seconds < math.inf:
-            raise ConfigurationError(f"duration_seconds is {self.duration_seconds}; it must be positive")
+            raise ConfigurationError.wrong("duration_seconds", self.duration_seconds, "positive")
         if self.bit_depth is not None and self.bit_depth not in BIT_DEPTHS:
-            raise ConfigurationError(
-                f"bit_depth is {self.bit_depth!r}; it must be one of {', '.join(BIT_DEPTHS)}"
+            raise ConfigurationError.wrong(
+                "bit_depth", self.bit_depth, f"one of {', '.join(BIT_DEPTHS)}", repr(self.bit_depth)
             )
         if self.bitrate is not None and self.bitrate <= 0:
-            raise ConfigurationError(f"bitrate is {self.bitrate}; it must be positive")
+            raise ConfigurationError.wrong("bitrate", self.bitrate, "positive")
 
     @property
     def is_cut(self) -> bool:

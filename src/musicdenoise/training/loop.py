@@ -148,12 +148,8 @@ def train(
         If the folder holds a run and ``resume`` is false, another process trains there, the loss is not
         finite, or a file cannot be written.
     """
-    if not resume and any((run / name).exists() for name in (CHECKPOINT, BEST)):
-        raise TrainingError(
-            f"{run} already holds a training run: go on with {{resume}}, or choose another {{out}}",
-            resume=resume,
-            out=run,
-        )
+    if not resume:
+        _check_unused(run)
     topology = Topology.from_environment()
     device = topology.choose_device(device)
     with process_group(topology, device):
@@ -165,6 +161,15 @@ def train(
                 _prepare_folder(run, config)
                 write_history(run, state.history)
             return _Run(state, validation, run, device, data, licence).go(source, workers, on_progress)
+
+
+def _check_unused(run: Path) -> None:
+    if any((run / name).exists() for name in (CHECKPOINT, BEST)):
+        raise TrainingError(
+            f"{run} already holds a training run: go on with {{resume}}, or choose another {{out}}",
+            resume=False,
+            out=run,
+        )
 
 
 def _prepare_folder(run: Path, config: TrainConfig) -> None:

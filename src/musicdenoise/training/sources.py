@@ -181,26 +181,19 @@ def pairs_on_disk(
         If there are no training pairs or nothing to measure on, or a file is missing or does not fit.
     """
     rows = load_pairs(folder, root)
-    rate = config.stft.sample_rate
-    train_rows = [row for row in rows if row.split == "train"]
+    train_rows, test_rows = ([row for row in rows if row.split == split] for split in ("train", "test"))
     source = PairFiles(
         folder,
         train_rows,
         num_samples=config.segment_samples,
-        sample_rate=rate,
+        sample_rate=config.stft.sample_rate,
         targets=config.targets,
         seed=config.seed,
     )
     kinds = {row.kind or "unknown" for row in train_rows}
     kind = kinds.pop() if len(kinds) == 1 else "mixed"
     if valid_songs is None:
-        items = fixed_pairs(
-            folder,
-            [row for row in rows if row.split == "test"],
-            num_samples=VALIDATION_SECONDS * rate,
-            sample_rate=rate,
-            most=MOST_VALIDATION_PAIRS,
-        )
+        items = _test_pairs(config, folder, test_rows)
     else:
         measured = valid_kind or (kind if kind in NOISE_KINDS else ANY_NOISE)
         items, _ = _mixes(replace(config, noise_kind=measured), song_files(valid_songs), valid_noises, cache)
@@ -210,12 +203,13 @@ def pairs_on_disk(
         "validation_mixes": len(items),
         "manifest_sha256": manifest_digest(rows),
     }
-    return TrainingData(
-        source=source,
-        validation=items,
-        description=description,
-        noise_kind=kind,
-    )
+    return TrainingData(source=source, validation=items, description=description, noise_kind=kind)
+
+
+def _test_pairs(config: TrainConfig, folder: Path, rows: Sequence[PairRow]) -> list[ValidationItem]:
+    rate = config.stft.sample_rate
+    length = VALIDATION_SECONDS * rate
+    return fixed_pairs(folder, rows, num_samples=length, sample_rate=rate, most=MOST_VALIDATION_PAIRS)
 
 
 def manifest_digest(rows: Sequence[PairRow]) -> str:
