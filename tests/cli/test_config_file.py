@@ -63,7 +63,7 @@ def test_tables_of_commands_in_groups(tmp_path: Path, song: Path) -> None:
         ("[denoise]\nfoo = 1", "there is no option 'foo'"),
         ("[denoise]\nconfig = 'x'", "there is no option 'config'"),
         ("[denoise]\nstrength = 5", "--strength"),
-        ("[denoise", "is no TOML"),
+        ("[denoise", "is not TOML"),
     ],
 )
 def test_what_makes_no_sense_is_told(tmp_path: Path, song: Path, text: str, told: str) -> None:

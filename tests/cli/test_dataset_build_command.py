@@ -127,7 +127,7 @@ def test_what_is_missing_is_explained(home: Path, missing: str, message: str) ->
         ("--kind white --out empty/..", 1, "is not empty; give --resume"),
         ("--kind white --input-dir a --target-dir ./a", 2, "are the same folder"),
         ("--kind white --input-dir a", 2, "give both or neither"),
-        ("--kind white --input-dir /a --target-dir /b/c", 2, "are in no folder together"),
+        ("--kind white --input-dir /a --target-dir /b/c", 2, "have no folder in common"),
         ("--kind white --resume --force", 2, "give one of them"),
         ("--kind white --jobs 0", 2, "--jobs is 0; it must be at least 1"),
         ("--kind white --snr-range 9 1", 2, "give the lower limit first"),

@@ -112,5 +112,5 @@ def test_nothing_is_found_in_clean_music(write_wav) -> None:
     song = write_wav("clean.wav", synthesise_tune(4.0).numpy())
     result = invoke(song, "--no-network", "--verbose")
     assert result.exit_code == 0
-    assert "no noise alone was found in it; name some with --noise-sample" in result.stderr
+    assert "no moment of noise alone was found; give one with --noise-sample" in result.stderr
     assert song.with_name("clean_denoised.wav").read_bytes() == song.read_bytes()

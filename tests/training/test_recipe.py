@@ -108,7 +108,7 @@ def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
         load_recipe("magic")
     path = tmp_path / "bad.toml"
     path.write_text("steps = ")
-    with pytest.raises(ConfigurationError, match="no valid TOML"):
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
         load_recipe(str(path))
     path.write_text("speed = 3")
     with pytest.raises(ConfigurationError, match="unknown setting 'speed'"):

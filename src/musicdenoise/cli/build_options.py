@@ -106,7 +106,7 @@ class Request:
             "-d",
             "--device",
             metavar="NAME",
-            help="Is checked and not used: mixing always runs on the CPU, so that a seed gives the same "
+            help="Checked, but not used: mixing always runs on the CPU, so that a seed gives the same "
             "bytes everywhere.",
         ),
     ] = None

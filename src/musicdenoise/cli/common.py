@@ -82,7 +82,7 @@ def print_json(document: object) -> None:
 
 
 def _let_names_out() -> None:
-    """Escape what standard output cannot encode of a file's name, as JSON does."""
+    """Escape characters of file names that standard output cannot encode, as JSON does."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         codecs.register_error("jsonescape", _json_escape)
         sys.stdout.reconfigure(errors="jsonescape")
@@ -108,9 +108,9 @@ def warn(message: object) -> None:
 
 
 def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None:
-    """Print a line on stderr: unless ``quiet``, if that is a terminal or ``verbose`` is true.
+    """Print a line on stderr if that is a terminal or ``verbose`` is true, but not if ``quiet`` is.
 
-    A level of the log that was asked for decides alone.
+    If you set a log level, it alone decides.
     """
     told = is_told("info")
     if told is None:
@@ -126,7 +126,7 @@ def _say(message: object) -> None:
 
 
 def reports_errors(command: Callable[_Params, None]) -> Callable[_Params, None]:
-    """Decorate a command: errors become one line on stderr and an exit code, interrupts just that."""
+    """Decorate a command: errors and interrupts become one line on stderr and an exit code."""
 
     @functools.wraps(command)
     def wrapper(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
@@ -162,14 +162,14 @@ Panels = Mapping[str, tuple[str, ...]]
 def takes(
     request: type[_Request], panels: Panels
 ) -> Callable[[Callable[[_Request], None]], Callable[..., None]]:
-    """Decorate a command whose options are the fields of a dataclass, and that gets one made of them.
+    """Decorate a command that takes one dataclass; its fields become the options.
 
     Parameters
     ----------
     request
         The dataclass.
     panels
-        Groups of its options in the help text, in their order.
+        Groups of options in the help text, in this order.
     """
     hints = get_type_hints(request, include_extras=True)
     places = {name: place for place, name in enumerate(chain.from_iterable(panels.values()))}
@@ -205,7 +205,7 @@ def _in_panel(hint: Any, title: str) -> Any:
 
 
 def choose_device(device: str | None, *, cuda: bool) -> str:
-    """Device from ``--device`` and ``--cuda``; the latter falls back on the CPU with a warning.
+    """Device from ``--device`` and ``--cuda``. If there is no GPU, ``--cuda`` uses the CPU, with a warning.
 
     Raises
     ------

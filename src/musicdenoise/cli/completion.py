@@ -1,4 +1,4 @@
-"""What the shell proposes: kinds of noise, networks, recipes and formats, each with a word about it."""
+"""What the shell proposes: kinds of noise, networks, recipes and formats, each with a short description."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@
     [dataset.build]
     songs = "music"
 
-What the command line says counts more. In a ``pyproject.toml`` the tables are ``[tool.musicdenoise.denoise]``
-and so on.
+The command line counts more than the file. In a ``pyproject.toml`` the tables are
+``[tool.musicdenoise.denoise]`` and so on.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise typer.BadParameter(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise typer.BadParameter(f"{path}: is no TOML: {error}") from error
+        raise typer.BadParameter(f"{path}: is not TOML: {error}") from error
     return document
 
 
 def _check_tables(path: Path, document: object, commands: Mapping[str, Any], place: str) -> None:
-    """Refuse tables of commands that there are not."""
+    """Refuse tables for commands that do not exist."""
     if not isinstance(document, Mapping):
         raise typer.BadParameter(f"{path}: {place.rstrip('.')} must be a table")
     for name, table in document.items():
@@ -95,7 +95,7 @@ def _check_tables(path: Path, document: object, commands: Mapping[str, Any], pla
 
 
 def _defaults(path: Path, context: typer.Context, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names of parameters, and their values by the file."""
+    """Names of parameters, and their values in the file."""
     known = dict(_options(context))
     for name, value in table.items():
         option = name.replace("_", "-")
@@ -112,7 +112,7 @@ def _defaults(path: Path, context: typer.Context, table: Mapping[str, Any]) -> I
 
 
 def _options(context: typer.Context) -> Iterator[tuple[str, tuple[Any, bool]]]:
-    """Options of a command without their dashes: the parameter, and whether it is switched off by them."""
+    """Options of a command, without dashes: the parameter, and whether the option switches it off."""
     for parameter in context.command.params:
         for names, is_negative in ((parameter.opts, False), (parameter.secondary_opts, True)):
             for name in names:

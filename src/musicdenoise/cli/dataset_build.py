@@ -30,7 +30,7 @@ _Value = TypeVar("_Value")
 def build(request: options.Request) -> None:
     """Mix songs with noise into pairs for Noise2Noise training and for testing.
 
-    A training pair is the same song with two independent noises, a test pair a noisy song and the clean
+    A training pair is the same song with two independent noises; a test pair is a noisy song and the clean
     one. The folder gets the files, manifest.jsonl (one line per pair) and build.json (a summary).
     """
     from musicdenoise.dataset.build import plan_build
@@ -69,12 +69,12 @@ def build(request: options.Request) -> None:
 
 
 def _check_device(device: str | None, *, cuda: bool, quiet: bool) -> None:
-    """Refuse a device that is not there; one that is there is not needed."""
+    """Refuse a device that is not there. A device that is there is not used."""
     if device is None and not cuda:
         return
     chosen = choose_device(device, cuda=cuda)
     if chosen != "cpu":
-        note(f"Mixing runs on the CPU; {chosen} is left free.", quiet=quiet)
+        note(f"Mixing runs on the CPU; {chosen} is not used.", quiet=quiet)
 
 
 def _either(name: str, value: _Value | None, alias: str, other: _Value | None) -> _Value | None:
@@ -99,8 +99,8 @@ def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, con
         return input_dir
     if common == common.parent:
         raise UsageError(
-            f"--input-dir {input_dir} and --target-dir {target_dir} are in no folder together, where the "
-            "manifest would go: give --out"
+            f"--input-dir {input_dir} and --target-dir {target_dir} have no folder in common for the "
+            "manifest: give --out"
         )
     return common
 

@@ -1,4 +1,4 @@
-"""``musicdenoise denoise``: its options, and what they mean together."""
+"""``musicdenoise denoise``: checks the options, and turns them into the settings of a run."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _check_usage(request: options.Request) -> None:
 
 
 def _settings(request: options.Request) -> Run:
-    """What the options mean together."""
+    """The options as the settings of a run."""
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO
     from musicdenoise.denoising.denoise_config import DenoiseConfig
@@ -150,7 +150,7 @@ def _settings(request: options.Request) -> Run:
 
 
 def _run(planned: Sequence[Job], failed: int, skipped: int, settings: Run, *, dry_run: bool) -> None:
-    """Denoise or list all; exit with the code for failures if there were any, here or before."""
+    """Denoise or list all songs; exit with the code for failures if any song failed, here or before."""
     from musicdenoise.cli.denoise_run import list_outputs, run
 
     total = len(planned) + failed + skipped
@@ -177,7 +177,7 @@ def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
 
 
 def _tell_network(request: options.Request, settings: Run) -> None:
-    """Say which network is used where it is not called what was asked for."""
+    """Say which network is used if its name is not what the user typed."""
     from musicdenoise.weights.index import load_aliases
 
     asked = (request.noise or request.weights or "").strip()

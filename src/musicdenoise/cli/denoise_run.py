@@ -1,4 +1,4 @@
-"""Denoise what was planned, and tell about each song."""
+"""Denoise the planned songs, and say what was done with each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["Outcome", "Run", "list_outputs", "run"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is to be done with every song, and what to say.
+    """What to do with every song, and what to print.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class Run:
     options
         How files are treated.
     skip_existing
-        Whether songs are passed over that are done, or that another run does.
+        Whether to pass over songs that are done, or that another run is denoising.
     pages
         Folder for the page to listen; None for none.
     processes, threads
-        Songs at a time, and processor threads (None: as many as there are processors).
+        Songs at a time, and processor threads (None for one for each processor).
     as_json, verbose, quiet
         What is printed.
     """
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def run(jobs: Sequence[Job], settings: Run) -> Outcome:
-    """Denoise all."""
+    """Denoise all songs."""
     tasks = [Task.of(job, settings.options, skip_existing=settings.skip_existing) for job in jobs]
     if settings.threads is not None:
         torch.set_num_threads(min(settings.threads, default_jobs()))
@@ -141,7 +141,7 @@ def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -
 
 
 def list_outputs(jobs: Sequence[Job], settings: Run) -> Outcome:
-    """Print what would be written, a line for each file; songs that would fail have failed."""
+    """Print what would be written, a line for each file. Songs that would fail count as failed."""
     failed = 0
     for job in jobs:
         try:
@@ -217,7 +217,7 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
 
 
 def _document(report: DenoiseReport) -> dict[str, Any]:
-    """The report as JSON values: paths as strings, levels of nothing as null."""
+    """The report as JSON values: paths as strings, infinite levels as null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):

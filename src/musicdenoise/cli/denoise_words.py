@@ -32,7 +32,7 @@ def _why_nothing(report: DenoiseReport, removed_share: float) -> str:
     if removed_share == 0.0:
         return "at this strength nothing is removed"
     if report.weights == NO_NETWORK and report.noise_sample is None:
-        return "no noise alone was found in it; name some with --noise-sample"
+        return "no moment of noise alone was found; give one with --noise-sample"
     network = f"the network {report.weights!r}"
     if report.bass_seconds > 0.0:
         return f"what {network} would remove is {_bass(report)}"
@@ -44,7 +44,7 @@ def _why_nothing(report: DenoiseReport, removed_share: float) -> str:
 def _why_passed(report: DenoiseReport) -> str:
     if report.bass_seconds <= 0.0:
         return "nothing to remove there"
-    if report.passed_seconds - report.bass_seconds < 0.5:  # s, which would be told as 0
+    if report.passed_seconds - report.bass_seconds < 0.5:  # s, which would be shown as 0
         return f"what would be removed there is {_bass(report)}"
     return f"nothing to remove there, or in {report.bass_seconds:.0f} s of it only what is {_bass(report)}"
 

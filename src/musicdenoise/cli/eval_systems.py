@@ -1,4 +1,4 @@
-"""What ``musicdenoise eval`` compares, from the names that were given."""
+"""The networks and baselines that ``musicdenoise eval`` compares, found by name."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def choose_systems(
     device
         Where networks are computed.
     config
-        How networks are used; ``reference:`` ones always without the gate.
+        How networks are used. ``reference:`` ones never have the gate.
     with_sample
-        Whether items come with samples of their noise: then each system that can use one has a second column.
+        Whether items come with samples of their noise. Each system that can use one then has a second column.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _function(denoiser: SongDenoiser) -> Denoise:
 
 
 def _reference(path: Path, device: str) -> System:
-    """Released weights of NoiseRemover as their authors run them: nothing stands behind the network."""
+    """Released weights of NoiseRemover as their authors run them: without gate and noise sample."""
     network, metadata = load_reference(path)
     config = DenoiseConfig(gate=False, find_noise=False)
     denoiser = Denoiser.from_network(network, metadata.stft, device=device, config=config)
@@ -121,7 +121,7 @@ def _reference(path: Path, device: str) -> System:
 
 
 def _own(device: str, config: DenoiseConfig, loaded: dict[str, Denoiser], *, with_sample: bool) -> System:
-    """What ``denoise --noise KIND`` does for who knows the kind; kinds without a network get the default."""
+    """As ``denoise --noise KIND`` with the kind of each item; kinds without a network get the default."""
 
     def process(item: LoadedItem) -> Tensor:
         kind = item.item.noise_kind

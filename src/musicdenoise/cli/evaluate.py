@@ -26,7 +26,7 @@ __all__ = ["evaluate"]
 def evaluate(request: options.Request) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
 
-    Networks are used as `denoise` uses them, the gate included; see --always.
+    Networks run as they do in `denoise`, with the gate (see --always).
     Prints a table of means with 95 % intervals. With --out, writes metrics.json, metrics.csv, plots, samples
     and report.html, a page to look and listen.
     """
@@ -141,6 +141,6 @@ def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet
     for system in systems:
         table.add_column(escape(quoted(system)), justify="right")
     for number, (label, cells) in enumerate(table_rows(systems, report.measures)):
-        if number == 1 or not label.startswith(" "):  # of the intervals only that of the SNR
+        if number == 1 or not label.startswith(" "):  # only the SNR's interval, not the others
             table.add_row(escape(label), *cells)
     Console().print(table)

@@ -1,4 +1,4 @@
-"""How help texts look: groups of options, words for what they take, examples; 80 columns are enough."""
+"""The look of help texts: groups of options, words for their values, examples. They fit 80 columns."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["Command", "Group", "examples"]
 
-# What an option takes, by the name of its type, where it does not say so itself.
+# The value of an option, by the name of its type, if the option does not name it itself.
 _WORDS = {"path": "DIR", "int": "N", "integer": "N", "float": "X"}
 _END_OF_LINE = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class Command(TyperCommand):
-    """A command whose help says what options take in words, and nothing where they are switches."""
+    """A command whose help names the values of options in words, and shows none for switches."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -28,7 +28,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands; its help as that of `Command`."""
+    """A group of commands; its help looks like that of `Command`."""
 
     command_class = Command
 

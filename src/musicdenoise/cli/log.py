@@ -1,4 +1,4 @@
-"""How much is told on standard error, and what libraries have to say there."""
+"""How much is printed on standard error, also of what libraries say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVEL_VARIABLE = "MUSICDENOISE_LOG_LEVEL"
 
 
 class Level(str, Enum):
-    """What is told: each level and those below it in this list."""
+    """What is printed: messages of this level and of those below it in this list."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -30,14 +30,14 @@ _handler: logging.Handler | None = None
 
 
 def is_told(level: str) -> bool | None:
-    """Whether messages of a level are told, by what was chosen; None if nothing was."""
+    """Whether messages of a level are printed; None if no level was chosen."""
     if _chosen is None:
         return None
     return logging.getLevelName(level.upper()) >= logging.getLevelName(_chosen.value.upper())  # type: ignore[no-any-return]
 
 
 class _OneLine(logging.Formatter):
-    """A record as one line that no terminal obeys, without tracebacks."""
+    """A record as one harmless line without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = " ".join(record.getMessage().split())
@@ -45,7 +45,7 @@ class _OneLine(logging.Formatter):
 
 
 def _set(context: typer.Context, level: Level | None) -> Level | None:
-    """Tell what the level asks for; what libraries warn of goes the same way."""
+    """Set the level, and send warnings of libraries the same way."""
     global _chosen, _handler
     if context.resilient_parsing:
         return level
@@ -56,7 +56,7 @@ def _set(context: typer.Context, level: Level | None) -> Level | None:
     _handler.setFormatter(_OneLine())
     root.addHandler(_handler)
     root.setLevel((level or Level.WARNING).value.upper())
-    logging.captureWarnings(False)  # or what was put in its place since then would stay
+    logging.captureWarnings(False)  # otherwise a function that replaced it meanwhile would stay
     logging.captureWarnings(True)
     return level
 
@@ -69,7 +69,7 @@ LogLevel = Annotated[
         envvar=LEVEL_VARIABLE,
         show_envvar=False,
         callback=_set,
-        help="What is told on standard error: error, warning, info (notes, too) or debug (and what libraries "
-        "tell). Default: warnings, and notes on a terminal.",
+        help="What to print on standard error: error, warning, info (also notes) or debug (also what "
+        "libraries say). Default: warnings, and notes on a terminal.",
     ),
 ]

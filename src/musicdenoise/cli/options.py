@@ -183,8 +183,8 @@ class Request:
             "--report",
             metavar="DIR",
             parser=_path,
-            help="Write a page to listen to the song before and after, and to what was removed, "
-            "DIR/index.html, and draw spectrograms of them, DIR/NAME_report.png.",
+            help="Write DIR/index.html, a page to listen to each song before and after and to what was "
+            "removed, and DIR/NAME_report.png, the spectrograms.",
         ),
     ] = None
     output_format: Annotated[

@@ -50,7 +50,7 @@ class Album:
         self._done += 1
 
     def left(self, share: float) -> str:
-        """Time left for all, when a share of the present song is done; empty where it cannot be told."""
+        """Time left for all songs when a share of the present one is done; empty if it is unknown."""
         done = sum(self._bytes[: self._done]) + share * sum(self._bytes[self._done : self._done + 1])
         if len(self._bytes) == 1 or done <= 0:
             return ""
@@ -69,10 +69,10 @@ def _size(path: Path) -> int:
 def song_progress(
     label: str, *, quiet: bool, left: Callable[[float], str] | None = None
 ) -> Iterator[Callable[[int, int | None], None]]:
-    """Bar with the time left; gives the function to call with samples done and all samples.
+    """Bar with the time left; gives a function that takes the samples done and all samples.
 
-    Nothing is drawn where stderr is no terminal or ``quiet`` is true. The bar disappears at the end.
-    ``left`` says, by the share that is done, how long all songs still take.
+    Nothing is drawn if stderr is not a terminal or ``quiet`` is true. The bar disappears at the end.
+    ``left`` turns the share that is done into the time that all songs still take.
     """
     with _bar(label, None, TaskProgressColumn(), quiet=quiet) as (progress, task):
 
@@ -92,7 +92,7 @@ def count_progress(label: str, total: int, *, quiet: bool) -> Iterator[Callable[
 
 @contextlib.contextmanager
 def byte_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Bar for a download; gives the function to call with bytes done and all bytes."""
+    """Bar for a download; gives a function that takes the bytes done and all bytes."""
     with _bar(label, None, DownloadColumn(), quiet=quiet) as (progress, task):
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -118,7 +118,7 @@ def _bar(
 
 @contextlib.contextmanager
 def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Bar with step, loss, improvement (last and best), speed and time left; gives the function to call."""
+    """Bar with step, loss, improvement, speed and time left; gives a function that takes the progress."""
     console = Console(stderr=True)
     columns = (
         BarColumn(),

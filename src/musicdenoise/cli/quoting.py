@@ -1,7 +1,7 @@
-"""Text from outside on a terminal: names of files, tags, words of libraries.
+"""Text from outside on a terminal: names of files, tags, messages of libraries.
 
-A name may hold the end of a line, which forges a message, or an escape sequence, which a terminal obeys. The
-one function here makes them visible, and every line that a command prints passes through it.
+A name may hold a line break, which can forge a message, or an escape sequence, which a terminal obeys. This
+module makes them visible. Every line that a command prints goes through it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def quoted(text: object) -> str:
 def quoted_json(text: str) -> str:
     """JSON that any terminal and any reader takes: control characters as its own escapes.
 
-    Where standard output is not UTF-8, all that is not ASCII is escaped, too.
+    If standard output is not UTF-8, everything that is not ASCII is escaped, too.
     """
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     lines = text.split("\n")  # between values; inside strings they are escaped already

@@ -23,9 +23,12 @@ class Request:
         ),
     ]
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to. Default: DATASET_segments.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the segments. Default: DATASET_segments."),
     ] = None
-    length: Annotated[int, typer.Option("--length", metavar="N", help="Samples of a segment.")] = 165_000
+    length: Annotated[int, typer.Option("--length", metavar="N", help="Length of a segment in samples.")] = (
+        165_000
+    )
     skip_start: Annotated[
         float, typer.Option("--skip-start", metavar="S", help="Seconds left out at the start of a song.")
     ] = 6.0

@@ -1,6 +1,6 @@
 """Signals that end a run: while the program loads, while a command works, and after that.
 
-Only what the standard library has ready is imported, for this comes before everything else.
+Only modules that load at once are imported, because this comes before everything else.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr
 
 
 def leave_when_interrupted() -> None:
-    """Make an interrupt end the process at once, as long as there is nothing to clean up.
+    """Make an interrupt end the process at once, while there is nothing to clean up.
 
-    Raised as an exception it would pass through half-loaded modules, and would show where.
+    An exception would pass through half-loaded modules, and print a traceback.
     """
-    # What runs in the background of a shell ignores interrupts, and goes on doing so.
+    # A program in the background of a shell ignores interrupts. Keep it so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 @contextlib.contextmanager
 def unwinding() -> Iterator[None]:
-    """Raise what ends the process as an exception, so that temporary files are removed.
+    """Turn signals that end the process into exceptions, so that temporary files are removed.
 
     An interrupt is a `KeyboardInterrupt`, other signals are a `SystemExit` with 128 and their number.
-    Signals that are ignored, as by ``nohup``, stay so.
+    Signals that are ignored, for example after ``nohup``, stay ignored.
     """
     wanted = {signal.SIGINT: _interrupt, **dict.fromkeys(_ENDS, _terminate)}
     previous = {}

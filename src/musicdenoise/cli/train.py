@@ -29,11 +29,11 @@ def train(request: options.Request) -> None:
     """Train a network by Noise2Noise: from songs mixed with noise on the fly, or from a dataset.
 
     The run folder gets the configuration, the history of validations with pictures, a checkpoint every few
-    minutes and the best weights so far (best.safetensors). To use several GPUs or machines, start it by
+    minutes, and the best weights so far (best.safetensors). To use several GPUs or machines, start it with
     torchrun --nproc-per-node N -m musicdenoise train ...
     """
     if (request.data is None) == (request.songs is None):
-        raise UsageError("a run needs data: give either a dataset, or songs to mix with noise by --songs")
+        raise UsageError("a run needs data: give either a dataset, or songs to mix with noise (--songs)")
     _Command(request).run()
 
 
@@ -132,7 +132,7 @@ class _Command:
 
         changes = changed_settings(config, out / CONFIG)
         if changes:
-            warn(f"the run began with other settings, so that it goes on differently: {'; '.join(changes)}")
+            warn(f"the run began with other settings, so it will go on differently: {'; '.join(changes)}")
 
     def _train(
         self,

@@ -54,7 +54,7 @@ class Request:
             "--recipe",
             metavar="NAME|PATH",
             autocompletion=propose_recipes,
-            help="Settings: white, mixed, reference, or a TOML file.",
+            help="Settings: white, mixed, together, profile, gpu, recorded, reference, or a TOML file.",
         ),
     ] = None
     noise: Annotated[
@@ -134,8 +134,12 @@ class Request:
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
     ] = None
-    warmup_steps: Annotated[int | None, typer.Option("--warmup-steps", help="Default: 50.")] = None
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Default: 0.0001.")] = None
+    warmup_steps: Annotated[
+        int | None, typer.Option("--warmup-steps", help="Steps of warm-up. Default: 50.")
+    ] = None
+    weight_decay: Annotated[
+        float | None, typer.Option("--weight-decay", help="Decay of the weights. Default: 0.0001.")
+    ] = None
     clip_norm: Annotated[
         float | None, typer.Option("--clip-norm", help="Limit of the gradient's norm. Default: 5.")
     ] = None
@@ -154,11 +158,19 @@ class Request:
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and data. Default: 42.")] = None
     validate_every: Annotated[
         int | None,
-        typer.Option("--validate-every", metavar="STEPS", help="For runs without --minutes. Default: 500."),
+        typer.Option(
+            "--validate-every",
+            metavar="STEPS",
+            help="Steps between measurements, without --minutes. Default: 500.",
+        ),
     ] = None
     validate_seconds: Annotated[
         float | None,
-        typer.Option("--validate-seconds", metavar="SECONDS", help="For runs with --minutes. Default: 600."),
+        typer.Option(
+            "--validate-seconds",
+            metavar="SECONDS",
+            help="Time between measurements, with --minutes. Default: 600.",
+        ),
     ] = None
     checkpoint_seconds: Annotated[
         float | None,

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True, help="Pretrained networks: what there is, and what lies in the cache folder."
-)
+app = typer.Typer(no_args_is_help=True, help="List, fetch and verify the pretrained networks.")
 
 ListJson = Annotated[
-    bool, typer.Option("--json", help="Print all that is known of each network, one JSON object a line.")
+    bool, typer.Option("--json", help="Print everything about each network, one JSON object a line.")
 ]
 Names = Annotated[
     list[str] | None,
@@ -38,7 +36,9 @@ Names = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All networks.")]
-AllOwn = Annotated[bool, typer.Option("--all", help="All networks but NoiseRemover's, which go by name.")]
+AllOwn = Annotated[
+    bool, typer.Option("--all", help="All networks except NoiseRemover's: fetch these by name.")
+]
 
 
 @app.command(
@@ -121,11 +121,11 @@ def verify(quiet: options.Quiet = False) -> None:
         if not path.exists():
             note(f"{entry.name}: not in the cache", quiet=quiet)
         elif store.is_cached(entry):
-            note(f"{entry.name}: as it should be", quiet=quiet)
+            note(f"{entry.name}: good", quiet=quiet)
         else:
             failed += 1
             print_error(
-                f"{path}: is damaged; it is replaced when it is next used, or by "
+                f"{path}: is damaged; it will be replaced when you use it next, or by "
                 f"'musicdenoise weights fetch {entry.name}'"
             )
     if failed:

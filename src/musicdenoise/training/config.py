@@ -35,7 +35,7 @@ OBJECTIVES = ("apart", "joined", "spectrum", "unet")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides how a run goes, but for the files it reads.
+    """Everything that decides how a run goes, except the files it reads.
 
     Parameters
     ----------
@@ -48,28 +48,27 @@ class TrainConfig:
     snr_range_db
         SNRs in dB of inputs and of noisy targets.
     target_snr_range_db
-        SNRs of noisy targets where they are to differ, or None.
+        SNRs of noisy targets; None for the same.
     objective
-        What of a network for recorded noise (`musicdenoise.core.fine_net`) is trained: ``"apart"``, both
-        parts, each for itself; ``"joined"``, both through what they give together; ``"spectrum"`` or
-        ``"unet"``, one part, while the other stays as it is. Other networks have one part, and this does not
-        count.
+        Which parts of a network for recorded noise (`musicdenoise.core.fine_net`) are trained: ``"apart"``,
+        both, each for itself; ``"joined"``, both, through their joint result; ``"spectrum"`` or ``"unet"``,
+        one part, while the other stays as it is. No effect on other networks, which have one part.
     sample_share
         Share of inputs that come with a sample of their noise alone, for networks that take one: 0 to 1.
     generated_share
-        Share of noises of the kind ``mixed`` that are those of tapes and records, from a generator: 0 to 1.
+        Share of the noises of the kind ``mixed`` that a generator makes, as of tapes and records: 0 to 1.
     plain_share
-        Share of examples in which songs and noises are mixed as they are, in place of all that `MixConfig`
-        does to them: 0 to 1.
+        Share of examples in which songs and noises are mixed as they are, without what `MixConfig` does to
+        them: 0 to 1.
     segment_frames
         STFT frames of an example; ``16 k + 3`` wastes nothing.
     batch_size
-        Examples per step, over all processes and parts: the learning curve does not depend on either.
+        Examples per step, over all processes and parts. The learning curve depends on neither.
     accumulation
         Parts that a batch is computed in, one after the other, to save memory.
     minutes, steps
-        Length of the run; the learning rate follows whichever is nearer to its end. At least one.
-        Only a run bounded by steps alone is reproducible to the bit.
+        Length of the run; at least one of them. The learning rate follows the one that ends first. A run is
+        reproducible to the bit only if steps alone bound it.
     schedule
         ``"cosine"``, ``"trapezoid"`` or ``"onecycle"``; see `musicdenoise.training.schedule`.
     optimizer
@@ -84,8 +83,8 @@ class TrainConfig:
     validate_every_steps
         See above.
     precision
-        ``"bf16"`` computes the layers in bfloat16 under automatic mixed precision, ``"float32"`` does
-        not; ``"auto"`` takes bf16 where the processor has instructions for it.
+        ``"bf16"`` computes the layers in bfloat16 under automatic mixed precision; ``"float32"`` does
+        not; ``"auto"`` is bf16 if the processor has instructions for it.
     compile
         Whether the layers go through ``torch.compile``.
     frozen_layers
@@ -222,7 +221,7 @@ def frames_for_seconds(seconds: float, stft: StftConfig) -> int:
     Raises
     ------
     ConfigurationError
-        If that is shorter than the 99 frames which the network needs, or not finite.
+        If that is not finite, or shorter than the 99 frames that the network needs.
     """
     wanted = seconds * stft.sample_rate / stft.hop_length + 1
     if not math.isfinite(wanted):
@@ -231,8 +230,8 @@ def frames_for_seconds(seconds: float, stft: StftConfig) -> int:
     if frames < FEWEST_FRAMES:
         shortest = stft.num_samples(FEWEST_FRAMES) / stft.sample_rate
         raise ConfigurationError(
-            f"segments of {seconds:g} s are too short: the network needs {shortest:.2f} s ({FEWEST_FRAMES} "
-            "frames) at least"
+            f"segments of {seconds:g} s are too short: the network needs at least {shortest:.2f} s "
+            f"({FEWEST_FRAMES} frames)"
         )
     return frames
 
@@ -240,14 +239,14 @@ def frames_for_seconds(seconds: float, stft: StftConfig) -> int:
 def changed_settings(config: TrainConfig, path: Path) -> list[str]:
     """How a configuration differs from the one stored at ``path``, as ``name: old -> new``.
 
-    The length of the run may change when it goes on, and so it is not compared.
+    The length of the run is not compared, because it may change when the run goes on.
     """
     try:
         stored: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     current = json.loads(json.dumps(config.to_dict()))
-    for name in ("network", "stft"):  # without what could not be chosen yet when the run began
+    for name in ("network", "stft"):  # without settings that did not exist yet when the run began
         current[name] = {key: value for key, value in current[name].items() if key in stored.get(name, {})}
     skipped = ("minutes", "steps")
     return [

@@ -1,9 +1,8 @@
 """Several processes that train one network: who they are, and what they tell each other.
 
-Processes are started by ``torchrun``, which tells each its number by environment variables. They compute
-parts of the same batch; gradients are averaged by ``DistributedDataParallel`` and the statistics of the
-batch norms are taken over all processes, so that the learning curve is that of one process with the
-whole batch. Process 0 alone writes.
+``torchrun`` starts the processes, and tells each its number in environment variables. They compute parts of
+the same batch. ``DistributedDataParallel`` averages the gradients, and batch norms use the statistics of all
+processes. So the learning curve is that of one process with the whole batch. Only process 0 writes.
 
 Reference: https://docs.pytorch.org/docs/stable/elastic/run.html (environment variables).
 """
@@ -49,7 +48,7 @@ class Topology:
 
     @classmethod
     def from_environment(cls) -> Topology:
-        """As ``torchrun`` says; one process where it did not start this one."""
+        """As ``torchrun`` says; a single process if it did not start this one."""
         if not os.environ.keys() >= set(_VARIABLES):
             return cls()
         rank, size, local = (int(os.environ[name]) for name in _VARIABLES[:3])
@@ -66,7 +65,7 @@ class Topology:
         return self.num_processes == 1
 
     def choose_device(self, device: torch.device) -> torch.device:
-        """The device of this process: each has a GPU of its own where there are several processes."""
+        """The device of this process. If there are several processes, each has a GPU of its own."""
         if self.is_alone or device != torch.device("cuda"):
             return device
         return torch.device("cuda", self.local_rank)
@@ -80,7 +79,7 @@ class Topology:
         return [float(value) / self.num_processes for value in total]
 
     def gather(self, values: Sequence[float]) -> list[float]:
-        """Values of all processes whose items were dealt out in turn (``items[rank::num_processes]``)."""
+        """Values of all processes, in order, if items are dealt out in turn (``items[rank::num_processes]``)."""
         if self.is_alone:
             return list(values)
         hands: list[Any] = [None] * self.num_processes
@@ -108,7 +107,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(
-            f"the training processes cannot be connected: {reason}; start by torchrun"
+            f"the training processes cannot be connected: {reason}; start them with torchrun"
         ) from error
     try:
         yield
@@ -119,7 +118,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
 
 
 def synchronise_norms(network: Network, topology: Topology, device: torch.device) -> Network:
-    """Give the network batch norms whose statistics are those of all processes; names stay as they are."""
+    """Give the network batch norms that share statistics over all processes; names stay as they are."""
     if topology.is_alone:
         return network
     if device.type == "cuda":
@@ -140,7 +139,7 @@ def synchronise_norms(network: Network, topology: Topology, device: torch.device
 
 
 def wrap(network: Network, topology: Topology, device: torch.device) -> nn.Module:
-    """What computes the steps: the network itself, or the network with gradients averaged over processes."""
+    """The network as the steps run it: itself, or with gradients averaged over processes."""
     if topology.is_alone:
         return network
     # The norms keep their buffers equal, and every process begins with the same weights.
@@ -187,7 +186,7 @@ def _normalise(norm: SyncedBatchNorm1d | SyncedBatchNorm2d, x: Tensor) -> Tensor
 
 
 class _Average(torch.autograd.Function):
-    """Mean over processes, for the gradient as for the value."""
+    """Mean over processes, of the gradient as well as of the value."""
 
     @staticmethod
     def forward(_context: Any, x: Tensor) -> Tensor:

@@ -2,9 +2,9 @@
 
 Example ``i`` of a source depends on ``i`` alone, and batch ``n`` holds the examples ``n * size`` to
 ``(n + 1) * size - 1``. So the order does not depend on the number of workers, a run that goes on after
-``n`` steps starts with batch ``n``, and several processes share a batch by dividing its examples. (Workers
-compute with one thread each, and sums over several threads differ in their last bits: to the bit, a run
-with workers equals other runs with workers, however many.)
+``n`` steps starts with batch ``n``, and several processes share a batch by dividing its examples. Workers
+compute with one thread each, and sums over several threads differ in their last bits. So runs with any number
+of workers are equal to the bit, but not to a run without workers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BatchPlan:
     part_size
         Examples that this process computes at once.
     rank, num_processes
-        Which of how many processes this is.
+        The number of this process, and how many there are.
     """
 
     first_step: int
@@ -70,7 +70,7 @@ def feed(source: ExampleSource, plan: BatchPlan, workers: int) -> Generator[list
     source
         Where examples come from.
     plan
-        Which are wanted.
+        Which examples, in which order.
     workers
         Processes that prepare examples ahead; 0 prepares them here.
 

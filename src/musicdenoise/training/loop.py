@@ -2,7 +2,7 @@
 
 A run folder holds ``config.json``, ``history.jsonl`` (one line per validation), ``checkpoint.pt`` (the
 whole state, replaced every few minutes), ``best.safetensors`` (the averaged weights of the best
-validation by mean SNR improvement), ``curves.png`` and ``improvements.png``, and TensorBoard events where
+validation by mean SNR improvement), ``curves.png`` and ``improvements.png``, and TensorBoard events if
 tensorboard is installed.
 """
 
@@ -55,7 +55,7 @@ BEST = "best.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is, for display.
+    """How far a run has come, for display.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What became of a run.
+    """The result of a run.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def train(
     device
         Where to compute.
     data, licence
-        What is trained on and under which licence the weights are, for the weights' metadata.
+        The training data and the licence of the weights, for the weights' metadata.
     initial
         Network to start from.
     resume
@@ -212,7 +212,7 @@ class _Run:
                 began = time.monotonic()
                 loss_db, norm = train_step(state, next(batches), self.dtype, self.device)
                 seconds = time.monotonic() - began
-                # The same in all processes, so that they agree on what is due and when the run ends.
+                # The same in all processes, so they agree on what is due and when the run ends.
                 loss_db, seconds = state.topology.average((loss_db, seconds), self.device)
                 state.note_step(loss_db, seconds)
                 record = self._validate() if self._validation_is_due() else None
@@ -264,7 +264,7 @@ class _Run:
             )
 
     def _validate(self) -> dict[str, float]:
-        """Measure, keep the weights if they are the best, and write all that follows from it."""
+        """Measure, keep the weights if they are the best, and write history and pictures."""
         state = self.state
         gains_db = snr_improvements(state, self.validation, self.dtype, self.device)
         metrics = {name: round(value, 3) for name, value in summarise(gains_db, self.validation).items()}

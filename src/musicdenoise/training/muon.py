@@ -1,9 +1,9 @@
 """Muon for complex kernels: momentum whose directions are made equally long.
 
-The momentum of a kernel, taken as a complex matrix with a row per channel, is replaced by the nearest matrix
-with orthonormal rows (or columns): every direction in which the layer can learn moves by the same amount, not
-the few strong ones alone. Steps are about as long as those of AdamW, so that one learning rate serves both;
-biases and norms are left to AdamW.
+The momentum of a kernel is a complex matrix with a row for each channel. Muon replaces it by the nearest
+matrix with orthonormal rows (or columns). So every direction in which the layer can learn moves by the same
+amount, and not only the few strong ones. Steps are about as long as those of AdamW, so one learning rate
+serves both. AdamW trains biases and norms.
 
 Sources: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024 (the iteration and its
 coefficients; complex here, with the conjugate transpose); Liu et al., "Muon is scalable for LLM training",
@@ -39,7 +39,7 @@ class ComplexMuon(torch.optim.AdamW):
     lr, weight_decay
         Learning rate and decay of both.
     real_kernels
-        Further kernels of the network that Muon trains, each a real matrix with a row per channel.
+        More kernels for Muon, each a real matrix with a row for each channel.
     """
 
     def __init__(
@@ -103,13 +103,13 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Same shape, with singular values between 0.7 and 1.2 (but for those that vanish).
+        Same shape, with singular values between 0.7 and 1.2 (except those that vanish).
 
     Notes
     -----
-    Every step of the iteration multiplies the matrix by a polynomial of its Gram matrix, and so the Gram
-    matrix by that polynomial twice. So the steps are done with the small Gram matrix alone, and their product
-    is applied to the wide matrix once.
+    Every step of the iteration multiplies the matrix by a polynomial of its Gram matrix, and the Gram matrix
+    by that polynomial twice. So the small Gram matrix alone goes through the steps, and their product is
+    applied to the wide matrix once.
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.mH if is_tall else matrix

@@ -1,4 +1,4 @@
-"""What a network estimates in training and how far that is from the target, by its family."""
+"""What a network estimates in training, and how far that is from the target. Both depend on its family."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def loss_db(runner: nn.Module, config: TrainConfig, part: Example, dtype: torch.
     Parameters
     ----------
     runner
-        What computes the network.
+        The network, or what runs it in several processes.
     config
         Configuration of the run.
     part
@@ -57,7 +57,7 @@ def estimate(network: nn.Module, config: TrainConfig, noisy: Tensor, dtype: torc
 
 
 def freeze_parts(network: nn.Module, config: TrainConfig) -> None:
-    """Let only the part of a network be trained that the configuration names."""
+    """Freeze the part of a network that the configuration does not train."""
     if isinstance(network, FineNet) and config.objective in PARTS:
         for part in PARTS:
             network.get_submodule(part).requires_grad_(part == config.objective)

@@ -1,7 +1,7 @@
 """Pictures of a run: its curves over the validations, and the histogram of SNR improvements.
 
-Figures are made without pyplot, so that nothing global is left behind; matplotlib takes half a second
-to load and is imported by the functions that draw.
+Figures are made without pyplot, which would leave global state behind. Matplotlib takes half a second to
+load, so only the functions that draw import it.
 """
 
 from __future__ import annotations

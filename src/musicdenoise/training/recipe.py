@@ -4,8 +4,8 @@ A recipe has the fields of `TrainConfig` (or ``segment_seconds`` for ``segment_f
 ``[network]`` (``channels = "tapered"`` or ``"deep"``, ``complexity = C``, or ``encoder_channels`` and
 ``decoder_channels``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``) and ``[stft]``. With
 ``family = "fine"`` the table has the fields of `musicdenoise.core.fine_unet.FineUNetConfig` and
-``spectrum_width``. What is not in it keeps its default. The recipes in the package are those of the published
-weights, one for a large GPU, one for recorded noise, and the reference's.
+``spectrum_width``. Settings that are not in it keep their defaults. The package has the recipes of the
+published weights, one for a large GPU, one for recorded noise, and the reference's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def load_recipe(name_or_path: str) -> dict[str, Any]:
     UsageError
         If there is no such recipe.
     ConfigurationError
-        If the file is no TOML or holds an unknown setting.
+        If the file is not TOML, or holds an unknown setting.
     """
     if name_or_path in recipe_names():
         text = (_FOLDER / f"{name_or_path}.toml").read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ def load_recipe(name_or_path: str) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the recipe {name_or_path} is no valid TOML: {error}") from error
+        raise ConfigurationError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
     except (RecursionError, ValueError) as error:  # numbers of more digits than Python reads
         raise ConfigurationError(
             f"the recipe {name_or_path} cannot be used: it is nested too deeply, or holds an endless number"
@@ -94,7 +94,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"the recipe {path} is no text in UTF-8, as TOML is: save it so") from error
+        raise ConfigurationError(
+            f"the recipe {path} is not text in UTF-8: save it as UTF-8, as TOML wants it"
+        ) from error
 
 
 def build_network(settings: Mapping[str, Any]) -> NetworkConfig:
@@ -103,10 +105,10 @@ def build_network(settings: Mapping[str, Any]) -> NetworkConfig:
     Parameters
     ----------
     settings
-        ``family``, ``"dcunet"`` (the default) or ``"fine"``. Of the first: ``complexity``, or
-        ``encoder_channels`` and ``decoder_channels``, or ``channels``, ``"tapered"`` (the default) or
-        ``"deep"``; ``mask``, ``level_reach``, ``profile_width``, ``compressions``. Of the second: the fields
-        of `FineUNetConfig`, and ``spectrum_width``.
+        ``family`` is ``"dcunet"`` (the default) or ``"fine"``. The first has ``complexity``, or
+        ``encoder_channels`` and ``decoder_channels``, or ``channels`` (``"tapered"``, the default, or
+        ``"deep"``), and ``mask``, ``level_reach``, ``profile_width`` and ``compressions``. The second has
+        the fields of `FineUNetConfig`, and ``spectrum_width``.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def _fine_network(settings: Mapping[str, Any]) -> FineNetConfig:
     known = {field.name for field in fields(FineUNetConfig)}
     for name in sorted(settings.keys() - {*known, "spectrum_width"}):
         raise ConfigurationError(
-            f"{name} is no setting of a network of the family fine: it has {', '.join(sorted(known))} and "
+            f"{name} is not a setting of the network family fine: it has {', '.join(sorted(known))} and "
             "spectrum_width"
         )
     unet = {name: value for name, value in settings.items() if name in known}
@@ -156,7 +158,7 @@ def _dcunet(settings: Mapping[str, Any]) -> DCUNetConfig:
 
 
 def _changes(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a table ``[network]`` says besides channels."""
+    """The settings in a table ``[network]`` other than channels."""
     changes = {name: settings[name] for name in _OTHERS if settings.get(name) is not None}
     for name in ("level_reach", "profile_width"):
         if not isinstance(changes.get(name, 0), int):
@@ -181,7 +183,7 @@ def _counts(name: str, value: object) -> tuple[int, ...]:
 def build_config(
     recipe: Mapping[str, Any], overrides: Mapping[str, Any], initial: NetworkConfig | None = None
 ) -> TrainConfig:
-    """Configuration of a recipe, in which the overrides that are not None take precedence.
+    """Configuration of a recipe. Overrides that are not None count more.
 
     Parameters
     ----------
@@ -190,8 +192,8 @@ def build_config(
     overrides
         Settings as in a recipe; the tables are merged entry by entry.
     initial
-        Network of the weights to start from, which is taken where neither gives channels, with what else
-        they say.
+        Network of the weights to start from. It is used if neither recipe nor overrides give channels;
+        their other settings for the network are applied to it.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What a run leaves behind beside its weights: history, pictures, TensorBoard events.
 
-``history.jsonl`` is written anew, atomically, after every validation, from the history in the run's
-state; so it never disagrees with the checkpoint.
+After every validation, ``history.jsonl`` is written again, atomically, from the history in the run's state.
+So it never disagrees with the checkpoint.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LOCK = ".lock"
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to a run folder, which is made if missing.
+    """Keep other processes from writing to a run folder. Makes the folder if it is missing.
 
     Raises
     ------
@@ -83,14 +83,14 @@ def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 class EventLog:
-    """TensorBoard events in the folder ``events`` of a run; nothing where tensorboard is not installed.
+    """TensorBoard events in the folder ``events`` of a run; nothing if tensorboard is not installed.
 
     Parameters
     ----------
     folder
         The run folder.
     first_step
-        Events from here on, of a run that was killed, are made void.
+        Events from here on are dropped: a run that was killed had written them.
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:

@@ -1,15 +1,15 @@
 """Learning rate over a run, as a pure function of the step and of the share of the run that is done.
 
-A run bounded by time does not know how many steps it will have, so the decay follows the share. There
-is nothing to store: a run that goes on computes the same rates.
+A run bounded by time does not know how many steps it will have, so the decay follows the share. Nothing has
+to be stored: a run that goes on computes the same rates.
 
-``cosine``: linear warm-up over ``warmup_steps`` times a half cosine from the highest rate to 1 % of it.
-``trapezoid``: the same warm-up, then the highest rate, and over the last 15 % of the run a line down to 1 %
-of it. A run can be made longer without a trace of its first end (Hägele et al., "Scaling laws and
-compute-optimal training beyond fixed training durations", 2024).
-``onecycle``: a half cosine up from 1/25 of the highest rate over the first 15 % of the run, then one down to
-1/250 000 (Smith & Topin, "Super-convergence", 2019; the defaults of ``torch.optim.lr_scheduler.OneCycleLR``
-but for the 15 %, which is NoiseRemover's).
+- ``cosine``: a linear warm-up over ``warmup_steps``, and a half cosine from the highest rate to 1 % of it.
+- ``trapezoid``: the same warm-up, then the highest rate, and over the last 15 % of the run a line down to 1 %
+  of it. Such a run can be made longer, and nothing shows where it was to end at first (Hägele et al.,
+  "Scaling laws and compute-optimal training beyond fixed training durations", 2024).
+- ``onecycle``: a half cosine up from 1/25 of the highest rate over the first 15 % of the run, then one down
+  to 1/250 000 (Smith & Topin, "Super-convergence", 2019). These are the defaults of
+  ``torch.optim.lr_scheduler.OneCycleLR``, except the 15 %, which are NoiseRemover's.
 """
 
 from __future__ import annotations

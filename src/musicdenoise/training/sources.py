@@ -41,7 +41,7 @@ class TrainingData:
     description
         For the metadata of the weights.
     noise_kind
-        Kind of noise in the data, as far as it is known.
+        Kind of noise in the data; ``mixed`` if there are several.
     """
 
     source: ExampleSource
@@ -61,7 +61,7 @@ def split_songs(songs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     if len(songs) < 2:
         raise DataError(
             "a single song cannot be divided into songs to train on and songs to measure on: add songs, or "
-            "name some by {valid_songs}",
+            "name some with {valid_songs}",
             valid_songs=None,
         )
     held_out = set(songs[_HELD_OUT_SHARE - 1 :: _HELD_OUT_SHARE] or songs[-1:])
@@ -88,14 +88,14 @@ def mixed_on_the_fly(
     songs, valid_songs
         Folders of songs to train on and to measure on; every twentieth song is held out by default.
     noises, valid_noises
-        Folders of noise recordings, where the kind of noise needs them.
+        Folders of noise recordings, if the kind of noise needs them.
     cache
         Where decoded audio is kept.
     on_progress
         Called with the number of songs decoded so far.
     on_failure
-        Called with the reason for each song that cannot be used; the others are. Without it, the first one is
-        an error.
+        Called with the reason for each song that cannot be used; the run goes on with the others. Without it,
+        the first such song is an error.
 
     Raises
     ------
@@ -167,13 +167,13 @@ def pairs_on_disk(
     folder
         A dataset with a manifest, or folders ``train|test/input|target`` with partners of the same name.
     valid_songs, valid_noises
-        Songs and noises to measure on in place of the test pairs.
+        Songs and noises to measure on instead of the test pairs.
     valid_kind
-        Kind of noise to measure on with those; None for that of the dataset.
+        Kind of noise for ``valid_songs``; None for the dataset's.
     cache
-        Where decoded audio of those is kept.
+        Where decoded audio of these songs and noises is kept.
     root
-        Another folder that files of the dataset may lie in; see `musicdenoise.data.manifest.check_places`.
+        Another folder in which files of the dataset may be; see `musicdenoise.data.manifest.check_places`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """State of a training run: what a step changes, and how it is stored.
 
-A checkpoint holds the whole state, so that a run that was killed goes on as if nothing had happened.
-The position in the data is the number of steps done, since examples are numbered; the learning rate is
-a function of the progress (`musicdenoise.training.schedule`).
+A checkpoint holds the whole state, so a run that was killed goes on as if nothing had happened. Examples are
+numbered, so the number of steps is also the position in the data. The learning rate is a function of the
+progress (`musicdenoise.training.schedule`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _LOSS_MEMORY = 0.98
 
-# What comes of reading a file that is damaged or is no checkpoint.
+# What reading raises if the file is damaged or is not a checkpoint.
 _DAMAGE = (
     OSError,
     RuntimeError,
@@ -60,11 +60,11 @@ class TrainState:
     network, averaged
         The network being trained and its exponential moving average.
     runner
-        What computes the steps: the network, or the network shared with other processes.
+        The network as the steps run it, perhaps shared with other processes.
     optimizer
         What updates the network's parameters.
     topology
-        Which of several processes this is.
+        The number of this process, and how many there are.
     step
         Steps done.
     seconds
@@ -118,19 +118,17 @@ def new_state(
 ) -> TrainState:
     """State before the first step; ``initial`` gives the weights to start from.
 
-    The run's network may have more channels than those (see `musicdenoise.core.widen`), and another profile
-    filter, or none.
+    The run's network may have more channels than ``initial`` (see `musicdenoise.core.widen`), and another
+    profile filter, or none.
 
     Raises
     ------
     TrainingError
-        If ``initial`` has more channels in a layer than the configuration's network, or the layers are to
-        stay as they are and there is no ``initial``.
+        If ``initial`` has more channels in a layer than the configuration's network, or if the layers are
+        frozen and there is no ``initial``.
     """
     if config.frozen_layers and initial is None:
-        raise TrainingError(
-            "frozen layers need weights to be frozen at: give them by {initial}", initial=None
-        )
+        raise TrainingError("frozen layers need weights: give them with {initial}", initial=None)
     topology = topology or Topology()
     torch.manual_seed(config.seed)
     network = new_network(config.network)
@@ -145,7 +143,7 @@ def new_state(
     averaged = AveragedModel(network, multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
     optimizer = _optimizer(config, network)
     if config.compile:
-        # The layers alone: around them the spectrograms are complex, which the compiler leaves as they are.
+        # The layers alone: around them the spectrograms are complex, and the compiler does not handle these.
         layers = network.unet if isinstance(network, FineNet) else network
         layers.mask = torch.compile(layers.mask)  # type: ignore[method-assign]
     return TrainState(
@@ -173,7 +171,7 @@ def _copy_weights(initial: Network, network: Network) -> None:
         network.load_state_dict(initial.state_dict())
     else:
         raise TrainingError(
-            f"the initial weights are of a network with {initial.config}, the run's has {network.config}: "
+            f"the initial weights are for a network with {initial.config}, the run's has {network.config}: "
             "leave out {recipe} to take the weights' network, or leave out {initial}",
             recipe=None,
             initial=initial.config,
@@ -196,7 +194,7 @@ def _copy_layers(initial: DCUNet, network: DCUNet) -> None:
     learnt = initial.state_dict()
     if ours.profile_width == theirs.profile_width:
         network.load_state_dict(learnt)
-    else:  # a filter of another width starts from nothing
+    else:  # a filter of another width starts from random weights
         layers = {name: value for name, value in learnt.items() if not name.startswith("profile.")}
         network.load_state_dict({**network.state_dict(), **layers})
 
@@ -242,7 +240,7 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
     Raises
     ------
     TrainingError
-        If the file is missing, damaged, or of another network.
+        If the file is missing, damaged, or for another network.
     """
     if not path.is_file():
         raise TrainingError(
@@ -250,15 +248,15 @@ def load_checkpoint(path: Path, state: TrainState) -> None:
         )
     document = _read_checkpoint(path)
     try:
-        # What could not be chosen yet when the run began has its default.
+        # A setting that did not exist yet when the run began has its default.
         if config_from_json(document["network_config"]) != state.config.network:
             raise TrainingError(
-                f"the checkpoint {path} is of a network with another configuration: resume with the options "
+                f"the checkpoint {path} is for a network with another configuration: resume with the options "
                 "that the run began with (config.json beside it)"
             )
         if document["optimizer_name"] != state.config.optimizer:
             raise TrainingError(
-                f"the checkpoint {path} is of a run with another optimizer: resume with {{optimizer}} "
+                f"the checkpoint {path} comes from a run with another optimizer: resume with {{optimizer}} "
                 f"{document['optimizer_name']}",
                 optimizer=state.config.optimizer,
             )
@@ -280,9 +278,9 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises nearly any, and advises to load without the protection
-        raise _unusable(path, "it is damaged, or no checkpoint") from error
+        raise _unusable(path, "it is damaged, or not a checkpoint") from error
     if not isinstance(document, dict):
-        raise _unusable(path, "it is no checkpoint")
+        raise _unusable(path, "it is not a checkpoint")
     return document
 
 

@@ -24,7 +24,7 @@ __all__ = ["resolve_precision", "snr_improvements", "summarise", "train_step"]
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Type in which the layers are computed: bfloat16 where that was asked for, or is fast."""
+    """Type in which the layers are computed: bfloat16 if you ask for it, or if it is fast."""
     if precision == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
@@ -40,8 +40,8 @@ def train_step(
     state
         State of the run; its networks and optimizer are changed, its counters are not.
     parts
-        This process's share of the batch, in as many parts as are computed one after the other: examples
-        with a batch axis in front.
+        This process's share of the batch, in parts that are computed one after the other: examples with a
+        batch axis in front.
     dtype
         Type in which the layers are computed.
     device
@@ -75,7 +75,7 @@ def train_step(
         raise TrainingError(
             f"the loss is {total_db} dB and the gradient's norm {norm} at step {state.step}: look for "
             "samples that are not finite, or lower {learning_rate}; the checkpoint and best weights on disk "
-            "are good, go on from them with {initial}",
+            "are good: go on from them with {initial}",
             learning_rate=config.learning_rate,
             initial=None,
         )
@@ -96,7 +96,7 @@ def _exchange(runner: nn.Module, *, is_last: bool) -> AbstractContextManager[obj
 def snr_improvements(
     state: TrainState, items: Sequence[ValidationItem], dtype: torch.dtype, device: torch.device
 ) -> list[float]:
-    """SNR improvement in dB of the averaged network on each item, the items shared among the processes."""
+    """SNR improvement in dB of the averaged network on each item. The processes share the items."""
     network = averaged_network(state).eval()
     gains_db = []
     for item in items[state.topology.rank :: state.topology.num_processes]:
@@ -107,7 +107,7 @@ def snr_improvements(
 
 
 def summarise(gains_db: Sequence[float], items: Sequence[ValidationItem]) -> dict[str, float]:
-    """Mean improvement in dB over all items, per input SNR and for coded ones; smallest; share improved."""
+    """Mean improvement in dB, over all items and by input SNR; the least; the share that improved."""
     summary = {
         "snr_improvement_db": fmean(gains_db),
         "snr_improvement_min_db": min(gains_db),
