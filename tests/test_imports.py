@@ -15,6 +15,7 @@ SOURCE = Path(musicdenoise.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"serving"},
     {"denoising", "training", "evaluation", "dataset"},
     {"data", "weights"},
     {"audio"},
@@ -42,6 +43,8 @@ ONLY_IN = {
     "rich": {"cli"},
     "soundfile": {"audio/backends"},
     "av": {"audio/backends", "audio/pipes"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
     "mutagen": {"audio/tags", "audio/bitrate.py"},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
@@ -99,7 +102,7 @@ def test_help_does_not_import_torch() -> None:
         "        app(arguments)\n"
         "    except SystemExit as stop:\n"
         "        assert not stop.code, stop.code\n"
-        "heavy = {'torch', 'torchaudio', 'numpy', 'scipy', 'av', 'soundfile'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchaudio', 'numpy', 'scipy', 'av', 'soundfile', 'uvicorn'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -14,6 +14,8 @@ LIMITS = (
     ("a gap in an MP4 file that silence fills", "audio.backends.ffmpeg_scan", "_LONGEST_GAP", "s"),
     ("width of a network, as complexity", "core.architecture", "MOST_COMPLEXITY", ""),
     ("frames that cover a sample", "core.stft", "MOST_OVERLAP", ""),
+    ("a song sent to `serve`", "serving.shelf", "MOST_BYTES", "bytes"),
+    ("songs that `serve` keeps", "serving.shelf", "MOST_SONGS", ""),
     ("a download of unknown size", "weights.download", "MOST_BYTES", "bytes"),
     ("samples of a row in a manifest", "data.manifest", "_LONGEST", ""),
 )

@@ -51,7 +51,7 @@ class Page:
             wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
             opened = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
             self._session = f"/session/{opened['sessionId']}"
-            self._call("POST", f"{self._session}/timeouts", {"script": 20_000})
+            self._call("POST", f"{self._session}/timeouts", {"script": 110_000})
             self._call("POST", f"{self._session}/url", {"url": self._url})
         except BaseException:
             self._driver.kill()
@@ -96,5 +96,5 @@ class Page:
             method=method,
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())["value"]

@@ -11,6 +11,7 @@ from musicdenoise.cli import (
     eval_options,
     options,
     segment_options,
+    serve,
     train_options,
 )
 from musicdenoise.cli.app import app
@@ -18,6 +19,7 @@ from musicdenoise.cli.app import app
 COMMANDS = [
     *(
         ["denoise"],
+        ["serve"],
         ["train"],
         ["eval"],
         ["correlate"],
@@ -59,6 +61,7 @@ def test_every_command_has_two_examples(command: list[str], monkeypatch: pytest.
     ("command", "module"),
     [
         (["denoise"], options),
+        (["serve"], serve),
         (["train"], train_options),
         (["eval"], eval_options),
         (["dataset", "build"], build_options),

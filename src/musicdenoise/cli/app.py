@@ -13,6 +13,7 @@ from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.evaluate import evaluate
 from musicdenoise.cli.help import Command, Group, examples
 from musicdenoise.cli.info import info
+from musicdenoise.cli.serve import serve
 from musicdenoise.cli.train import train
 from musicdenoise.cli.weights import app as weights
 
@@ -54,6 +55,11 @@ app.command(
         "musicdenoise denoise album/ -o cleaned/ --skip-existing --jobs 2",
     ),
 )(denoise)
+app.command(
+    "serve",
+    cls=Command,
+    epilog=examples("musicdenoise serve --open", "musicdenoise serve --port 9000 --device cpu"),
+)(serve)
 app.command(
     "train",
     cls=Command,

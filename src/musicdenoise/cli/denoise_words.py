@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from musicdenoise.denoising.denoise_report import DenoiseReport
@@ -12,9 +13,16 @@ from musicdenoise.kinds import NOISE_CLASSES
 
 __all__ = ["details", "sample_line", "summary"]
 
+_HINT = re.compile(r" \(--[^()]*\)")
 
-def summary(report: DenoiseReport, removed_share: float) -> str:
-    """What was removed from a song, and what the gate left alone and why."""
+
+def summary(report: DenoiseReport, removed_share: float, *, hints: bool = True) -> str:
+    """What was removed from a song, and what the gate left alone and why; ``hints`` name options."""
+    told = _summary(report, removed_share)
+    return told if hints else _HINT.sub("", told)
+
+
+def _summary(report: DenoiseReport, removed_share: float) -> str:
     if not math.isfinite(report.removed_db):
         copied = ", byte for byte" if report.is_copy else ""
         return f"left as it came{copied}: {_why_nothing(report, removed_share)}"

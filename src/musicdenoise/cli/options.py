@@ -18,6 +18,8 @@ __all__ = [
     "PANELS",
     "BitDepth",
     "ChannelMode",
+    "Cuda",
+    "Device",
     "Json",
     "Offline",
     "OutputFormat",
@@ -82,6 +84,13 @@ WeightsUrl = Annotated[
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the internet.")]
+Device = Annotated[
+    str | None,
+    typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
+]
+Cuda = Annotated[
+    bool, typer.Option("--cuda", help="Use a CUDA device. If there is none, say so and use the CPU.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
 
 
@@ -270,13 +279,8 @@ class Request:
     ] = False
     weights_url: WeightsUrl = None
     offline: Offline = False
-    device: Annotated[
-        str | None,
-        typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. Default: auto."),
-    ] = None
-    cuda: Annotated[
-        bool, typer.Option("--cuda", help="Use a CUDA device. If there is none, say so and use the CPU.")
-    ] = False
+    device: Device = None
+    cuda: Cuda = False
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", min=1, help="How many songs to denoise at once, in a process each.")
     ] = 1

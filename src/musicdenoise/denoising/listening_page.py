@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import torch
@@ -25,9 +24,9 @@ from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_text
-from musicdenoise.runtime.pages import content_policy, data_url
+from musicdenoise.runtime.pages import content_policy, data_url, page_template
 
-__all__ = ["Listening", "write_listening_page"]
+__all__ = ["Listening", "player", "song_section", "write_listening_page"]
 
 PAGE = "index.html"
 
@@ -79,14 +78,30 @@ def write_listening_page(folder: Path, songs: Sequence[Listening]) -> Path:
         raise AudioWriteError(f"{path}: cannot be read: {error.strerror}; choose another folder") from error
     seconds = float(np.clip(_MOST_SECONDS / max(len(songs), 1), *_SONG_SECONDS))
     make_folder(folder, AudioWriteError)
-    template = Template((files("musicdenoise") / "denoising" / "listening_page.html").read_text("utf-8"))
-    sections = "\n".join(_section(song, seconds) for song in songs)
+    template = page_template(_read("listening_page.html"), player())
+    sections = "\n".join(song_section(song, seconds) for song in songs)
     page = template.substitute(policy=content_policy(template.template), songs=sections)
     write_text(path, page, AudioWriteError, "choose another folder")
     return path
 
 
-def _section(song: Listening, seconds: float) -> str:
+def player() -> dict[str, str]:
+    """Style and script that play the songs of a page, as `page_template` includes them."""
+    return {name: _read(name) for name in ("player.css", "player.js")}
+
+
+def _read(name: str) -> str:
+    return (files("musicdenoise") / "denoising" / name).read_text("utf-8")
+
+
+def song_section(song: Listening, seconds: float) -> str:
+    """The part of a page for one song: HTML for the player, with up to so many seconds from its middle.
+
+    Raises
+    ------
+    AudioError
+        If the song cannot be read.
+    """
     versions, rate, start = _versions(song, seconds)
     length = versions["before"].shape[1] / rate
     peak = max(float(np.abs(samples).max(initial=0.0)) for samples in versions.values())
