@@ -119,7 +119,7 @@ def test_wrong_recipes_are_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used"):
         build_config({"steps": 1}, {"stft": {"window": 3}})
     path.write_bytes("# Hörer\nsteps = 1".encode("latin-1"))
-    with pytest.raises(ConfigurationError, match=r"bad\.toml is no text in UTF-8"):
+    with pytest.raises(ConfigurationError, match=r"bad\.toml is not text in UTF-8"):
         load_recipe(str(path))
 
 

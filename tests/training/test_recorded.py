@@ -95,7 +95,7 @@ def test_the_recipe_fits_the_network() -> None:
         unet=unet, spectrum_width=8
     )
     for settings, message in (
-        ({"complexity": 4}, "complexity is no setting"),
+        ({"complexity": 4}, "complexity is not a setting"),
         ({"channels": "deep"}, "channels is 'deep'"),
         ({"spectrum_width": 0}, "spectrum_width is 0"),
     ):

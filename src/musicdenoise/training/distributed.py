@@ -79,7 +79,7 @@ class Topology:
         return [float(value) / self.num_processes for value in total]
 
     def gather(self, values: Sequence[float]) -> list[float]:
-        """Values of all processes, in order, if items are dealt out in turn (``items[rank::num_processes]``)."""
+        """Values of all processes, in order, if items are dealt out by ``items[rank::num_processes]``."""
         if self.is_alone:
             return list(values)
         hands: list[Any] = [None] * self.num_processes
