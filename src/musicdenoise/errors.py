@@ -12,11 +12,11 @@
     ├── DataError             songs, noises, pairs and manifests
     ├── WeightsError          weights that cannot be found, read or trusted
     ├── DeviceError           a compute device that is not there
-    └── TrainingError         a training run that cannot start or go on
+    └── TrainingError         a training run that cannot start or continue
 
-Every message says what was given, what is allowed, and what to do, in one line. A message that is about a
-field of the request (``segment_seconds``, say) holds a place for the field's name, and the error carries
-its value. So each reader sees the name they know: the argument in Python, the option on the command line.
+Every message is one line: what was given, what is allowed, and what to do. A message about a field of
+the request (for example ``segment_seconds``) holds a place for the field's name, and the error carries its
+value. So all readers see the name that they know: the argument in Python, the option on the command line.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MusicDenoiseError(Exception):
         Parameters
         ----------
         field, value
-            Its name and what it was given.
+            Its name, and the value that was given.
         allowed
             What it must be.
         shown
@@ -129,7 +129,7 @@ class DeviceError(MusicDenoiseError):
 
 
 class TrainingError(MusicDenoiseError):
-    """A training run that cannot start or cannot go on."""
+    """A training run that cannot start or continue."""
 
 
 @dataclass(frozen=True, kw_only=True)

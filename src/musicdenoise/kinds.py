@@ -93,8 +93,8 @@ NOISE_WORDS: Mapping[str, str] = {
 }
 """The kind of noise for each everyday word.
 
-`mixed` learnt tapes, records, crowds, rain and wind; there is no network for one of them alone. Low noise
-that lasts is of the kind `engine_idling`, since a noise that is named may be bass.
+`mixed` learnt tapes, records, crowds, rain and wind; none of these has a network of its own. Low noise that
+lasts counts as `engine_idling`: if you name it, the gate has no limit for bass.
 """
 
 

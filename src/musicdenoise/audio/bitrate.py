@@ -1,4 +1,4 @@
-"""Bit rates of lossy files: what a file has, and how libsndfile is asked for one.
+"""Bit rates of lossy files: which one a file has, and how to ask libsndfile for one.
 
 libsndfile takes a *compression level* from 0 to 1, and each of its encoders maps that to a bit rate or a
 quality in its own way. This module inverts these maps. Vorbis has a quality with a nominal rate instead of
@@ -38,18 +38,18 @@ _VORBIS_OTHER = (48e3, 60e3, 70e3, 80e3, 86e3, 96e3, 110e3, 120e3, 140e3, 160e3,
 
 
 def source_bitrate(path: Path, subtype: str) -> int | None:
-    """Bit rate of a lossy file in bits per second over all channels; None for other files, or if not known.
+    """Bit rate of a lossy file in bits per second over all channels; None for other files, or if unknown.
 
     Parameters
     ----------
     path
         The file.
     subtype
-        Of its samples, as in `AudioInfo`.
+        Its subtype, as in `AudioInfo`.
     """
     if subtype not in LOSSY_SUBTYPES:
         return None
-    from musicdenoise.audio.tags.open_file import open_tagged  # here, since most files are lossless
+    from musicdenoise.audio.tags.open_file import open_tagged  # here, because most files are lossless
 
     file = open_tagged(path)
     if file is None or not getattr(file.info, "length", 0.0):
@@ -69,7 +69,7 @@ def encoder_quality(subtype: str, bitrate: int | None, *, sample_rate: int, chan
         Bits per second over all channels. None for a quality with no audible loss (MP3 V0, Vorbis quality
         7, Opus 210 kbit/s).
     sample_rate, channels
-        Of the audio.
+        Rate in Hz and channels of the audio.
     """
     if bitrate is None or subtype not in _TRANSPARENT:
         return dict(_TRANSPARENT.get(subtype, {}))
@@ -92,7 +92,7 @@ def check_bitrate(subtype: str, bitrate: int, *, sample_rate: int, channels: int
     Raises
     ------
     UnsupportedAudioError
-        It cannot; the message says what is allowed.
+        If it cannot; the message says what is allowed.
     """
     if subtype not in LOSSY_SUBTYPES:
         raise UnsupportedAudioError(

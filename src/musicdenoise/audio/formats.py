@@ -114,7 +114,7 @@ FORMATS: dict[str, ContainerFormat] = {
     "OGG": ContainerFormat(suffixes=(".ogg", ".oga", ".opus"), subtypes=("VORBIS", "OPUS")),
     "MP3": ContainerFormat(suffixes=(".mp3",), subtypes=("MPEG_LAYER_III",)),
     "MP4": ContainerFormat(suffixes=(".m4a", ".mp4", ".m4b", ".mov"), subtypes=("AAC", "ALAC_16", "ALAC_24")),
-    # A raw AAC stream cannot say where its first and last frame are to be cut, so it is only read.
+    # A raw AAC stream cannot say where to cut its first and last frame, so it is only read.
     "ADTS": ContainerFormat(suffixes=(".aac",), subtypes=()),
 }
 """Every container that is read, by name."""
@@ -134,7 +134,7 @@ _RATES: dict[str, tuple[int, ...]] = {
     "AAC": (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
 }
 _MAX_CHANNELS: dict[str, int] = {"MPEG_LAYER_III": 2}
-# FLAC stores rates in 20 bits (RFC 9639 section 8.2), of which libFLAC takes up to 655350 Hz; libvorbis and
+# FLAC stores rates in 20 bits (RFC 9639 section 8.2), and libFLAC takes up to 655350 Hz; libvorbis and
 # FFmpeg's ALAC have tables of their own.
 _MAX_RATES: dict[str, int] = {"FLAC": 655_350, "OGG": 200_000, "MP4": 655_350}
 _MAX_RATE = 3_072_000  # of WAV and AIFF: four times that of any recording

@@ -44,7 +44,7 @@ _LIBSNDFILE_CODECS = (1, 2, 3, 6, 7, 0x11, 0x31)  # of WAV: PCM, ADPCM, float, A
 _OPUS_HALF_RATE = 24_000  # Hz, up to which libsndfile decodes at a rate below 48 kHz
 _MOST_JUNK_BYTES = 1 << 22  # in front of audio: more than a removed tag with a cover leaves
 _LIBSNDFILE_BITS = (8, 16, 24)  # of FLAC, which may have 4 to 32
-_OGG_SEGMENTS = 26  # where a page says how many bytes of sizes stand before its content
+_OGG_SEGMENTS = 26  # here a page says how many bytes of sizes come before its content
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Read audio files: what they are, their samples in blocks, or the whole.
+"""Read audio files: find out what they are, and read them in blocks or whole.
 
 What decodes is the truth, and what headers declare is a hint: lengths are counted from frames and packets
 if a format has them. A file that is cut, or holds samples that are not finite, is an error, not a shorter
@@ -288,7 +288,7 @@ def probe(path: str | Path, *, stream: int = 0) -> AudioInfo:
     Returns
     -------
     AudioInfo
-        What the file declares; zero samples are no error.
+        What the file declares; zero samples are not an error.
 
     Raises
     ------

@@ -130,7 +130,7 @@ class AudioWriter:
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
-        self._keeps_texts = False  # as chunks, all of them, in place of the tags that have names here
+        self._keeps_texts = False  # all texts, as chunks, instead of the tags that have names here
         self._copied: tuple[Path, FileState] | None = None
         check_target(self.path, overwrite=self._overwrite)
 

@@ -47,7 +47,7 @@ MOST_COMPLEXITY = 128
 
 Weights and recipes say how wide a network is before any memory is asked for.
 """
-MOST_LEVEL_REACH = 1024  # frames, 12 s; each segment is read with so many to both sides
+MOST_LEVEL_REACH = 1024  # frames, 12 s; each segment is read with this many more on both sides
 MOST_PROFILE_WIDTH = 256  # the pretrained networks have 16
 MOST_COMPRESSIONS = 8  # each is one more input as large as the spectrogram
 
@@ -192,7 +192,7 @@ class DCUNetConfig:
 
     @classmethod
     def tapered(cls, **changes: Any) -> DCUNetConfig:
-        """Few channels where the maps are large, many where they are small.
+        """Few channels for large maps, many for small ones.
 
         At 8 GFLOP per second of audio it has four times the parameters of complexity 8 (6 GFLOP).
         """
@@ -204,7 +204,7 @@ class DCUNetConfig:
 
     @classmethod
     def deep(cls, **changes: Any) -> DCUNetConfig:
-        """The tapered table with twice the channels below 124 frequencies, where they cost least.
+        """The tapered table with twice the channels below 124 frequencies, because they cost least there.
 
         Three and a half times the parameters, for three tenths more arithmetic.
         """

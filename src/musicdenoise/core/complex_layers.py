@@ -2,7 +2,7 @@
 
 Conventions: a complex feature map of ``C`` channels is a real tensor ``(batch, 2 C, freqs, frames)``
 that holds the real parts of all channels first and their imaginary parts after them. A layer that
-reads several such maps side by side (a skip connection) is told their channel counts.
+reads several such maps side by side (a skip connection) needs their channel counts.
 
 A complex convolution with the kernel ``R + iI`` and the input ``x + iy`` is
 

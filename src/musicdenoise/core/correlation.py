@@ -164,7 +164,7 @@ class JointMoments:
 
     @property
     def pearson(self) -> float | None:
-        """Pearson's correlation, -1 to 1; None where a signal is constant."""
+        """Pearson's correlation, -1 to 1; None if a signal is constant."""
         first, second = self.deviations
         if first <= 0.0 or second <= 0.0:
             return None
@@ -178,7 +178,7 @@ class Lag:
     Parameters
     ----------
     samples
-        Positive where the second comes later.
+        Positive if the second comes later.
     peak
         Height of the peak of the phase transform, 0 to 1: 1 for a pure delay, about 0 for unrelated
         signals; negative for a copy of opposite sign.
@@ -251,7 +251,7 @@ class CrossSpectrum:
         count
             Samples seen, all channels counted.
         """
-        # Means are no part of a correlation; bins above 0 Hz stand for negative frequencies as well.
+        # A correlation leaves out the means; bins above 0 Hz stand for negative frequencies as well.
         first, second = self._own[0, ..., 1:], self._own[1, ..., 1:]
         bins = 2 * first.shape[-1]
         channels = first.shape[0]

@@ -13,7 +13,7 @@ __all__ = ["conv_transpose2d", "join_channels"]
 Size = tuple[int, int]
 
 _FEW_CHANNELS = 16
-"""Up to so many output channels a transposed convolution with strides in bfloat16 is slow: a quarter of
+"""Up to this many output channels, a transposed convolution with strides in bfloat16 is slow: a quarter of
 the speed that one convolution for all phases has."""
 
 

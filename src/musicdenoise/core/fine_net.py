@@ -1,4 +1,4 @@
-"""The network for recorded noise: what lasts is subtracted, what a U-Net hears as noise is masked.
+"""The network for recorded noise: it subtracts what lasts, and masks what a U-Net takes for noise.
 
 The two parts know different things. `NoiseSpectrumNet` knows the noise's long-term spectrum bin by bin:
 engines, air conditioners, horns. `FineUNet` knows what noise and music sound like: drills, shots, voices.

@@ -32,7 +32,7 @@ __all__ = ["FINE_STFT", "TIME_STRIDE", "FineUNet", "FineUNetConfig"]
 
 FINE_STFT = StftConfig(n_fft=4096, hop_length=1024)
 TIME_STRIDE = 4
-"""Product of the strides in time: outputs move with inputs for shifts by so many frames."""
+"""Product of the strides in time: outputs move with inputs if these are shifted by a multiple of it."""
 
 LEAKY_SLOPE = 0.01
 _LEAST_POWER = 1e-8  # of a scaled bin, whose mean is 1

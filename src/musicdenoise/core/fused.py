@@ -2,7 +2,7 @@
 
 A batch norm in evaluation mode is ``s y + t`` per channel, so that ``s (W x + b) + t`` is a
 convolution with the kernel ``s W`` and the bias ``s b + t``. The result is that of the network up to
-rounding; `DCUNet` builds its block kernels anew in every pass, since training changes them.
+rounding; `DCUNet` builds its block kernels in every pass, because training changes them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FusedDCUNet(nn.Module):
         One of `PRECISIONS`; ``auto`` is ``tf32``.
     compiled_frames
         Inputs of this many frames go through ``torch.compile``, on GPUs as CUDA graphs. Others do not,
-        because every number of frames would be compiled anew. None for no compilation.
+        because every number of frames is compiled on its own. None for no compilation.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class FusedDCUNet(nn.Module):
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
         is_whole = features.shape[-1] == self._compiled_frames
         layers = self._compiled_layers if is_whole else self._layers
-        # One after another on the CPU: many at once are no faster there, and each needs memory.
+        # One after another on the CPU: several at once are not faster there, and each needs memory.
         parts = features.chunk(len(features)) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
             output = torch.cat([layers(part.to(self._type)) for part in parts])

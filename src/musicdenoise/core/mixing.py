@@ -23,7 +23,7 @@ def rms(waveform: Tensor) -> float:
 
 
 def snr_gain(signal_rms: float, noise_rms: float, snr_db: float) -> float:
-    """Factor for a noise that sets it ``snr_db`` below a signal.
+    """Factor that brings a noise ``snr_db`` below a signal.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def snr_gain(signal_rms: float, noise_rms: float, snr_db: float) -> float:
     Raises
     ------
     DataError
-        If either is silent, since no factor then gives the wanted ratio.
+        If either is silent, because then no factor gives the wanted ratio.
     """
     if signal_rms == 0.0 or noise_rms == 0.0:
         silent = "signal" if signal_rms == 0.0 else "noise"

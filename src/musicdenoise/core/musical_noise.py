@@ -1,8 +1,8 @@
-"""Musical noise: how much of what is left of a noise tinkles.
+"""Musical noise: how much the rest of a noise tinkles.
 
 A gain that opens and closes at random lets single bins of the noise through for a moment. They sound like
 tinkling bells, and are more annoying than the noise itself, although hardly any power is left. Such a bin is
-silent most of the time and loud at times, which the kurtosis of its power tells.
+silent most of the time and loud at times. The kurtosis of its power shows that.
 
 Conventions: signals are real ``(..., samples)`` and hold noise alone, no music.
 
@@ -27,7 +27,7 @@ _FEWEST_FRAMES = 20  # with fewer the fourth moment is that of one frame
 
 
 def log_kurtosis_ratio(noise: Tensor, remaining: Tensor, config: StftConfig | None = None) -> float:
-    """How much more than the noise itself tinkles what a denoiser left of it; 0 for not at all.
+    """How much more the rest of a noise tinkles than the noise itself; 0 for not at all.
 
     The kurtosis of a bin is ``K = m4 / m2^2`` with ``m_n`` the mean over the frames of the n-th power of the
     bin's *power*; as in the paper, moments are taken about zero. It does not depend on the bin's level, and
@@ -38,9 +38,9 @@ def log_kurtosis_ratio(noise: Tensor, remaining: Tensor, config: StftConfig | No
     Parameters
     ----------
     noise
-        The noise as it came, ``(..., samples)``.
+        The noise before denoising, ``(..., samples)``.
     remaining
-        What is left of the same stretch, of the same shape.
+        The same stretch after denoising, in the same shape.
     config
         STFT; 2048 samples with a hop of 512 by default.
 

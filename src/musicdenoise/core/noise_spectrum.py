@@ -1,7 +1,7 @@
 """The noise's own long-term spectrum, and the gain per bin that follows from it.
 
-A network hears a second of the song at once. Hum, hiss, engines and air conditioners keep their spectrum for
-minutes, line by line, and a moment of the noise alone shows it: ``V``, the mean power of each bin. With a
+A network sees one second of the song at a time. Hum, hiss, engines and air conditioners keep their spectrum
+for minutes, line by line, and a moment of the noise alone shows it: ``V``, the mean power of each bin. With a
 window of 0.19 s (8192 samples at 44.1 kHz) the lines of a hum are apart.
 
 **Subtraction.** Music and noise are independent, so their powers add up on average: ``E|X|^2 = |S|^2 + V``.
@@ -155,7 +155,7 @@ def noise_lines(power: Tensor) -> Tensor:
 
 
 def noise_reduction_gain(noisy: Tensor, estimate: Tensor | None, power: Tensor) -> Tensor:
-    """Gain of each bin, from the spectrum of the noise and, where there is one, a network's estimate.
+    """Gain of each bin, from the spectrum of the noise, and from a network's estimate if there is one.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _kept_share(song: Tensor, level: Tensor) -> Tensor:
 
 
 def calmed_gain(gain: Tensor, song: Tensor) -> Tensor:
-    """The gain without tinkling: where there is hardly any music, neighbouring bins share one.
+    """The gain without tinkling: neighbouring bins share one if there is hardly any music.
 
     Where only noise is left, gains are small and random, and single bins that stand out of their neighbours
     are heard as tones ("musical noise"). The share ``r`` of the power that is kept around a bin tells where

@@ -120,7 +120,7 @@ class SpectralStream:
     channels
         Number of channels.
     device
-        Where the estimator computes; samples come and go on the CPU.
+        Where the estimator computes. Samples are on the CPU.
     linked
         Whether one gain for all channels brings them to the network's level, which keeps their balance, or
         one for each channel. Channels much quieter than the others are raised in either case, because the
@@ -216,7 +216,7 @@ class SpectralStream:
         return last * self.config.hop_length + self.config.half_window
 
     def _extend_right(self, num_samples: int) -> None:
-        # Mirrored around the last *real* sample, also where an earlier extension is already there.
+        # Mirrored around the last *real* sample, even if there is an extension already.
         real = self._received - self._buffer_start
         have = self._buffer.shape[-1] - real
         self._buffer = mirror(self._buffer[:, :real], 0, have + num_samples)

@@ -32,7 +32,7 @@ NUM_MOMENTS = 9
 _NUM_LOCAL, _NUM_STEADY, _NUM_FRAME = 8, 12, 4
 _LARGEST_RATIO = 4.0  # of powers, in powers of ten: 40 dB
 _LARGEST_BOOST = 0.3
-_LEAST_VARIANCE = 0.01  # of logarithms, a spread of 1 dB; the difference of two averages is no more exact
+_LEAST_VARIANCE = 0.01  # of logarithms, a spread of 1 dB; the difference of two averages is not more exact
 
 
 class ProfileFilter(nn.Module):
@@ -77,7 +77,7 @@ class ProfileFilter(nn.Module):
         """
         batch = noisy.shape[:2]
         noisy, estimate = noisy.flatten(0, 1), estimate.flatten(0, 1)
-        # The averages stay in float32, also where the layers are computed in bfloat16.
+        # The averages stay in float32, even if the layers are computed in bfloat16.
         with torch.no_grad(), torch.autocast(noisy.device.type, enabled=False):
             if profile is None:
                 values, weights = moments(noisy, estimate)

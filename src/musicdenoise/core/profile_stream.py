@@ -31,7 +31,7 @@ class ProfileStream:
     profile_filter
         The filter.
     channels, num_freqs
-        Of the spectrograms ``(channels, freqs, frames)``.
+        Size of the spectrograms ``(channels, freqs, frames)``.
     frames_per_second
         STFT frames per second.
     device
@@ -105,7 +105,7 @@ class ProfileStream:
         return refined
 
     def _forget(self) -> None:
-        """Drop frames that are returned, but for those around the next."""
+        """Drop frames that are returned, except those around the next."""
         surplus = self._returned - LOCAL_REACH - self._start
         if surplus > 0:
             self._frames = self._frames[..., surplus:].clone()

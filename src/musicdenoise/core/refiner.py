@@ -1,6 +1,6 @@
-"""What decides between a network's estimate and the known spectrum of the noise, in each bin and frame.
+"""A network that decides between another one's estimate and the known noise, in each bin and frame.
 
-A network that hears a second of a song takes steady noise for music and drones for noise. A sample of the
+A network that sees one second of a song takes steady noise for music and drones for noise. A sample of the
 noise alone shows its spectrum, but not what the noise does at a moment. With ``A`` the power of the network's
 estimate and ``V`` that of the noise, the gain of the least mean square error is the Wiener gain
 ``A / (A + V)``; the network's own gain is ``sqrt(A / |X|^2)``, with ``X`` the song. Neither is right
@@ -13,9 +13,9 @@ with ``a``, ``b`` and ``c`` for each bin and frame, powers averaged over 3 x 3 b
 others are 0: the Wiener gain.
 
 Rows of the U-Net are two bins up to 2.8 kHz, eight up to 11 kHz and thirty-two above: recordings of engines
-and voices differ from music where the ear tells tones apart. The decoders are sub-pixel convolutions (Shi et
-al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-network", 2016).
+and voices differ from music at frequencies where the ear tells tones apart. The decoders are sub-pixel
+convolutions (Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
+convolutional neural network", 2016).
 
 Conventions: waveforms are real ``(items, 1, samples)`` at 44.1 kHz. Scaling the song and the estimate scales
 the result.

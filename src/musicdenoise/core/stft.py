@@ -154,7 +154,7 @@ def istft(spectrogram: Tensor, config: StftConfig, *, num_samples: int) -> Tenso
     config
         Size of the transform.
     num_samples
-        Length of the result; the last samples are zero where no frame covers them.
+        Length of the result. Samples at the end that no frame covers are zero.
 
     Returns
     -------

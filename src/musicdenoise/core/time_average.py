@@ -1,7 +1,7 @@
 """Averages over time around each frame, at a cost that does not grow with their length.
 
-A window covers what there is: at the ends of a signal, or in one that is shorter, the mean is that of the
-frames inside. A signal of up to ``reach + 1`` frames has one mean for all of them.
+At the ends of a signal, or in a signal shorter than the window, the mean is that of the frames that are
+there. A signal of up to ``reach + 1`` frames has one mean for all of them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def mean_around(x: Tensor, reach: int) -> Tensor:
     Returns
     -------
     Tensor
-        Same shape; a view of one mean where the window always covers all frames.
+        Same shape; a view of one mean if the window always covers all frames.
     """
     frames = x.shape[-1]
     if frames <= reach + 1:
         return x.mean(-1, keepdim=True).expand_as(x)
-    # In double precision, for the difference of two long sums must not show in a short window.
+    # In double precision: otherwise the error of two long sums would show in a short window.
     sums = torch.nn.functional.pad(x.double().cumsum(-1), (1, 0))
     places = torch.arange(frames, device=x.device)
     first, after = (places - reach).clamp_min(0), (places + reach + 1).clamp_max(frames)

@@ -29,7 +29,8 @@ def widen(network: DCUNet, config: DCUNetConfig) -> DCUNet:
     network
         The smaller one; it stays as it is.
     config
-        Of the wider one: in every layer at least as many channels, and the compressions of ``network`` first.
+        Configuration of the wider one: at least as many channels in every layer, and the compressions of
+        ``network`` first.
         ``profile_width`` does not count.
 
     Raises

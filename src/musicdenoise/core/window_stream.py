@@ -1,10 +1,10 @@
-"""A signal of any length through a network that hears half a minute at once.
+"""A signal of any length through a network that sees half a minute at a time.
 
 The signal is cut on a fixed grid, counted from its start. Each stretch is denoised in a window that reaches
 some seconds further on both sides, and neighbours are cross-faded around the cut. So results do not depend on
-the blocks that a signal arrives in, and memory does not grow with it. What is averaged over half a minute
-(spectra, levels of bins) is that of the window. The last stretch takes what is left, and is never shorter
-than what a window reaches beyond its stretch, unless the whole signal is.
+the blocks that a signal arrives in, and memory does not grow with it. Averages over half a minute (spectra,
+levels of bins) are those of the window. The last stretch takes the rest. It is never shorter than the context
+of a window, unless the whole signal is.
 """
 
 from __future__ import annotations

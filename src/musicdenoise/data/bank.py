@@ -88,7 +88,7 @@ class AudioBank:
         self.lengths = np.array([array.shape[1] for array in self._arrays])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_arrays": None}  # another process maps the files anew
+        return {**self.__dict__, "_arrays": None}  # another process maps the files itself
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -44,7 +44,7 @@ _SHA256_DIGITS = 64
 # What a row may say at most, before anything is read or memory asked for.
 _HIGHEST_RATE = 3_072_000  # Hz, that of the fastest file that can be read
 _LONGEST = 1 << 40  # samples, a year at 44.1 kHz; sums of such numbers are exact
-_LARGEST_FACTOR = 1e6  # 120 dB, by which two recordings of the same music may differ in level
+_LARGEST_FACTOR = 1e6  # 120 dB: how much two recordings of the same music may differ in level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ class PairRow:
         Raises
         ------
         DataError
-            If the line is no JSON object, lacks a field, or holds a value out of range.
+            If the line is not a JSON object, lacks a field, or holds a value out of range.
         """
         try:
             return read_document(cls, text, skip_unknown=True)

@@ -48,8 +48,8 @@ class MixConfig:
         the crop, or that of the whole song: a quiet passage of a song with steady noise is noisier than the
         song.
     target_snr_range_db
-        The same for targets, if they are to differ. With quieter noise in the targets, more of the error is
-        what there is to learn.
+        The same for targets; None if they do not differ. With quieter noise in the targets, less of
+        the error is chance.
     targets
         ``"noisy"`` (Noise2Noise) or ``"clean"``.
     coded_share

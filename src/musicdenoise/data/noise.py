@@ -45,7 +45,7 @@ class WhiteNoise:
 
 
 class RecordedNoise:
-    """Random stretches of recordings, looped where they are short, half of them read out faster.
+    """Random stretches of recordings. Short ones are looped; half of them are read out faster.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ class TapeNoise(_Generated):
 
 
 class VinylNoise(_Generated):
-    """Surface of a record: hiss, crackle, clicks and pops, rumble, and what comes once a turn."""
+    """Surface of a record: hiss, crackle, clicks and pops, rumble, and what returns with every turn."""
 
     def _make(self, num_samples: int, rng: np.random.Generator) -> Array:
         noise = self._hiss(num_samples, rng) * _sway(num_samples, self.sample_rate, rng)

@@ -69,7 +69,7 @@ def find_song_splits(folder: Path, split: str | None) -> dict[str, list[SongEntr
         The collection. With ``train`` and ``test`` in it these are the splits; otherwise all songs
         belong to the one split that is asked for.
     split
-        ``train``, ``test``, ``both``, or None for both where the folder is divided, else ``train``.
+        ``train``, ``test``, ``both``, or None for both if the folder is divided, else ``train``.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The plan of a dataset: which song gets which noises. It is made before anything is mixed.
 
 The plan depends only on the configuration and the files. Songs and noises are drawn without replacement
-from shuffled decks; a deck is shuffled anew when it is used up. A noise is tried before it enters the plan,
+from shuffled decks; a deck is shuffled again when it is used up. A noise is tried before it enters the plan,
 so a recording that cannot be used is replaced at once.
 """
 

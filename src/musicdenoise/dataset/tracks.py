@@ -47,7 +47,7 @@ class Track:
     num_samples: int
 
     def blocks(self, num_samples: int) -> Iterator[Block]:
-        """The first ``num_samples`` block by block; the track is repeated where it is shorter."""
+        """The first ``num_samples`` block by block; a shorter track is repeated."""
         # A track that may be repeated has its beginning once more behind its end, see `_store`.
         samples = np.memmap(self.path, np.float32, mode="r").reshape(-1, 2)
         for start in range(0, num_samples, BLOCK_SAMPLES):
@@ -75,12 +75,12 @@ class Level:
 
 
 def measure(track: Track, num_samples: int) -> Level:
-    """Level of the first ``num_samples`` of a track, repeated where it is shorter."""
+    """Level of the first ``num_samples`` of a track; a shorter track is repeated."""
     return _level(track.blocks(num_samples))
 
 
 def measure_file(source: Path, sample_rate: int) -> Level:
-    """Level of a whole audio file that is to be converted to ``sample_rate``, without converting it.
+    """Level that a whole audio file will have at ``sample_rate``, without converting it.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _no_samples(source: Path) -> str:
 
 
 def _store(path: Path, blocks: Iterator[Block], most_samples: int | None) -> int:
-    """Write blocks up to a length and, where they fall short of it, the beginning again for a block."""
+    """Write blocks up to a length. If they are too short, add the beginning again for a block."""
     stored, head = 0, np.zeros((0, 2), dtype=np.float32)
     try:
         with path.open("wb") as file:

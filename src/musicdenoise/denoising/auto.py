@@ -5,7 +5,8 @@ noise is steady in time and flat over frequency, and nothing else that the netwo
 noise is white, the network for white noise is used; otherwise the first one stays.
 
 Songs at higher rates are converted to the network's rate for this. Songs at lower rates are taken as they
-are: converted, their white noise would end where the song's band ends, and would not be recognised.
+are. After a conversion, their white noise would end at the top of the song's band, and would not be
+recognised.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from musicdenoise.weights.store import WeightsStore
 __all__ = ["AUTO", "AutoDenoiser", "is_white"]
 
 AUTO = "auto"
-"""Asks for the choice, in place of a network's name."""
+"""The name that asks for the choice, instead of a network."""
 
 _STEADY = WHITE_NOISE
 # Chosen on 22 November 2026; the measurements were not written down. What the choice costs is measured: on

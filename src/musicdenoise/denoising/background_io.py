@@ -1,7 +1,7 @@
 """Reading ahead and writing behind: files are decoded and encoded while the network computes.
 
 Each has one thread, which keeps the order, and at most two items on the way, which bounds memory. Errors
-come out in place of the item. Decoders and encoders release Python's lock while they work.
+come out instead of the item. Decoders and encoders release Python's lock while they work.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ WIDTH_SHARE = 0.12  # of a band's lower edge: a sixth of an octave
 BAND_LIMIT = 0.48  # of the sample rate: above lies what filters of converters leave
 ENVELOPE_HZ = (1000.0, 6000.0)  # where claps are
 ENVELOPE_BLOCKS = 16  # per frame
-EDGE_BLOCKS = 3  # of these at each side, where the window is small
+EDGE_BLOCKS = 3  # this many at each side, where the window is small
 LEAST_LEVEL_DB = -160.0
 LEAST_FLATNESS_DB = -12.0
 _LEAST_POWER = 10.0 ** (LEAST_LEVEL_DB / 10.0)
@@ -55,7 +55,7 @@ def band_edges(sample_rate: int) -> NDArray[np.intp]:
     while edges[-1] + max(NARROWEST_HZ, WIDTH_SHARE * edges[-1]) < top:
         edges.append(edges[-1] + max(NARROWEST_HZ, WIDTH_SHARE * edges[-1]))
     if top - edges[-1] < 0.5 * WIDTH_SHARE * edges[-1]:
-        edges.pop()  # the rest is no band of its own
+        edges.pop()  # the rest is too narrow for a band of its own
     edges.append(top)
     bins: NDArray[np.intp] = np.rint(np.array(edges) * frame_length(sample_rate) / sample_rate).astype(
         np.intp

@@ -75,7 +75,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class PassedOver:
-    """A song that another run did, or is doing, since this one planned it."""
+    """A song that another run has done, or is doing, after this run planned it."""
 
     reason: str
 
@@ -212,7 +212,7 @@ def denoise_in_parallel(
     Yields
     ------
     tuple of int and DenoiseReport, AudioError or PassedOver
-        Index of the task, and its report or the reason why there is none, as they become ready. If a
+        Index of the task, and its report or the error, as they become ready. If a
         process is killed, the songs in work are done again, each alone. A song that is killed again fails.
     """
     network = _Network(

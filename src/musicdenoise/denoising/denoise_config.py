@@ -51,7 +51,7 @@ class DenoiseConfig:
         stream comes later by as many stretches.
     precision
         ``"float32"``, ``"tf32"`` or ``"bf16"``. ``"auto"`` is bf16 on processors with instructions
-        for it (but for NoiseRemover's networks), tf32 on GPUs that have it, and float32 elsewhere. bf16 is
+        for it (except for NoiseRemover's networks), tf32 on GPUs that have it, and float32 elsewhere. bf16 is
         nearly twice as fast, and changes the result by about -50 dB.
     compile
         Whether to compile the network with ``torch.compile``, on GPUs as CUDA graphs. That takes a minute for

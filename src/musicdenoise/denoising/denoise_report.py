@@ -18,21 +18,21 @@ class DenoiseReport:
     Parameters
     ----------
     source, target, residual, picture
-        The files; ``residual`` and ``picture`` are None where they were not asked for.
+        The files; ``residual`` and ``picture`` are None if you did not ask for them.
     picture_error
-        Why there is no picture although it was asked for; None otherwise.
+        Why there is no picture, if you asked for one; otherwise None.
     weights
         Name of the network.
     sample_rate, channels, num_samples
-        Of the result.
+        Rate in Hz, channels and samples of the result.
     song_rate
-        Sample rate of the song, which a format of the result may not have.
+        Sample rate of the song. The format of the result may not have it.
     noise_sample
-        Where the spectrum of the noise came from, a sample or the song; None where it was not known.
+        Where the spectrum of the noise came from, a sample or the song; None if it was not known.
     removed_db
         Power of what was removed, relative to the noisy song, in dB.
     noise_db
-        Level of the noise that the network heard in the song, removed or not: root mean square in dB re full
+        Level of the noise that the network found in the song, removed or not: root mean square in dB re full
         scale. Minus infinity if there was none, or if the strength is 0.
     bands
         What was removed from each band.
@@ -42,7 +42,7 @@ class DenoiseReport:
     gaps_seconds
         Beginning and length of stretches of the source that are damaged; they are silent in the result.
     notes
-        What is odd about the source, a sentence each.
+        Odd things about the source, a sentence each.
     num_tracks
         Audio tracks of the source; only the first was denoised.
     is_copy

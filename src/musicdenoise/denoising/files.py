@@ -186,7 +186,7 @@ def _check_count(song: Song, writer: Sink, num_samples: int) -> None:
 
 
 def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | None, str | None]:
-    """The picture, or why there is none. That is no error, because the song is done."""
+    """The picture, or the reason why there is none. That does not fail the song, which is done."""
     if picture is not None:
         try:
             write_picture(picture, meter.spectra(), song.name)

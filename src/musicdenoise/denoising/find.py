@@ -39,7 +39,7 @@ Missing = tuple[Path, AudioReadError]
 
 @dataclass(frozen=True)
 class Found:
-    """A song, and its folder below what it was found by."""
+    """A song, and its folder below the input that led to it."""
 
     song: Path
     folder: Path = Path()
@@ -103,7 +103,7 @@ def _find_in_folder(folder: Path) -> tuple[list[Found], list[Missing]]:
 
 
 def _is_new(place: str, name: str, known: set[Path]) -> bool:
-    """Whether to enter a folder: it is no link, or its place neither holds a known one nor is in one."""
+    """Whether to enter a folder: not if it is a link to a place that holds a known folder, or is in one."""
     path = Path(place, name)
     if not path.is_symlink():
         return True

@@ -14,7 +14,7 @@ __all__ = ["FINE_PLAN", "fine_stream"]
 _RATE = FINE_STFT.sample_rate
 
 FINE_PLAN = WindowPlan(stretch=24 * _RATE, context=3 * _RATE, fade=_RATE // 2)
-"""Windows of 30 s, a fifth of which is context that is computed twice."""
+"""Windows of 30 s; a fifth of them is context, which is computed twice."""
 
 
 def fine_stream(network: FineNet, channels: int, device: torch.device) -> WindowStream:
@@ -27,7 +27,7 @@ def fine_stream(network: FineNet, channels: int, device: torch.device) -> Window
     channels
         Channels of the song.
     device
-        Where the network computes; samples come and go on the CPU.
+        Where the network computes. Samples are on the CPU.
     """
 
     def estimate(window: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Do no harm: where there is next to nothing to remove, the song passes as it came.
+"""Do no harm: the song passes unchanged where there is next to nothing to remove.
 
 From clean music a network removes little, and what it removes is music. From 17 of 20 clean stretches the
 published `mixed` removed less than 1/250 of the power, and mostly bass from the others. White noise at 20 dB
@@ -14,8 +14,9 @@ does not come and go with the music over it. Changes are cross-faded.
 
 Where the limits come from: they were chosen so that 20 clean stretches of 10 s, of eleven songs that no
 network was trained on, pass, and mixes with white noise at 20 dB SNR do not (22 to 29 November 2026). Of 66
-clean stretches of other songs 59 pass. ``tests/benchmarks/bench_gate.py`` measures this anew; the figures
-and what the gate costs on noisy songs are in ``docs/benchmarks.md``, section "The gate".
+clean stretches of other songs 59 pass. ``tests/benchmarks/bench_gate.py`` measures this, and ``fit_gate.py``
+beside it finds the limits from new measurements. The figures and the cost on noisy songs are in
+``docs/benchmarks.md``, section "The gate".
 
 Conventions: blocks are float32 ``(channels, samples)``; limits are in dB, power removed relative to the song.
 """
@@ -109,7 +110,7 @@ class GateConfig:
 
 
 class Gate:
-    """Takes blocks before and after denoising, of any lengths, and returns what is to be written.
+    """Takes blocks before and after denoising, of any length, and returns the result.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ class Gate:
     Attributes
     ----------
     passed_seconds : float
-        Time that passed as it came, so far.
+        Time that passed unchanged, so far.
     bass_seconds : float
         The part of it that passed only because bass would have been removed.
     """
@@ -136,9 +137,9 @@ class Gate:
         self._fade = self._second // 2
         self._waiting = np.zeros((2, channels, 0), dtype=np.float32)  # not yet a whole second
         self._seconds: list[NDArray[np.float32]] = []  # (2, channels, samples) each, not yet decided
-        # Of the song, and of what is removed: bass and all.
+        # Powers of the song, of the bass that is removed, and of everything that is removed.
         self._powers: list[tuple[float, float, float]] = []
-        self._bands: list[NDArray[np.float64]] = []  # of what is removed
+        self._bands: list[NDArray[np.float64]] = []  # powers of what is removed
         self._decided = 0
         self._forgotten = 0  # seconds whose measures are no longer kept
         self._removes: bool | None = None

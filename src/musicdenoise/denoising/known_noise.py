@@ -1,9 +1,9 @@
-"""What is known of a song's noise before it is denoised: from samples that were given, or found in the song.
+"""What is known of a song's noise before it is denoised, from samples or from the song itself.
 
-A sample that is a stretch of the song has the song's level. One in a file of its own may have been recorded
-or saved at another gain: then its level is brought to that of the song's own floor, where that differs
-clearly; see `musicdenoise.denoising.noise_level`. Where no sample was given, noise alone is looked for in
-the song; see `musicdenoise.denoising.noise_finder`.
+A sample that is a stretch of the song has the song's level. A sample from a file may have been recorded or
+saved at another gain. If it clearly differs from the floor of the song, it is brought to that level (see
+`musicdenoise.denoising.noise_level`). Without a sample, the song is searched for noise alone (see
+`musicdenoise.denoising.noise_finder`).
 
 Conventions: samples are float32 ``(channels, samples)``; times are seconds from the start of the song.
 """
@@ -66,13 +66,13 @@ class KnownNoise:
     def power_at(self, config: StftConfig) -> Tensor:
         """Mean power per bin of another STFT, ``(channels, freqs)``, after conversion to its rate.
 
-        Between bins it is interpolated; above the song's band there is none.
+        It is interpolated between bins, and 0 above the song's band.
         """
         rate, other_rate = self.config.sample_rate, config.sample_rate
         bins = np.fft.rfftfreq(self.config.n_fft, 1.0 / rate)
         wanted = np.fft.rfftfreq(config.n_fft, 1.0 / other_rate)
         spectra = [np.interp(wanted, bins, channel, right=0.0) for channel in self.power.numpy()]
-        # Power per Hz stays what it is, and bins of unitary transforms hold it times the rate.
+        # Power per Hz stays the same, and a bin of a unitary transform holds it times the rate.
         return torch.from_numpy(np.stack(spectra) * (other_rate / rate)).float()
 
     def rest_stream(self, refined: StftConfig) -> NoiseStream | None:
@@ -108,7 +108,7 @@ def learn_noise(song: SongSource, given: Sequence[NoiseSample], *, match_level: 
     given
         At least one sample.
     match_level
-        Whether samples that are no stretches of the song are brought to the level of its noise.
+        Whether samples from elsewhere are brought to the level of the song's noise.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def learn_noise(song: SongSource, given: Sequence[NoiseSample], *, match_level: 
 
 
 def find_known_noise(song: SongSource) -> KnownNoise | None:
-    """The noise of a song from where it is alone; None where nothing is sure to be that.
+    """The noise of a song, from moments of noise alone; None if there are none for sure.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def _of_song(samples: Samples, song: SongSource, label: str) -> Samples:
 
 
 def _level_db(song: SongSource, recordings: Sequence[Samples]) -> float:
-    """What samples have to be raised by, in dB; 0 where they seem to have the level of the song's noise."""
+    """How much to raise samples, in dB; 0 if they seem to have the level of the song's noise."""
     floor = _bands(song.blocks(), song.sample_rate, song.channels)
     difference = level_difference_db(floor, _bands(recordings, song.sample_rate, song.channels))
     if difference is None or abs(difference) < _LEAST_DIFFERENCE_DB:

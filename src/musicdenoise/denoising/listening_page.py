@@ -95,7 +95,7 @@ def _read(name: str) -> str:
 
 
 def song_section(song: Listening, seconds: float) -> str:
-    """The part of a page for one song: HTML for the player, with up to so many seconds from its middle.
+    """The part of a page for one song: HTML for the player, with some seconds from its middle.
 
     Raises
     ------

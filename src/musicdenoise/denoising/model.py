@@ -17,7 +17,7 @@ from musicdenoise.weights.store import WeightsStore, resolve_weights
 __all__ = ["NO_NETWORK", "Model", "load_model"]
 
 NO_NETWORK = "none"
-"""Asks for plain subtraction, in place of a network's name."""
+"""The name that asks for plain subtraction, instead of a network."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

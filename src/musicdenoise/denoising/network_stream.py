@@ -52,9 +52,8 @@ class RateStream:
     def push(self, block: Tensor) -> Tensor:
         """Take the next samples; return what is settled by now, perhaps nothing.
 
-        Output lags behind input by up to one segment and its context, with a noise profile by up to 8 s
-        more, where the noise is known by up to 9 s more, and with a network that hears half a minute at once
-        by that.
+        Output comes later than input by up to one segment and its context. A noise profile adds up to 8 s,
+        a known noise up to 9 s, and a network that sees half a minute at a time adds that.
 
         Parameters
         ----------
@@ -108,7 +107,7 @@ class NetworkStream(RateStream):
     channels
         Channels of the song.
     device
-        Where the network computes; samples come and go on the CPU.
+        Where the network computes. Samples are on the CPU.
     linked, as_mid_side, batch_size
         Whether all channels share one level, whether two are denoised as middle and side, and segments
         computed at once; see `SpectralStream`.

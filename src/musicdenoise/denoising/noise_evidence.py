@@ -27,7 +27,7 @@ __all__ = ["Evidence", "collect", "runs_of"]
 SEED_FRAMES = 3  # 0.28 s: the mean of three frames varies little, and short pauses have as many
 SEEDS = 12  # ends of notes may be quieter than noise that is elsewhere; each costs a pass through the levels
 SEED_DISTANCE_FRAMES = 5
-LEAST_RUN_FRAMES = 3  # of which the edges are cut
+LEAST_RUN_FRAMES = 3  # before the edges are cut
 BRIDGE_FRAMES = 2  # a raindrop, a click
 SILENT_DB = -85.0  # re full scale: dither of 16 bits has -96 to -93 dB
 # A band's level in one frame varies by 4.34 dB / sqrt(n) for n independent bins (chi-square, 2 n degrees of
@@ -36,10 +36,10 @@ INDEPENDENT_BINS = 0.6
 DB_PER_NEPER = 4.343
 UNSTEADY_DB = 1.5  # beside chance; with 1 dB 4 % fewer noises are found, with 2 to 3 dB hardly more
 MOST_DISTANCE = 2.0  # mean squared deviation re the variance of both; 1 is chance
-MOST_DEVIATION = 3.0  # of one band, in standard deviations: more counts as this, so that one click is no end
+MOST_DEVIATION = 3.0  # of one band, in standard deviations: more counts as this: a click ends no run
 MOST_OFFSET_DB = 2.0  # all bands together
 # A loud note in one band changes the mean over bands little, but the power: at 5 to 25 dB SNR music
-# joined in one song of seven before this was asked for, and in none after.
+# joined in one song of seven without these limits, and in none with them.
 MOST_LOUDER_DB = 1.0  # a run, re the run at the seed
 MOST_LOUDER_IN_FRAME_DB = 2.5  # deep rumble varies by as much from frame to frame
 HEARD_DB = 60.0  # bands further below the loudest say nothing

@@ -22,8 +22,8 @@ MOST_SECONDS = 10.0
 EDGE_FRAMES = 0.5  # cut where a run meets music: half a frame may have some of it
 LEAST_BELOW_MUSIC_DB = 5.0  # re the mean of the song with its noise
 MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
-# Real noise goes on under the music, so the floor of the rest of the song stays above it, but for chance and
-# unsteadiness. (The middle band of 95 % of noises is above -0.8 dB and the lowest tenth above -2.9 dB.)
+# Real noise goes on under the music, so the floor of the rest of the song stays above it, except for chance
+# and unsteadiness. (The middle band of 95 % of noises is above -0.8 dB and the lowest tenth above -2.9 dB.)
 LEAST_MIDDLE_FLOOR_DB = -1.3
 LEAST_LOW_FLOOR_DB = -3.2
 LOW_BANDS = 0.1

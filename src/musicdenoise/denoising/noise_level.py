@@ -23,9 +23,9 @@ LONGEST_STRETCH_FRAMES = 54  # 5 s: in longer ones of a short song hardly a choi
 # The floors of the stretches with least music, in the bands with least.
 STRETCH_QUANTILE = 0.05
 BAND_QUANTILE = 0.1
-# Of the bands. On 300 mixes (6 and 30 s, twelve kinds, 0 to 20 dB SNR, a true difference of 0) a difference
-# is told for a quarter, never above 3 dB, and twice below -3 dB. With 0.35 it is told for six in ten, and 31
-# times above 3 dB, up to 45: music that never rests passed for louder noise, which cost one mix 10 dB.
+# Share of the bands. On 300 mixes (6 and 30 s, twelve kinds, 0 to 20 dB SNR, a true difference of 0), a
+# difference is found for a quarter, never above 3 dB, and twice below -3 dB. With 0.35 it is found for six in
+# ten, and 31 times above 3 dB, up to 45: music that never rests passed for louder noise. One mix lost 10 dB.
 LEAST_AGREEING = 0.6
 AGREEMENT_DB = 3.0  # chance and unsteadiness
 SILENCE = 1e-12  # power of a frame re full scale: digital silence has no floor

@@ -153,7 +153,7 @@ def parse_noise_sample(text: str) -> NoiseSample:
     Raises
     ------
     UsageError
-        If a stretch is none: it ends before it begins, or is too short.
+        If a stretch ends before it begins, or is too short.
     """
     match = _STRETCH.fullmatch(text.strip())
     if match is None or Path(text).exists():
@@ -174,14 +174,14 @@ def _seconds(text: str) -> float:
 
 
 def as_noise_samples(given: SampleLike | Sequence[NoiseSample] | None) -> tuple[NoiseSample, ...]:
-    """All that may be given for a noise sample, as samples; None is none.
+    """Everything that you may give as a noise sample, as samples; none for None.
 
     Raises
     ------
     AudioError
         If samples are not finite or have more than two dimensions.
     ConfigurationError
-        If a stretch is none.
+        If a stretch ends before it begins, or is too short.
     UsageError
         If it is of no type that is known.
     """

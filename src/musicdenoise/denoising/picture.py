@@ -15,7 +15,7 @@ __all__ = ["draw_spectra", "write_picture"]
 
 _RANGE_DB = 90.0  # chosen by eye
 _COLOURS = "magma"
-_SECONDS_TO_MINUTES = 180.0  # from where the axis counts minutes
+_SECONDS_TO_MINUTES = 180.0  # for longer songs, the axis counts minutes
 
 
 def draw_spectra(spectra: Spectra, title: str) -> bytes:

@@ -39,7 +39,7 @@ class RefinedStream:
     channels
         Channels of the song.
     device
-        Where the refiner computes; samples come and go on the CPU.
+        Where the refiner computes. Samples are on the CPU.
     dtype
         Type in which its layers are computed.
     """

@@ -29,7 +29,7 @@ def as_samples(given: ArrayLike) -> Samples:
     if np.iscomplexobj(array):
         raise AudioError("the samples are complex numbers: give real ones")
     samples = np.array(array, dtype=np.float32)
-    if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # of what is no number, too
+    if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # also true for values that are not numbers
         raise AudioError(
             f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
         )

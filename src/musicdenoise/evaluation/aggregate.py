@@ -55,7 +55,7 @@ class Stats:
     count
         Items for which the value is defined.
     mean, sd, median, min, max
-        Of these items; the standard deviation is that of the sample (0 for one item).
+        Over these items. The standard deviation is that of the sample (0 for one item).
     low, high
         Bootstrap interval of the mean that covers it with 95 % probability.
     share_improved

@@ -38,7 +38,7 @@ def write_evaluation(
     folder
         Where to; made if missing.
     report, provenance, items
-        What was found, where the figures come from, and what was measured on.
+        The results, where the figures come from, and the items.
     num_samples
         Items to look at and listen to, from the least to the most improved.
     sample_seconds

@@ -36,11 +36,11 @@ def build_page(
     Parameters
     ----------
     report, provenance
-        What was found, and where the figures come from.
+        The results, and where the figures come from.
     plots
         PNG pictures by their title.
     samples
-        What there is to look at and to listen to.
+        Pictures and sounds.
     """
     template = Template((files("musicdenoise") / "evaluation" / "report_page.html").read_text("utf-8"))
     count = len({row.item for row in report.rows})

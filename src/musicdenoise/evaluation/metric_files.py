@@ -109,7 +109,7 @@ def _stats(keys: Mapping[str, Stats]) -> dict[str, object]:
 
 
 def report_to_csv(report: MetricReport) -> str:
-    """The rows as CSV, one line per item and system; empty where a measure is not defined."""
+    """The rows as CSV, one line per item and system. Measures that are not defined stay empty."""
     keys = [key for measure in report.measures for key in (measure.key, measure.gain_key)]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -38,7 +38,7 @@ def draw_histograms(values: Mapping[str, Sequence[float]], label: str) -> bytes:
     values
         By system.
     label
-        Of the axis, with the unit.
+        Label of the axis, with the unit.
     """
     from matplotlib.figure import Figure
 

@@ -11,7 +11,7 @@ Each may be given a sample of the noise alone, the way it is meant to be:
   margin itself when it measures the level (``af_afftdn.c``). It takes levels up to -20 dB, so louder
   recordings are lowered before it. Without a sample it tracks the noise.
 
-Conventions: recordings and samples are float32 ``(channels, samples)`` with as many channels.
+Conventions: recordings and samples are float32 ``(channels, samples)`` with the same number of channels.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def run_afftdn(noisy: Tensor, sample_rate: int, sample: Tensor | None = None) ->
         seconds = sample.shape[-1] / sample_rate
         learn = f"asendcmd=c='0.0 afftdn sn start; {seconds:.4f} afftdn sn stop'"
         filters = f"{learn},afftdn=nf={floor_db:.2f}"
-        # The filter reads one window ahead of the moment it is told to stop, so the sample goes on that long.
+        # The filter reads one window further than the command to stop, so the sample continues that long.
         lead = torch.cat([sample, sample[:, : 4 * skipped]], dim=-1)
         noisy = torch.cat([lead, noisy], dim=-1)
         skipped += lead.shape[-1]

@@ -34,7 +34,8 @@ class Version:
     samples
         float32 ``(channels, samples)``.
     snr_db, gain_db
-        SNR and its improvement over the noisy one in dB, within the stretch; None where that makes no sense.
+        SNR in dB within the stretch, and its improvement over the noisy stretch; None if they are not
+        defined.
     """
 
     name: str

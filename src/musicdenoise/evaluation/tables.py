@@ -1,4 +1,4 @@
-"""The overall table of an evaluation, for the terminal and for the page alike.
+"""The overall table of an evaluation, for the terminal and the page.
 
 One column per system, one row per measure: the mean with the mean improvement, and beneath it the interval
 that holds that improvement with 95 % probability.

@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
     Returns
     -------
     bool
-        Whether it was set: False where the C library is not glibc.
+        Whether it was set: False if the C library is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -196,7 +196,7 @@ def writing(path: Path, kind: Kind = DataError, advice: str = _ADVICE, **fields:
 
 
 def make_folder(folder: Path, kind: Kind = DataError) -> None:
-    """Make a folder and those above it, where they are missing.
+    """Make a folder, and those above it if they are missing.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def put_in_place(part: Path, path: Path, *, replace: bool = True) -> None:
 
 
 def open_resumable(part: Path, *, append: bool) -> BinaryIO:
-    """Open a part whose name is known, for a later run to go on with it; a link in its place is removed.
+    """Open a part with a known name, which a later run can go on with. A link of that name is removed.
 
     Raises
     ------
@@ -268,7 +268,7 @@ def _stem(path: Path) -> str:
 
 def _rename_to_new(part: Path, path: Path) -> None:
     try:
-        path.hardlink_to(part)  # fails where there is a file, and a rename does not
+        path.hardlink_to(part)  # fails if there is a file already; a rename does not
     except FileExistsError:
         raise
     except (OSError, NotImplementedError):  # a file system without hard links

@@ -43,7 +43,7 @@ else:
         Yields
         ------
         bool
-            False if another run has claimed it. True also where that cannot be told, as on a file system
+            False if another run has claimed it. Also True if that is unknown, as on a file system
             without locks, or in a folder that cannot be written: writing will say why.
         """
         made = _missing_folders(path.parent)

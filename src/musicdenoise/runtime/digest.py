@@ -24,7 +24,7 @@ def file_sha256(path: Path) -> str:
         If it cannot be read.
     """
     if path.exists() and not path.is_file():  # a device might never end
-        raise OSError(errno.EINVAL, "is no regular file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):

@@ -1,6 +1,6 @@
 """Text from outside that becomes settings: JSON whose every value is checked against a dataclass.
 
-The types of the fields are checked here (by pydantic, strictly: ``"8"`` is no number and ``true`` is not
+The types of the fields are checked here (by pydantic, strictly: ``"8"`` is not a number and ``true`` is not
 1), their ranges by the dataclass itself. Nesting, length of numbers and names of fields are limited. So a
 malicious file ends in a `DocumentError`, as a damaged one does.
 """
@@ -31,7 +31,7 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     DocumentError
-        If it is no JSON, is nested too deeply, or holds a number of thousands of digits.
+        If it is not JSON, is nested too deeply, or holds a number with thousands of digits.
     """
     try:
         return json.loads(text)
@@ -39,7 +39,7 @@ def parse_json(text: str | bytes) -> Any:
         raise DocumentError(f"is not JSON: {error}") from error
     except RecursionError as error:
         raise DocumentError("is not usable JSON: it is nested too deeply") from error
-    except ValueError as error:  # numbers of more digits than Python reads, and bytes that are no UTF-8
+    except ValueError as error:  # numbers with more digits than Python reads, and bytes that are not UTF-8
         raise DocumentError("is not usable JSON: it holds an endless number, or is not UTF-8") from error
 
 
@@ -58,7 +58,7 @@ def read_document(kind: type[_Kind], text: str | bytes, *, skip_unknown: bool = 
     Raises
     ------
     DocumentError
-        If the text is no JSON object, lacks a field, has one too many, or a value has the wrong type.
+        If the text is not a JSON object, lacks a field, has one too many, or a value has the wrong type.
     MusicDenoiseError
         If a value is out of range.
     """

@@ -1,6 +1,6 @@
 """What all figures share: how they become PNG, and names of files as texts in them.
 
-Figures are made without matplotlib's global state; it is loaded only where something is drawn, since that
+Figures are made without matplotlib's global state. It is loaded only by functions that draw, because that
 takes half a second.
 """
 

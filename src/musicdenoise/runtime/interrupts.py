@@ -1,4 +1,4 @@
-"""Raising exceptions from the handler of a signal, also where they would be lost.
+"""Raising exceptions from the handler of a signal, even where they would be lost.
 
 libsndfile reads and writes Python objects through callbacks, and native code cannot pass an exception on.
 An exception there is printed and forgotten, and the program would go on as if nobody had interrupted it.

@@ -161,9 +161,9 @@ def _allow_open_files(processes: int) -> None:
 
 
 def _context(function: Callable[..., object]) -> BaseContext:
-    """How processes are started: from a server that has imported the modules once, where there is one.
+    """How to start processes: from a server that has imported the modules once, if the system has one.
 
-    A plain fork of this process could hang in the threads of torch, and importing torch anew in every
+    A plain fork of this process could hang in the threads of torch, and importing torch in every
     process takes seconds.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():

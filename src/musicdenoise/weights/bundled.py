@@ -1,4 +1,4 @@
-"""The small networks that come with the package and stand behind the others; nobody chooses them by name."""
+"""The small networks behind the others. They come with the package, and cannot be chosen by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_noise_filter() -> NoiseFilter:
 
 @lru_cache(maxsize=1)
 def load_refiner() -> Refiner:
-    """What refines the estimates of networks where the noise is known, in evaluation mode on the CPU.
+    """The network that refines estimates if the noise is known, in evaluation mode on the CPU.
 
     The model card says how it was trained.
     """

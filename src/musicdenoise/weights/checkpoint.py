@@ -86,7 +86,7 @@ class CheckpointMetadata:
         Raises
         ------
         WeightsError
-            If the text is no JSON, of a newer format, or lacks a field.
+            If the text is not JSON, has a newer format, or lacks a field.
         """
         try:
             # Only these two, because other versions and families may have other fields.

@@ -5,7 +5,7 @@ a ``.part`` file beside the target, which a later call resumes (RFC 9110, sectio
 caller checks the content before it becomes the target.
 
 A server is not trusted. A download ends at the expected size and at a deadline. Redirects lead to HTTP and
-HTTPS only. Messages repeat neither the words of a server nor the name and password of an address.
+HTTPS only. Messages repeat neither the server's words nor the name and password in an address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHUNK_BYTES = 1 << 16
 # Answers after which trying again makes sense: time-outs, too many requests, trouble at the server.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOST_BYTES = 512_000_000
-"""Largest file where the size is not known: four times the largest network that there is to fetch."""
+"""Largest file if the size is not known: four times the largest network."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -84,7 +84,7 @@ def download(
     options
         How patient to be.
     on_progress
-        Called with the bytes there so far and of the whole (None where that is not known).
+        Called with the bytes so far and all bytes (None if that is not known).
 
     Raises
     ------

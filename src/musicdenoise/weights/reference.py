@@ -38,7 +38,7 @@ def load_reference(path: Path, *, noise_kind: str = "unknown") -> tuple[Network,
     Raises
     ------
     WeightsError
-        If the file is missing or no such state dict, or its layers are not those of the network.
+        If the file is missing or not such a state dict, or its layers are not those of the network.
     """
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}")
@@ -75,7 +75,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
-        return  # what it is then is for torch to say
+        return  # torch says what is wrong with it
     if unpacked > path.stat().st_size:
         raise WeightsError(
             f"{path} would unpack to {unpacked / 1e6:.0f} MB, which no file that PyTorch saved does: give "

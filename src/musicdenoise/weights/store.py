@@ -235,7 +235,7 @@ class WeightsStore:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedWeights:
-    """A weights file and what it is called."""
+    """A weights file and its name."""
 
     name: str
     path: Path

@@ -42,7 +42,7 @@ _EXACT = frozenset({"FLAC"})  # containers whose frames are counted, not timed
 _PADDED_SECONDS = 0.25  # what may be missing at the end is a frame or two, and becomes silence
 # How many samples the packets of codecs hold. A clock that disagrees with all of them runs apart.
 _FRAME_SAMPLES = (576, 960, 1024, 1152, 1536, 1920, 2048, 4096)
-_MOST_DRIFT = 0.03  # chosen: a larger difference is no drift
+_MOST_DRIFT = 0.03  # chosen: a larger difference is something other than drift
 _LEAST_DRIFT_SECONDS = 0.02  # over the whole file, that anybody could notice
 _SILENCE_BLOCK = 1 << 18  # samples of a gap that are made at a time
 

@@ -167,7 +167,7 @@ class SoundFileDecoder:
     def _open(self) -> soundfile.SoundFile:
         try:
             with self._quietly():
-                # As bytes, since names need not be valid UTF-8; on Windows they are.
+                # As bytes, because names may not be valid UTF-8; on Windows they are.
                 return soundfile.SoundFile(str(self._path) if os.name == "nt" else os.fsencode(self._path))
         except (soundfile.SoundFileError, OSError, UnicodeError) as error:
             raise AudioReadError(f"{self._path}: cannot be decoded: {_reason(error)}") from error

@@ -18,7 +18,7 @@ __all__ = ["add_other_streams", "has_other_streams"]
 
 _COPIED = ("video", "subtitle")
 _ABOUT_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
-_QUICKTIME = "com.apple.quicktime."  # where the tags of phones begin, which MP4 has no place for
+_QUICKTIME = "com.apple.quicktime."  # how the tags of phones begin; MP4 has no place for them
 
 
 def has_other_streams(source: Path) -> bool:
@@ -43,7 +43,7 @@ def add_other_streams(source: Path, audio: Path, *, sample_rate: int) -> bool:
     audio
         An MP4 file with one audio stream; replaced when all is written.
     sample_rate
-        Of the audio, in Hz: the time scale of the file, so that the audio keeps its exact length.
+        Rate of the audio in Hz. The file gets it as its time scale, so the audio keeps its exact length.
 
     Returns
     -------

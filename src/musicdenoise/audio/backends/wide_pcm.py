@@ -14,7 +14,7 @@ _TAKEN_FOR, _IS = "pcm_f24le", "pcm_s32le"
 
 
 def decoder_of(stream: av.AudioStream) -> av.AudioCodecContext:
-    """The decoder of a stream: FFmpeg's choice, but for samples of 24 bits in 32."""
+    """The decoder of a stream: FFmpeg's choice, except for samples of 24 bits in 32."""
     chosen = stream.codec_context
     if chosen.name != _TAKEN_FOR:
         return chosen

@@ -12,7 +12,7 @@ __all__ = ["find_first_frame"]
 _HEADER = re.compile(rb"(?=\xff[\xf0\xf1\xf8\xf9])", re.DOTALL)
 _HEADER_BYTES = 7
 _FIELDS = slice(1, 3)  # what all frames of a stream have in common: version, layer, profile, rate
-_CHAIN = 4  # frames in a row that make it certain, where they do not begin the data
+_CHAIN = 4  # frames in a row that make it certain, if they do not begin the data
 
 
 def find_first_frame(data: bytes, *, is_whole: bool) -> int | None:

@@ -51,7 +51,7 @@ HEADER = re.compile(
     + rb")",
     re.DOTALL,
 )
-"""Finds where a frame may begin: where `frame_bytes` is not None, but as fast as a search."""
+"""Finds where a frame may begin. The result is that of `frame_bytes`, as fast as a search."""
 
 
 def frame_bytes(header: bytes) -> int | None:
@@ -65,7 +65,7 @@ def frame_bytes(header: bytes) -> int | None:
     Returns
     -------
     int or None
-        Length in bytes, header included; None where these bytes are no valid header.
+        Length in bytes, header included; None if these bytes are not a valid header.
     """
     if len(header) < HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
@@ -133,7 +133,7 @@ def frame_samples(header: bytes) -> int:
 
 
 def id3_bytes(data: bytes) -> int:
-    """Return the length of the ID3v2 tag at the beginning of some data; 0 where there is none."""
+    """Return the length of the ID3v2 tag at the beginning of some data; 0 if there is none."""
     header = data[:ID3_HEADER_BYTES]
     if len(header) < ID3_HEADER_BYTES or header[:3] != b"ID3" or max(header[6:]) > 0x7F:
         return 0

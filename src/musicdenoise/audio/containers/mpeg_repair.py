@@ -2,7 +2,8 @@
 
 An MP3 file is a chain of frames, and each frame says how long it is. If the chain breaks and goes on later,
 the part between is damaged. Decoders stop there, or leave the part out, so that the rest comes too soon.
-The copy fills the gap with silent frames: as many as the header counts too many, or else as many as fit.
+The copy fills the gap with silent frames: as many as the header promises and are missing, or else as many
+as fit.
 
 Joined files keep the header of the first file, and decoders stop after its count. The copy has no such
 headers, and no tags between the songs. If the header counts wrongly although all frames are whole, the copy

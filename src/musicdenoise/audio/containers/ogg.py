@@ -71,7 +71,7 @@ class OggPages:
     has_end : bool
         Whether the last whole page has the mark that ends its stream.
     position : int
-        Of the last whole page, in samples from the beginning of its stream; Opus counts at 48 kHz.
+        Position of the last whole page in samples from the beginning of its stream; Opus counts at 48 kHz.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class OggPages:
         while not self.is_damaged and len(data) - begin >= len(_CAPTURE):
             if not data.startswith(_CAPTURE, begin):
                 found = data.find(_CAPTURE, begin)
-                self._is_behind_junk = bool(self._last_number)  # a tag before the first page is none
+                self._is_behind_junk = bool(self._last_number)  # a tag before the first page is not junk
                 begin = len(data) - len(_CAPTURE) + 1 if found == -1 else found
                 continue
             end = page_end(data, begin)
@@ -174,9 +174,9 @@ class OpusHead:
     Parameters
     ----------
     skipped
-        Samples at 48 kHz that are decoded and not heard.
+        Samples at 48 kHz that are decoded but not heard.
     input_rate
-        Rate in Hz of the song before it was encoded, for information; 0: not said.
+        Rate in Hz of the song before it was encoded, for information; 0 if unknown.
     """
 
     skipped: int
@@ -184,7 +184,7 @@ class OpusHead:
 
 
 def read_opus_head(head: bytes) -> OpusHead | None:
-    """What an Ogg file that begins like this says of its Opus stream; None if it holds none there."""
+    """What the head of an Ogg file says about its Opus stream; None if there is none."""
     at = head.find(_OPUS_HEAD, _HEADER_BYTES, _HEADER_BYTES + 255 + len(_OPUS_HEAD))
     if head[:4] != _CAPTURE or at == -1 or len(head) < at + 16:
         return None
@@ -217,7 +217,7 @@ def count_tracks(path: Path) -> int:
 def ends_inside_ogg_page(path: Path) -> bool:
     """Return whether an Ogg file breaks off inside its last page.
 
-    A last page without the end-of-stream mark is no proof of a cut: recordings of web radio lack it.
+    A last page without the end-of-stream mark does not prove a cut: recordings of web radio lack it.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)

@@ -70,7 +70,7 @@ class Chunks:
         Parameters
         ----------
         target
-            The file, complete but for its tags; changed in place.
+            The file, complete except for its tags; changed in place.
         is_cut
             Whether it holds only a stretch of the song. Then positions in samples would be wrong.
 
@@ -100,7 +100,7 @@ class Chunks:
         file.seek(0)
         is_long = file.read(4) == b"RF64"
         if size >= ELSEWHERE and not is_long:
-            return  # there is no room for them
+            return  # no room for them
         file.seek(end)
         file.write(data)
         if is_long:

@@ -1,4 +1,4 @@
-"""How much audio the headers of a file promise. libsndfile accepts less without a word.
+"""How much audio the headers of a file promise. libsndfile accepts less without a warning.
 
 libsndfile reads a cut-off WAV, RF64 or AIFF file as far as it goes and reports that as its length. But a
 song without its end must not pass for a whole one.
@@ -55,7 +55,7 @@ def find_data_chunk(path: Path, container: str) -> DataChunk | None:
     path
         The file.
     container
-        Its container; any other than these three gives None.
+        Its container; others than these three give None.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def lacks_data_size(path: Path) -> bool:
 def declared_wav_end(head: bytes) -> int | None:
     """Where the samples end by the header of a WAV or RF64 file, in bytes, given its first bytes.
 
-    None if it is no such file, its size was left open, or its samples begin after these bytes.
+    None if the file is neither, if its size is open, or if its samples begin after these bytes.
     """
     file = io.BytesIO(head)
     for chunk in walk(file, WAV) if form_of(file) == WAV else ():
@@ -98,7 +98,7 @@ def declared_wav_end(head: bytes) -> int | None:
 
 
 def read_wav_codec(path: Path) -> int | None:
-    """Number of the codec of a WAV file (RFC 2361), that behind WAVE_FORMAT_EXTENSIBLE if it is; else None.
+    """Number of the codec of a WAV file (RFC 2361), behind WAVE_FORMAT_EXTENSIBLE if that is used, or None.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def read_wav_codec(path: Path) -> int | None:
 def has_wide_samples(path: Path) -> bool:
     """Return whether the samples of a WAV file have 24 bits in 32, and the header says only 24.
 
-    libsndfile takes them for packed ones where the header is WAVE_FORMAT_EXTENSIBLE.
+    libsndfile takes them for packed ones if the header is WAVE_FORMAT_EXTENSIBLE.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def has_wide_samples(path: Path) -> bool:
 
 
 def _read_format(path: Path) -> bytes | None:
-    """First 26 bytes of the format of a WAV file, with zeros where it is shorter."""
+    """First 26 bytes of the format of a WAV file, filled up with zeros."""
     with path.open("rb") as file:
         for chunk in walk(file, WAV):
             if chunk.name == b"fmt ":
@@ -153,7 +153,7 @@ def _find_data_chunk(file: BinaryIO, container: str) -> DataChunk | None:
     if chunk is None:
         return None
     if form == AIFF:
-        # The chunk begins with two numbers, offset and block size, that are no samples.
+        # The chunk begins with two numbers, offset and block size, which are not samples.
         return DataChunk(declared_bytes=max(chunk.size - 8, 0), available_bytes=max(chunk.available - 8, 0))
     if not chunk.is_long and _is_open(chunk.size):
         return None

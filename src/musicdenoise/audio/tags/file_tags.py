@@ -35,7 +35,7 @@ __all__ = ["Tags", "read_tags", "write_id3_tags"]
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
 _ID3V1_BYTES = 128
 _ID3V1_COMMENT = "ID3v1 Comment"  # as mutagen describes it
-_KEEP_ID3V1, _NO_ID3V1 = 2, 0  # what mutagen is told: make one, or remove it
+_KEEP_ID3V1, _NO_ID3V1 = 2, 0  # arguments of mutagen: make one, or remove it
 _LONGEST_COMMENTS = (1 << 24) - 1  # of a FLAC file in all (RFC 9639 section 8)
 
 

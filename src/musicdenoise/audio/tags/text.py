@@ -81,7 +81,7 @@ _HIGHEST_TEMPO = 65_535
 
 
 def read_ape_tags(tags: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Text tags of an APEv2 tag, whose names are those of Vorbis comments, but for some."""
+    """Text tags of an APEv2 tag. Most of its names are those of Vorbis comments."""
     named = {_APE_NAMES.get(key.lower(), key.lower()): value for key, value in tags.items()}
     texts = {name: named[name] for name in _NAMES if isinstance(named.get(name), APETextValue)}
     return {name: values for name, value in texts.items() if (values := [text for text in value if text])}

@@ -51,7 +51,7 @@ class SegmentGrid:
     skip_end_seconds: float
 
     def starts(self, row: PairRow) -> range:
-        """First samples of the segments of a pair; empty where it is too short."""
+        """First samples of the segments of a pair; empty if it is too short."""
         first = round(self.skip_start_seconds * row.sample_rate)
         last = row.num_samples - round(self.skip_end_seconds * row.sample_rate) - self.num_samples
         return range(first, last + 1, self.hop_samples)

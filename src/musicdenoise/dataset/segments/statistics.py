@@ -68,8 +68,8 @@ class SplitStatistics:
     methods
         How the correlations were found, see `correlation_method`: number of candidates by method.
     all_segments, kept, random_pick
-        Of the candidates that passed, of those that were kept, and of as many chosen at random; None if
-        there are none.
+        Scores of the candidates that passed, of those that were kept, and of as many chosen at random. None
+        if there are none.
     """
 
     pairs: int

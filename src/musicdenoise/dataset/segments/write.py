@@ -18,7 +18,7 @@ __all__ = ["Choice", "write_segments"]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The segments of one pair that are to be written, with their numbers."""
+    """The segments of one pair to write, with their numbers."""
 
     row: PairRow
     segments: tuple[tuple[int, SegmentScore], ...]
