@@ -24,7 +24,7 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 __all__ = ["Content", "identify"]
 
-_WINDOW_BYTES = 65_536
+_WINDOW_BYTES = 65_536  # read from the beginning of a file to identify it
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _NOT_READ = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",

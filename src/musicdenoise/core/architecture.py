@@ -38,7 +38,7 @@ __all__ = [
 
 NUM_FREQS = 1025  # the only number of frequencies for which the layers' sizes close
 TIME_STRIDE = 16  # product of the strides in time
-FEWEST_FRAMES = 99
+FEWEST_FRAMES = 99  # 16 k + 3, and the lowest map still has a frame
 SEEN_FRAMES = 96
 """Frames to each side that matter for one; the kernels reach four further, with next to no weight."""
 

@@ -38,7 +38,7 @@ from musicdenoise.errors import ConfigurationError
 
 __all__ = ["DCUNet", "DCUNetConfig", "masked_estimate"]
 
-LEAKY_SLOPE = 0.01
+LEAKY_SLOPE = 0.01  # PyTorch's default, as in the reference
 _LEAST_POWER = 1e-8  # below which nothing is compressed further; the mean of a bin is 1
 
 

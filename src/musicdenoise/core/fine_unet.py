@@ -34,7 +34,7 @@ FINE_STFT = StftConfig(n_fft=4096, hop_length=1024)
 TIME_STRIDE = 4
 """Product of the strides in time: outputs move with inputs if these are shifted by a multiple of it."""
 
-LEAKY_SLOPE = 0.01
+LEAKY_SLOPE = 0.01  # PyTorch's default
 _LEAST_POWER = 1e-8  # of a scaled bin, whose mean is 1
 _NUM_INPUTS = 3
 

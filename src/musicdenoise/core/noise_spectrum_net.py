@@ -47,7 +47,7 @@ _FLOOR_FACTOR = 1.6  # from such a minimum to the mean of steady noise
 _LEAST_POWER = 1e-10  # relative to the mean power of a bin
 _LOG_SCALE = 4.0  # what the network reads and answers are natural logarithms of power over four
 _FIRST_LEAST_GAIN = -4.0  # before the sigmoid: 0.018
-_LEAST_VARIANCE = 1e-3
+_LEAST_VARIANCE = 1e-3  # of logarithms; chosen, not measured
 
 
 class NoiseSpectrum(NamedTuple):

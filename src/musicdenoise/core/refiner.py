@@ -54,11 +54,11 @@ _NUM_PLANES = 6
 _LEVEL_REACH = 32  # frames to each side over which the level is smoothed before the song is scaled to it
 _MEMORY_REACH = 646  # 15 s to each side
 _MEMORY_GROUPS = 2
-_LEAKY_SLOPE = 0.01
+_LEAKY_SLOPE = 0.01  # PyTorch's default
 _LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
 _LEAST_SHARE = 1e-3  # of a bin's power, and the most short of all of it
 _LARGEST_ODDS = 8.0  # of A to V, as a natural logarithm
-_OFFSET_SCALE = 3.0
+_OFFSET_SCALE = 3.0  # so that the last layer can stay small; chosen, not measured
 _SAMPLE_SECONDS = (0.3, 6.0)  # what the refiner was trained with
 _FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
 

@@ -27,8 +27,8 @@ from musicdenoise.errors import UnsupportedAudioError
 
 __all__ = ["StreamResampler", "check_rate", "resample", "resample_ratio"]
 
-LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
+LOWEST_RATE_HZ = 1_000  # chosen: no song has less
+HIGHEST_RATE_HZ = 768_000  # the highest rate of converters
 
 # One filter is kept per phase. Rates with hardly a common factor (44 100 and 44 099 Hz) would need
 # tens of thousands of phases; they are converted at the nearest ratio of numbers up to this limit,

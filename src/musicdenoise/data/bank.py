@@ -26,8 +26,8 @@ from musicdenoise.runtime.atomic import AtomicFile
 
 __all__ = ["AudioBank"]
 
-_BLOCK_SAMPLES = 1 << 18
-_FULL_SCALE = 32767.0
+_BLOCK_SAMPLES = 1 << 18  # 1 MB in float32
+_FULL_SCALE = 32767.0  # of 16 bits
 
 
 class AudioBank:

@@ -30,7 +30,7 @@ from musicdenoise.errors import DataError
 
 __all__ = ["ExampleSource", "PairFiles", "fixed_pairs", "read_clean", "read_stretch"]
 
-_SNR_BAND_DB = 5.0
+_SNR_BAND_DB = 5.0  # validation shows the gain by bands of this width
 
 
 class ExampleSource(Protocol):

@@ -36,10 +36,10 @@ _Power = Callable[[Array], Array]
 
 _TAPE_CONSTANTS_US = (35.0, 50.0, 70.0, 120.0)
 _MAINS_HZ = (50.0, 60.0)
-_NUM_HARMONICS = 16
+_NUM_HARMONICS = 16  # of the mains: up to 960 Hz. Chosen, not measured
 _RIAA_US = (3180.0, 318.0, 75.0)
 _TURNS_PER_MINUTE = (100.0 / 3.0, 45.0, 78.0)
-_LOWEST_RATE = 8_000
+_LOWEST_RATE = 8_000  # Hz; below it the curves have no room
 
 
 class _Generated(ABC):

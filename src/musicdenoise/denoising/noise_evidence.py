@@ -26,7 +26,7 @@ __all__ = ["Evidence", "collect", "runs_of"]
 
 SEED_FRAMES = 3  # 0.28 s: the mean of three frames varies little, and short pauses have as many
 SEEDS = 12  # ends of notes may be quieter than noise that is elsewhere; each costs a pass through the levels
-SEED_DISTANCE_FRAMES = 5
+SEED_DISTANCE_FRAMES = 5  # 0.46 s between seeds, so that they differ. Chosen, not measured
 LEAST_RUN_FRAMES = 3  # before the edges are cut
 BRIDGE_FRAMES = 2  # a raindrop, a click
 SILENT_DB = -85.0  # re full scale: dither of 16 bits has -96 to -93 dB
@@ -44,14 +44,14 @@ MOST_LOUDER_DB = 1.0  # a run, re the run at the seed
 MOST_LOUDER_IN_FRAME_DB = 2.5  # deep rumble varies by as much from frame to frame
 HEARD_DB = 60.0  # bands further below the loudest say nothing
 HEARD_LEVEL_DB = -105.0  # re full scale: dither of 16 bits has less in each band
-LEAST_BANDS = 4
+LEAST_BANDS = 4  # of 36; with fewer, chance decides. Chosen, not measured
 MOST_MEASURED_FRAMES = 2000  # of those that look alike: three minutes
 FLOOR_QUANTILE = 0.02  # the least of all is what codecs and gaps of an edit leave
 SHOWN_DB = 3.0  # noise and a little music
 GAUSSIAN_FLATNESS_DB = -2.507  # Euler's constant, 0.577, in neper of power
 FLATNESS_OF_FEW_BINS_DB = 4.2  # over the number of bins, what a band of few bins is flatter (simulated)
 _SILENT_POWER = 10.0 ** (SILENT_DB / 10.0)
-_PIECE_FRAMES = 2048
+_PIECE_FRAMES = 2048  # that are compared at once, to bound memory
 
 Floats = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from musicdenoise.denoising.noise_evidence import Evidence, collect
 
 __all__ = ["FoundNoise", "NoiseFinder", "find_noise", "is_noise"]
 
-LEAST_SECONDS = 0.5
-MOST_SECONDS = 10.0
+LEAST_SECONDS = 0.5  # gives nine tenths of the gain of two seconds
+MOST_SECONDS = 10.0  # chosen, not measured
 EDGE_FRAMES = 0.5  # cut where a run meets music: half a frame may have some of it
 LEAST_BELOW_MUSIC_DB = 5.0  # re the mean of the song with its noise
 MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
@@ -26,7 +26,7 @@ MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
 # and unsteadiness. (The middle band of 95 % of noises is above -0.8 dB and the lowest tenth above -2.9 dB.)
 LEAST_MIDDLE_FLOOR_DB = -1.3
 LEAST_LOW_FLOOR_DB = -3.2
-LOW_BANDS = 0.1
+LOW_BANDS = 0.1  # the lowest tenth of the bands
 
 
 @dataclass(frozen=True)

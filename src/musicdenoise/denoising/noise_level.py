@@ -18,7 +18,7 @@ __all__ = ["level_difference_db"]
 
 Floats = NDArray[np.float64]
 
-WINDOW_FRAMES = 3
+WINDOW_FRAMES = 3  # 0.28 s, as in the finder of noise alone
 LONGEST_STRETCH_FRAMES = 54  # 5 s: in longer ones of a short song hardly a choice would be left
 # The floors of the stretches with least music, in the bands with least.
 STRETCH_QUANTILE = 0.05
@@ -30,7 +30,7 @@ LEAST_AGREEING = 0.6
 AGREEMENT_DB = 3.0  # chance and unsteadiness
 SILENCE = 1e-12  # power of a frame re full scale: digital silence has no floor
 HEARD_DB = 50.0  # bands of the sample further below its loudest say nothing
-LEAST_BANDS = 6
+LEAST_BANDS = 6  # chosen, not measured
 
 
 def level_difference_db(song: Bands, sample: Bands) -> float | None:

@@ -27,7 +27,7 @@ _DPI = 100
 _BINS = 30
 _COLOURS = "magma"
 _RANGE_DB = (-100.0, -20.0)  # of spectrograms; chosen by eye
-_WIDEST_PIXELS = 900
+_WIDEST_PIXELS = 900  # of pictures; chosen by eye
 
 
 def draw_histograms(values: Mapping[str, Sequence[float]], label: str) -> bytes:

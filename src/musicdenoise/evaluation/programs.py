@@ -32,11 +32,11 @@ from musicdenoise.errors import AudioError
 __all__ = ["run_afftdn", "run_noisered", "run_noisereduce"]
 
 _NOISEREDUCE_FRAME = 1024  # by default; it fails on what is shorter
-_NOISERED_AMOUNT = 0.21
+_NOISERED_AMOUNT = 0.21  # suggested by SoX's manual
 _BANDS, _LOWEST_HZ, _HIGHEST_HZ = 15, 80.0, 20_000.0
-_FLOOR_MARGIN_DB = 2.5
+_FLOOR_MARGIN_DB = 2.5  # as the filter adds it itself
 _FLOOR_RANGE_DB = (-80.0, -20.0)  # that the filter takes
-_TINY_POWER = 1e-20
+_TINY_POWER = 1e-20  # far below what any format holds
 
 
 def run_noisereduce(noisy: Tensor, sample_rate: int, sample: Tensor | None = None) -> Tensor:

@@ -44,7 +44,7 @@ BASELINES = ("identity", "noisereduce", "noisered", "afftdn", "oracle")
 WITH_SAMPLE = " + sample"
 """Ending of the name of a system that knows a sample of the noise."""
 
-_TINY_POWER = 1e-20
+_TINY_POWER = 1e-20  # far below what any format holds
 
 
 @dataclass(frozen=True, kw_only=True)

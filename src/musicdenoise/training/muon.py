@@ -22,11 +22,11 @@ from musicdenoise.core.complex_layers import kernel_pairs
 
 __all__ = ["ComplexMuon", "orthogonalise"]
 
-_MOMENTUM = 0.95
+_MOMENTUM = 0.95  # as in Jordan et al., and so are the two below
 _ITERATIONS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _STEP_LENGTH = 0.2  # root mean square of the change of a complex weight, in learning rates
-_TINY = 1e-12
+_TINY = 1e-12  # keeps a kernel of zeros from dividing by zero
 
 
 class ComplexMuon(torch.optim.AdamW):

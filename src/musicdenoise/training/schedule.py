@@ -21,7 +21,7 @@ from musicdenoise.training.config import TrainConfig
 __all__ = ["schedule"]
 
 _LAST_RATE = 0.01  # cosine and trapezoid: rate at the end, as a share of the highest
-_DECAY_SHARE = 0.15
+_DECAY_SHARE = 0.15  # chosen, not measured
 
 _RISE_SHARE = 0.15
 _FIRST_RATE = 1.0 / 25.0

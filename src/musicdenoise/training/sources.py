@@ -20,10 +20,10 @@ from musicdenoise.training.config import TrainConfig
 
 __all__ = ["VALIDATION_SNRS_DB", "TrainingData", "mixed_on_the_fly", "pairs_on_disk", "split_songs"]
 
-VALIDATION_SECONDS = 4
+VALIDATION_SECONDS = 4  # of each mix; chosen, not measured
 VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
 CODED_SNR_DB = 10.0  # of further mixes, which go through a lossy codec
-MOST_VALIDATION_PAIRS = 100
+MOST_VALIDATION_PAIRS = 100  # chosen, not measured
 
 _HELD_OUT_SHARE = 20  # one song in twenty, at least one, where no songs to measure on are given
 

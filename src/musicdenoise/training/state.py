@@ -33,7 +33,7 @@ __all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "sa
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
-_LOSS_MEMORY = 0.98
+_LOSS_MEMORY = 0.98  # the shown loss averages about 50 steps
 
 # What reading raises if the file is damaged or is not a checkpoint.
 _DAMAGE = (

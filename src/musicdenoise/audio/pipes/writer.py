@@ -21,7 +21,7 @@ from musicdenoise.errors import AudioWriteError
 __all__ = ["WavPipeWriter"]
 
 _WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-_OPEN_SIZE = 0xFFFFFFFF
+_OPEN_SIZE = 0xFFFFFFFF  # the size that FFmpeg writes if it cannot come back to the header
 
 
 class WavPipeWriter:
