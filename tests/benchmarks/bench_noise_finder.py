@@ -22,7 +22,8 @@ from noise_mixes import CROWDS, FRAME_SECONDS, PLACES, STEADY, Mix, applause_mix
 from results import publish, table
 
 from musicdenoise.audio import find_audio, open_reader
-from musicdenoise.denoising.noise_finder import FoundNoise, NoiseFinder
+from musicdenoise.denoising.band_levels import BandLevels
+from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
 
 PIECE_SECONDS = 30
 LOUDEST_MUSIC_DB = -6.0
@@ -30,9 +31,9 @@ LEAST_SHARE = 0.7
 
 
 def find(mix: Mix) -> FoundNoise | None:
-    finder = NoiseFinder(mix.sample_rate, len(mix.samples))
-    finder.push(mix.samples)
-    return finder.finish()
+    levels = BandLevels(mix.sample_rate, len(mix.samples))
+    levels.push(mix.samples)
+    return find_noise(levels.finish())
 
 
 def is_right(mix: Mix, found: FoundNoise) -> bool:
@@ -92,16 +93,16 @@ def clean_row(folder: Path) -> list[str]:
         with open_reader(path) as reader:
             info = reader.info
 
-            def fresh(info=info) -> NoiseFinder:
-                return NoiseFinder(info.sample_rate, info.channels)
+            def fresh(info=info) -> BandLevels:
+                return BandLevels(info.sample_rate, info.channels)
 
             whole, pieces = fresh(), []
             for number, block in enumerate(reader.blocks(PIECE_SECONDS * info.sample_rate)):
                 whole.push(block)
                 piece = fresh()
                 piece.push(block)
-                pieces.append((f"piece {number}", piece.finish()))
-        for where, found in [("whole", whole.finish()), *pieces]:
+                pieces.append((f"piece {number}", find_noise(piece.finish())))
+        for where, found in [("whole", find_noise(whole.finish())), *pieces]:
             if found is not None:
                 named.add(path)
                 print(f"clean: {path.name}, {where}: {stretches(found)}, {found.level_db:.0f} dB", flush=True)
@@ -114,10 +115,10 @@ def cost() -> list[list[str]]:
     block = (0.1 * rng.standard_normal((2, 10 * 44_100))).astype(np.float32)
 
     def search(seconds: int) -> Callable[[], object]:
-        finder = NoiseFinder(44_100, 2)
+        levels = BandLevels(44_100, 2)
         for _ in range(seconds // 10):
-            finder.push(block)
-        return finder.finish
+            levels.push(block)
+        return lambda: find_noise(levels.finish())
 
     began = time.process_time()
     search(600)()

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from noise_songs import RATE, Floats, after, applause, hiss, hum, notes
 
-from musicdenoise.denoising.noise_finder import FoundNoise, NoiseFinder
+from musicdenoise.denoising.band_levels import BandLevels
+from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
 
 
 def find(song: Floats, rate: int = RATE, block: int = RATE) -> FoundNoise | None:
-    finder = NoiseFinder(rate, song.shape[0])
+    levels = BandLevels(rate, song.shape[0])
     for first in range(0, song.shape[1], block):
-        finder.push(song[:, first : first + block])
-    return finder.finish()
+        levels.push(song[:, first : first + block])
+    return find_noise(levels.finish())
 
 
 def assert_inside(found: FoundNoise | None, *spans: tuple[float, float]) -> None:
@@ -77,9 +78,9 @@ def test_blocks_of_any_length(block: int) -> None:
 
 
 def test_silence_between_blocks_changes_nothing() -> None:
-    finder = NoiseFinder(RATE, 1)
-    finder.push(np.zeros((1, 0), dtype=np.float32))
-    assert finder.finish() is None
+    levels = BandLevels(RATE, 1)
+    levels.push(np.zeros((1, 0), dtype=np.float32))
+    assert find_noise(levels.finish()) is None
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicdenoise.denoising.band_levels import BandLevels, Bands
+from musicdenoise.denoising.band_levels import Bands
 from musicdenoise.denoising.noise_evidence import Evidence, collect
 
-__all__ = ["FoundNoise", "NoiseFinder", "find_noise", "is_noise"]
+__all__ = ["FoundNoise", "find_noise", "is_noise"]
 
 LEAST_SECONDS = 0.5  # gives nine tenths of the gain of two seconds
 MOST_SECONDS = 10.0  # chosen, not measured
@@ -67,29 +66,6 @@ class FoundNoise:
 
     stretches: tuple[tuple[float, float], ...]
     level_db: float
-
-
-class NoiseFinder:
-    """Look for noise alone in a song that comes in blocks.
-
-    Parameters
-    ----------
-    sample_rate
-        In Hz, 8000 to 192 000.
-    channels
-        Of the blocks.
-    """
-
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        self._levels = BandLevels(sample_rate, channels)
-
-    def push(self, block: NDArray[np.float32]) -> None:
-        """Take the next samples ``(channels, n)``, of any length."""
-        self._levels.push(block)
-
-    def finish(self) -> FoundNoise | None:
-        """Return what was found in the whole song."""
-        return find_noise(self._levels.finish())
 
 
 def find_noise(bands: Bands) -> FoundNoise | None:
