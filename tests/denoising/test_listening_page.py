@@ -75,7 +75,9 @@ def test_a_page_of_somebody_else_is_kept(tmp_path: Path, songs: list[Listening])
     before = own.read_bytes()
     assert write_listening_page(tmp_path, songs).read_bytes() != before
     own.write_text("<h1>My site</h1>")
-    with pytest.raises(AudioWriteError, match=r"index.html: is no page of this program, and is kept"):
+    with pytest.raises(
+        AudioWriteError, match=r"index.html: is not a page of this program, so it was left alone"
+    ):
         write_listening_page(tmp_path, songs)
     assert own.read_text() == "<h1>My site</h1>"
 

@@ -71,7 +71,7 @@ def test_the_format_gives_the_suffix(folder: Path, tmp_path: Path) -> None:
         folder / "sub" / "c_denoised.flac",
     ]
     assert targets([folder / "a.wav"], tmp_path / "x.flac", ".flac") == [tmp_path / "x.flac"]
-    with pytest.raises(UsageError, match=r"is no \.mp3 file"):
+    with pytest.raises(UsageError, match=r"is not a \.mp3 file"):
         plan_jobs([folder / "a.wav"], tmp_path / "x.flac", ".mp3")
     with pytest.raises(UsageError, match="stream of WAV"):
         plan_jobs([folder / "a.wav"], Path("-"), ".mp3")
@@ -154,7 +154,9 @@ def test_a_format_that_is_only_read_gets_its_successors_suffix(folder: Path) -> 
 
 def test_outputs_that_can_be_neither_file_nor_folder(folder: Path, tmp_path: Path) -> None:
     song = folder / "a.wav"
-    with pytest.raises(UsageError, match=r"suffix \.mpp3 of no known format: use .*\.flac.*make it first"):
+    with pytest.raises(
+        UsageError, match=r"suffix \.mpp3, which is not a known format: use .*\.flac.*make it first"
+    ):
         plan_jobs([song], tmp_path / "out.mpp3")
     (tmp_path / "out.mpp3").mkdir()
     assert targets([song], tmp_path / "out.mpp3") == [tmp_path / "out.mpp3" / "a_denoised.wav"]
@@ -162,7 +164,7 @@ def test_outputs_that_can_be_neither_file_nor_folder(folder: Path, tmp_path: Pat
         assert targets([song], tmp_path / name) == [tmp_path / name / "a_denoised.wav"]
     assert len(targets([folder], tmp_path / "album.final")) == 2
     for output in (Path("/dev/null"), folder / "sub" / "notes.txt"):
-        with pytest.raises(UsageError, match="is no folder, and its name tells no format"):
+        with pytest.raises(UsageError, match="is not a folder, and its name says no format"):
             plan_jobs([song], output)
     with pytest.raises(UsageError, match="is a file: give a folder"):
         plan_jobs([song], None, pictures=folder / "sub" / "notes.txt")

@@ -219,7 +219,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(WeightsError, match="Connection refused"):
         WeightsStore(folder=tmp_path, mirror=url, options=QUICK).fetch(entry_for())
-    with pytest.raises(WeightsError, match="no HTTP address"):
+    with pytest.raises(WeightsError, match="not an HTTP address"):
         WeightsStore(folder=tmp_path, mirror="ftp://x", options=QUICK).fetch(entry_for())
 
 

@@ -117,7 +117,8 @@ def identify(path: Path) -> Content:
             f"{path}: is a {kind} file, which is not read; convert it to one of {', '.join(FORMATS)}"
         )
     raise AudioReadError(
-        f"{path}: is not an audio file, whatever its name says: its content is none of {', '.join(FORMATS)}"
+        f"{path}: is not an audio file, whatever its name says: its content is not one of "
+        f"{', '.join(FORMATS)}"
     )
 
 

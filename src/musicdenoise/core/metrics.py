@@ -135,5 +135,5 @@ def _validate(reference: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
             "cut both to the same channels and samples first"
         )
     if not bool(reference.count_nonzero()):
-        raise DataError("the reference is silent, so that no ratio to it is defined")
+        raise DataError("the reference is silent, so no ratio to it is defined")
     return reference.double(), estimate.double()

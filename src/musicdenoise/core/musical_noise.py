@@ -66,7 +66,7 @@ def log_kurtosis_ratio(noise: Tensor, remaining: Tensor, config: StftConfig | No
     )
     heard = after.mean(-1) > _NOTHING * before.mean(-1)
     if not bool(heard.any()):
-        raise DataError("nothing is left of the noise, so that there is nothing that could tinkle")
+        raise DataError("nothing is left of the noise, so nothing can tinkle")
     return float((_kurtosis(after[heard]) / _kurtosis(before[heard])).log().mean())
 
 

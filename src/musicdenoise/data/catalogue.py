@@ -108,7 +108,7 @@ def noise_source(
         return WhiteNoise()
     if folder is None:
         raise DataError(
-            f"noise of the kind {kind} needs recordings: give their folder by {{noises}}", noises=None
+            f"noise of the kind {kind} needs recordings: give their folder with {{noises}}", noises=None
         )
     noises = find_noises(folder, kind)
     bank = AudioBank([noise.path for noise in noises], cache, sample_rate, on_progress)

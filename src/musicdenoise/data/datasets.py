@@ -234,7 +234,7 @@ def fixed_pairs(
     if not items:
         raise DataError(
             f"{folder}: holds no test pairs with clean music to measure on; build some with "
-            "`dataset build`, or give songs by {valid_songs}",
+            "`dataset build`, or give songs with {valid_songs}",
             valid_songs=None,
         )
     return items

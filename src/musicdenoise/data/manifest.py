@@ -168,7 +168,7 @@ class PairRow:
         return (
             f"{path}: has {info.num_samples} samples at {info.sample_rate} Hz, but the pair {self.id} should "
             f"have {self.num_samples} at {self.sample_rate} Hz: both files of a pair must be of the same "
-            "length; build the dataset anew"
+            "length; build the dataset again"
         )
 
     def to_json(self) -> str:
@@ -238,7 +238,7 @@ def read_manifest(path: Path) -> list[PairRow]:
         try:
             rows.append(PairRow.from_json(line))
         except DataError as error:
-            raise DataError(f"{path}, line {number}: {error}; build the dataset anew") from error
+            raise DataError(f"{path}, line {number}: {error}; build the dataset again") from error
     _check_unique(rows, path)
     return rows
 
@@ -295,7 +295,7 @@ def check_digest(path: Path, sha256: str | None) -> None:
     if found != sha256.lower():
         raise DataError(
             f"{path}: is not the file that the manifest describes (sha256 {found[:12]}..., expected "
-            f"{sha256[:12]}...): restore it, build the dataset anew, or leave out {{verify}}",
+            f"{sha256[:12]}...): restore it, build the dataset again, or leave out {{verify}}",
             verify=True,
         )
 

@@ -250,7 +250,7 @@ def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
             options, plan = former["options"], former["plan_sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{path}: cannot be understood ({error}); give {{force}} to build anew", force=False
+                f"{path}: cannot be understood ({error}); give {{force}} to build it again", force=False
             ) from error
         wanted = state["options"]
         if options != wanted and isinstance(wanted, dict):
@@ -266,7 +266,7 @@ def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
         if plan != state["plan_sha256"]:
             raise DataError(
                 f"{layout.root}: was begun when the folders held other songs or noises; "
-                "restore them, or give {force} to build anew",
+                "restore them, or give {force} to build it again",
                 force=False,
             )
         return

@@ -91,7 +91,7 @@ class BuildConfig:
     def _check_noise(self) -> None:
         if self.kind == "class" and self.noise_class is None:
             raise UsageError(
-                "{kind} class needs a class: give its number or name by {noise_class}",
+                "{kind} class needs a class: give its number or name with {noise_class}",
                 kind=self.kind,
                 noise_class=None,
             )

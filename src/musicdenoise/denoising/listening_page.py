@@ -72,7 +72,8 @@ def write_listening_page(folder: Path, songs: Sequence[Listening]) -> Path:
     try:
         if path.exists() and _MARK not in path.read_text("utf-8", "replace"):
             raise AudioWriteError(
-                f"{path}: is no page of this program, and is kept; choose another folder for the reports"
+                f"{path}: is not a page of this program, so it was left alone; choose another folder for "
+                "the reports"
             )
     except OSError as error:
         raise AudioWriteError(f"{path}: cannot be read: {error.strerror}; choose another folder") from error

@@ -165,12 +165,12 @@ def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | Non
             )
         if suffix is not None and own != suffix:
             raise UsageError(
-                f"the output {output} is no {suffix} file: leave the format out, or change the name"
+                f"the output {output} is not a {suffix} file: leave the format out, or change the name"
             )
     elif exists(output):
         raise UsageError(
-            f"the output {output} is no folder, and its name tells no format: give a folder, or a file name "
-            f"that ends in one of {written}"
+            f"the output {output} is not a folder, and its name says no format: give a folder, or a file "
+            f"name that ends in one of {written}"
         )
     elif (
         len(inputs) == 1
@@ -179,7 +179,7 @@ def _check_output(inputs: Sequence[Path], output: Path | None, suffix: str | Non
         and _LIKE_A_SUFFIX.fullmatch(own)
     ):
         raise UsageError(
-            f"the output {output} has the suffix {own} of no known format: use one of {written}; "
+            f"the output {output} has the suffix {own}, which is not a known format: use one of {written}; "
             "if it is to be a folder, make it first"
         )
 

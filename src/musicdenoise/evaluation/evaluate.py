@@ -136,8 +136,8 @@ class _Signal:
             return {**self.values, **self.speech.result()}
         except BrokenProcessPool as error:
             raise DataError(
-                "a process that measures PESQ or STOI died, perhaps for want of memory: run again with fewer "
-                "{workers}, or without these {metrics}",
+                "a process that measures PESQ or STOI died, perhaps because memory ran out: run again with "
+                "fewer {workers}, or without these {metrics}",
                 workers=None,
                 metrics=None,
             ) from error

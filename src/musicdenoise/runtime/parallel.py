@@ -112,7 +112,8 @@ def _map_in_processes(
     except BrokenProcessPool as error:
         is_broken = True
         raise DataError(
-            "a worker process was killed, perhaps for want of memory; run again with fewer {jobs}", jobs=jobs
+            "a worker process was killed, perhaps because memory ran out; run again with fewer {jobs}",
+            jobs=jobs,
         ) from error
     finally:
         if executor is not None:

@@ -95,7 +95,7 @@ def download(
     """
     shown = without_secrets(url)
     if not url.lower().startswith(("http://", "https://")):
-        raise WeightsError(f"{shown} is no HTTP address: mirrors begin with http:// or https://")
+        raise WeightsError(f"{shown} is not an HTTP address: mirrors begin with http:// or https://")
     reason = ""
     with watching(options.deadline_seconds) as watch:
         for attempt in range(options.attempts):
@@ -152,7 +152,7 @@ def _try_once(
         raise WeightsError(f"{without_secrets(url)} could not be fetched: {error}") from error
     except (http.client.InvalidURL, ValueError) as error:
         raise WeightsError(
-            f"{without_secrets(url)} could not be fetched: this is no address; check the address"
+            f"{without_secrets(url)} could not be fetched: this is not valid; check the address"
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise _TemporaryError(_reason(error)) from error

@@ -78,6 +78,6 @@ def _check_archive(path: Path) -> None:
         return  # torch says what is wrong with it
     if unpacked > path.stat().st_size:
         raise WeightsError(
-            f"{path} would unpack to {unpacked / 1e6:.0f} MB, which no file that PyTorch saved does: give "
-            "the file as its authors published it"
+            f"{path} would unpack to {unpacked / 1e6:.0f} MB, but PyTorch does not compress what it saves: "
+            "give the file as its authors published it"
         )

@@ -155,9 +155,7 @@ class PipeReader:
                     self._last_frame = bytes(memoryview(packet)[: mpeg.HEADER_BYTES]), packet.size
                 for frame in self._codec.decode(packet):
                     if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
-                        raise AudioReadError(
-                            f"{self._name}: the stream changes its rate or channels on the way"
-                        )
+                        raise AudioReadError(f"{self._name}: the stream changes its rate or channels midway")
                     for converted in resampler.resample(frame):
                         packed = converted.to_ndarray().reshape(-1, self.channels)
                         yield np.ascontiguousarray(packed.T, dtype=np.float32)

@@ -136,7 +136,7 @@ def segment_dataset(
 def _load(dataset: Path, root: Path | None, *, verify: bool) -> list[PairRow]:
     rows = load_pairs(dataset, root)
     if not rows:
-        raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset anew")
+        raise DataError(f"{dataset}: its manifest holds no pairs; build the dataset again")
     if verify:
         return rows
     return [replace(row, input_sha256=None, target_sha256=None, clean_sha256=None) for row in rows]
