@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from musicdenoise.core.profile import NUM_MOMENTS, ProfileFilter, moments
+from musicdenoise.core.profile import NUM_MOMENTS, ProfileFilter, lifted, moments, weighted_sum
 from musicdenoise.core.profile_stream import AHEAD_SECONDS, BLOCK_FRAMES, MEMORY_SECONDS, ProfileStream
 
 FREQS = 33
@@ -151,3 +151,26 @@ def test_old_noise_is_forgotten() -> None:
     sizes = [200 + end]
     first, second = (run(filter_, noisy, part, sizes)[..., -200:] for part in (estimate, other))
     assert float((first - second).norm() / first.norm()) < 1e-3
+
+
+def test_frames_of_a_fade_out_are_brought_to_the_level_of_the_noise() -> None:
+    noisy, _ = pair(400)
+    removed = 0.9 * noisy  # noise alone, nearly all of it removed
+    values, weights = moments(noisy[..., :200], (noisy - removed)[..., :200])
+    profile = weighted_sum(values, weights) / weights.sum(-1)[:, None, None]
+    song, rest = noisy[..., 200:], (noisy - removed)[..., 200:]
+    as_it_is, _ = lifted(song, rest, profile)
+    torch.testing.assert_close(as_it_is, song)
+    faded, faded_rest = lifted(1e-2 * song, 1e-2 * rest, profile)
+    assert 0.3 < float(faded.norm() / song.norm()) < 1.0
+    torch.testing.assert_close(faded_rest / faded, rest / song)
+
+
+def test_a_fade_out_does_not_make_noise_of_a_song() -> None:
+    filter_ = trained()
+    noisy, _ = pair(1500)
+    estimate = 0.1 * noisy
+    steady = run(filter_, noisy, estimate, [1500])[..., -200:]
+    fade = torch.logspace(0.0, -3.0, 1500)
+    faded = (run(filter_, fade * noisy, fade * estimate, [1500]) / fade)[..., -200:]
+    assert float((faded - steady).norm() / steady.norm()) < 0.3

@@ -10,6 +10,7 @@ from musicdenoise.core.metrics import snr
 from musicdenoise.core.overlap import SegmentPlan
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
+from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import denoiser as denoiser_module
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.network_stream import NetworkStream
@@ -378,3 +379,17 @@ def test_whether_weights_of_ones_own_are_for_one_kind(tmp_path: Path, kind: str,
     metadata = CheckpointMetadata(network=network.config, stft=StftConfig(), noise_kind=kind)
     save_weights(tmp_path / "mine.safetensors", network.state_dict(), metadata)
     assert Denoiser(tmp_path / "mine.safetensors", device="cpu").known_kind == known
+
+
+def test_a_fade_out_gains_to_its_end() -> None:
+    rate, fade_seconds = 44_100, 4.0
+    music = synthesise_tune(10.0).numpy()
+    noise = np.random.default_rng(0).standard_normal(music.shape).astype(np.float32)
+    noise *= np.sqrt(np.mean(music**2) / 10.0)
+    fade = np.ones(music.shape[1], dtype=np.float32)
+    fade[-int(fade_seconds * rate) :] = np.logspace(0.0, -3.0, int(fade_seconds * rate))
+    clean, noisy = fade * music, fade * (music + noise)
+    result = Denoiser("white", device="cpu").denoise(noisy, rate)
+    last = slice(-rate, None)
+    before, after = (np.sum((part - clean)[:, last] ** 2) for part in (noisy, result))
+    assert 10.0 * np.log10(before / after) > 5.0

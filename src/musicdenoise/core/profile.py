@@ -8,7 +8,8 @@ averages over a long time at that frequency. It answers how much of the estimate
 keep.
 
 It starts as the identity, so it can be put behind a network that was trained without it. It does not depend
-on the level, because it reads ratios only.
+on the level, because it reads ratios only. If song and noise fade out together, the averages would call all of
+it noise; `lifted` says what is done about that.
 
 Conventions: spectrograms are complex ``(batch, channels, freqs, frames)``; channels are filtered each on its
 own. Powers are kept as base-10 logarithms.
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 
 from musicdenoise.core.level import SILENCE_POWER
 
-__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "moments", "weighted_sum"]
+__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "lifted", "moments", "weighted_sum"]
 
 LOCAL_REACH = 15
 """Frames to each side that count as around a bin: 0.17 s. Chosen, not measured."""
@@ -30,6 +31,7 @@ NUM_MOMENTS = 9
 """Averages over time that make a profile, per frequency; see `moments`."""
 
 _NUM_LOCAL, _NUM_STEADY, _NUM_FRAME = 8, 12, 4
+_TYPICAL_REMOVED = slice(2, 3)  # of the moments: the average logarithm of what was removed
 _LARGEST_RATIO = 4.0  # of powers, in powers of ten: 40 dB
 _LARGEST_BOOST = 0.3  # chosen, not measured
 _LEAST_VARIANCE = 0.01  # of logarithms, a spread of 1 dB; the difference of two averages is not more exact
@@ -135,6 +137,27 @@ def _powers(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
     return powers, powers.log10()
 
 
+def lifted(noisy: Tensor, estimate: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames of a fade-out, brought to the level of the noise that a profile knows; others as they are.
+
+    Noise that lasts is never louder than the song with it. If half of the bins are quieter than what was
+    removed there so far, song and noise were faded together. Without this, the last second of a fade-out to
+    -60 dB lost 2 dB of its SNR (10 dB of white noise, two synthetic songs); with it, it gains 8 dB. Twenty
+    mixes with white noise at 0 to 20 dB SNR come out the same.
+
+    Parameters
+    ----------
+    noisy, estimate
+        Complex ``(items, freqs, frames)``.
+    profile
+        Averages of `moments`, ``(items, NUM_MOMENTS, freqs)``.
+    """
+    total = _power(noisy).clamp_min(SILENCE_POWER).unsqueeze(1)
+    reference = _over_frames(_over_frequencies(total), 1).log10()
+    factor = 10.0 ** (0.5 * _lift(reference, _smooth(profile)[:, _TYPICAL_REMOVED])).squeeze(1)
+    return factor * noisy, factor * estimate
+
+
 def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
     """Sum of ``(items, NUM_MOMENTS, freqs, frames)`` over time, weighted by ``(items, frames)``."""
     return torch.einsum("imft,it->imf", values, weights)
@@ -149,7 +172,7 @@ def _features(powers: Tensor, logarithms: Tensor, profile: Tensor) -> tuple[Tens
 
     ``(items, 8, freqs, frames)``, ``(items, 12, freqs, 1)`` and ``(items, 4, 1, frames)``.
     """
-    smooth = F.avg_pool1d(F.pad(profile, (1, 1), mode="replicate"), 3, 1)[..., None]
+    smooth = _smooth(profile)
     linear, typical, roots, squares = torch.split(smooth, [2, 3, 2, 2], dim=1)
     average, parts, total = _log(linear), typical[:, :2], typical[:, 2:]
     quietest = -2.0 * _log(roots)
@@ -165,12 +188,26 @@ def _features(powers: Tensor, logarithms: Tensor, profile: Tensor) -> tuple[Tens
     rows = _over_frequencies(powers)
     near, far = _over_frames(rows[:, 1:], 2), _over_frames(rows[:, 1:], LOCAL_REACH)
     reference = _over_frames(rows[:, :1], 1).log10()
+    lift = _lift(reference, parts[:, :1])
     around = torch.cat([logarithms, near.log10(), far.log10()], dim=1) - reference
-    local = torch.cat([around, reference - total], dim=1)
-    frame = powers[:, 1:].mean(dim=2, keepdim=True).log10()
+    local = torch.cat([around, reference + lift - total], dim=1)
+    frame = powers[:, 1:].mean(dim=2, keepdim=True).log10() + lift
     ratio = everywhere[:, :1] - everywhere[:, 1:]
     frames = torch.cat([frame - everywhere, frame[:, :1] - frame[:, 1:], ratio.expand_as(frame[:, :1])], 1)
     return _limited(local), _limited(torch.cat(steady, dim=1)), _limited(frames)
+
+
+def _smooth(profile: Tensor) -> Tensor:
+    """Averages of each frequency and its two neighbours, ``(items, NUM_MOMENTS, freqs, 1)``."""
+    return F.avg_pool1d(F.pad(profile, (1, 1), mode="replicate"), 3, 1)[..., None]
+
+
+def _lift(reference: Tensor, removed: Tensor) -> Tensor:
+    """Powers of ten by which half of the bins are quieter than what is typically removed there; at least 0.
+
+    ``(items, 1, 1, frames)``, from logarithms ``(items, 1, freqs, frames)`` and ``(items, 1, freqs, 1)``.
+    """
+    return (removed - reference).median(dim=2, keepdim=True).values.clamp_min(0.0)
 
 
 def _limited(ratios: Tensor) -> Tensor:

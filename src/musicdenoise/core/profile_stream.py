@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, moments, weighted_sum
+from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, lifted, moments, weighted_sum
 
 __all__ = ["ProfileStream"]
 
@@ -87,6 +87,8 @@ class ProfileStream:
             return
         first = self._measured - self._start
         noisy, estimate = self._frames[..., first : first + count]
+        if self._measured and bool(self._count.all()):
+            noisy, estimate = lifted(noisy, estimate, self._profile())
         values, weights = moments(noisy, estimate)
         forgetting = self._forgetting**count
         weights = weights * self._decay[-count:]
@@ -94,9 +96,13 @@ class ProfileStream:
         self._count = self._count * forgetting + weights.sum(dim=-1)
         self._measured += count
 
+    def _profile(self) -> Tensor:
+        """The averages so far."""
+        return self._sums / self._count.clamp_min(1e-3)[:, None, None]
+
     def _filtered(self, count: int) -> Tensor:
         """The next frames, with what is known by now."""
-        profile = self._sums / self._count.clamp_min(1e-3)[:, None, None]
+        profile = self._profile()
         first = self._returned - self._start
         left = min(LOCAL_REACH, first)
         noisy, estimate = self._frames[..., first - left : first + count + LOCAL_REACH].unsqueeze(1)
