@@ -11,7 +11,7 @@ LIMITS = (
     ("unpacked frames of an ID3 tag", "audio.tags.open_file", "MOST_UNPACKED_BYTES", "bytes"),
     ("chunks of a WAV or AIFF file that are kept", "audio.containers.riff_extras", "_MOST_BYTES", "bytes"),
     ("junk in front of MP3", "audio.identify", "_MOST_JUNK_BYTES", "bytes"),
-    ("a gap in an MP4 file that silence fills", "audio.backends.ffmpeg_scan", "_LONGEST_GAP", "s"),
+    ("gaps in an MP4 file that silence fills, together", "audio.backends.ffmpeg_scan", "_LONGEST_GAP", "s"),
     ("width of a network, as complexity", "core.architecture", "MOST_COMPLEXITY", ""),
     ("frames that cover a sample", "core.stft", "MOST_OVERLAP", ""),
     ("a song sent to `serve`", "serving.shelf", "MOST_BYTES", "bytes"),

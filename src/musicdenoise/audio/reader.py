@@ -18,7 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from musicdenoise.audio.backends.libsndfile_decoder import SoundFileDecoder
-from musicdenoise.audio.containers.mpeg_repair import Repair, find_repair, write_repaired
+from musicdenoise.audio.containers import adts_repair, mpeg_repair
+from musicdenoise.audio.containers.repair import Repair, write_repaired
 from musicdenoise.audio.identify import Content, identify
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
@@ -26,6 +27,11 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 __all__ = ["AudioReader", "open_reader", "probe", "read_audio"]
 
 _MOST_SAMPLES = 1 << 40  # 288 days at 44.1 kHz
+# By container: what finds damage that a copy without it mends.
+_FIND_REPAIR: dict[str, Callable[[Path], Repair]] = {
+    "MP3": mpeg_repair.find_repair,
+    "ADTS": adts_repair.find_repair,
+}
 
 
 class Decoder(Protocol):
@@ -206,7 +212,8 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
     """
     path = Path(path)
     content = identify(path)
-    if content.container == "MP3" and (repair := find_repair(path)).gaps:
+    finder = _FIND_REPAIR.get(content.container)
+    if finder and (repair := finder(path)).gaps:
         return _open_repaired(path, repair)
     decoder = _open_decoder(path, content, stream)
     is_repaired = decoder.info.is_repaired or content.is_odd
@@ -250,21 +257,24 @@ def _open_ffmpeg(path: Path, content: Content, stream: int) -> Decoder:
 
 
 def _open_repaired(path: Path, repair: Repair) -> AudioReader:
-    """Read a damaged or joined MP3 file by way of a copy that decoders read to the end."""
+    """Read a damaged or joined MP3 or AAC file by way of a copy that decoders read to the end."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="musicdenoise-"))
-        copy = Path(folder) / "repaired.mp3"
+        copy = Path(folder) / "repaired"
         try:
             with copy.open("wb") as file:
-                frame = write_repaired(path, repair.gaps, file)
+                write_repaired(path, repair.gaps, file)
         except OSError as error:
             raise AudioReadError(
                 f"{path}: is damaged or was joined from several files, and there is no room to "
                 f"repair a copy: {error.strerror}; free some space in the folder for temporary files"
             ) from error
-        decoder = _open_decoder(copy, identify(copy), 0)
+        try:
+            decoder = _open_decoder(copy, identify(copy), 0)
+        except AudioReadError as error:
+            raise AudioReadError(str(error).replace(str(copy), str(path))) from error
         stack.callback(decoder.close)
-        seconds = frame / decoder.info.sample_rate
+        seconds = repair.frame_seconds
         decoder.info = replace(
             decoder.info,
             path=path,

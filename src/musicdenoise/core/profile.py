@@ -8,8 +8,8 @@ averages over a long time at that frequency. It answers how much of the estimate
 keep.
 
 It starts as the identity, so it can be put behind a network that was trained without it. It does not depend
-on the level, because it reads ratios only. If song and noise fade out together, the averages would call all of
-it noise; `lifted` says what is done about that.
+on the level, because it reads ratios only. If song and noise fade out together, the averages would call all
+of it noise; `lifted` says what is done about that.
 
 Conventions: spectrograms are complex ``(batch, channels, freqs, frames)``; channels are filtered each on its
 own. Powers are kept as base-10 logarithms.

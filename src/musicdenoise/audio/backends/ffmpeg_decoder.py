@@ -115,7 +115,7 @@ class PyAvDecoder:
             num_tracks=len(self._container.streams.audio),
             is_repaired=bool(self._scan.gaps),
             gaps_seconds=_gaps(self._scan, self._first_time),
-            notes=_notes(drift),
+            notes=(*self._scan.notes, *_notes(drift)),
         )
 
     def read(self, num_samples: int) -> Samples:

@@ -26,7 +26,9 @@ _EVEN_CODECS = frozenset({"aac", "mp3", "mp3float", "alac", "ac3", "eac3"})
 # packet does; only an end that is earlier by more than such a tick is meant.
 _EDIT_TICK = Fraction(1, 600)
 _LONGEST_GAP = Fraction(3600)
-"""Seconds. A longer jump is a clock that was set, or a file that was made to fill the disk with silence."""
+"""Seconds of silence that fill all gaps together. If there were more, a clock was set, the times are damaged,
+or a file was made to fill the disk with silence."""
+_LEAST_LACK = Fraction(1, 4)  # seconds that a header may declare too many without a word: encoders round up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class PacketScan:
         Where packets are missing: time of the next packet, and length, in s.
     is_cut
         Whether the last one is not whole.
+    notes
+        What its times or its header say that is not so, a sentence each.
     """
 
     end: Fraction
@@ -55,6 +59,7 @@ class PacketScan:
     count: int
     gaps: Mapping[Fraction, Fraction] = field(default_factory=dict)
     is_cut: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class FlacChain:
@@ -107,14 +112,16 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
     Raises
     ------
     AudioReadError
-        If the packets cannot be read, or those of a FLAC file do not follow each other.
+        If the packets cannot be read, those of a FLAC file do not follow each other, or less than half of
+        what an MP4 file declares is there.
     """
     tick = stream.time_base or Fraction(1)
-    total, latest, header = 0, 0, (b"", 0)
+    total, latest, seen, header = 0, 0, 0, (b"", 0)
     times: list[tuple[int, int]] = []
     chain = FlacChain() if container == "FLAC" else None
     try:
         for packet in source.demux(stream):
+            seen += packet.size > 0
             if packet.size == 0 or packet.is_discard:
                 continue
             if chain is not None:
@@ -135,14 +142,38 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
     usual = Counter(duration for _, duration in times).most_common(1)[0][0] if times else 0
     is_even = container == "MP4" and stream.codec_context.name in _EVEN_CODECS
     gaps = _find_gaps(times, usual) if is_even else {}
+    notes: tuple[str, ...] = ()
+    if container == "MP4" and stream.duration:
+        notes = _missing(end, ((stream.start_time or 0) + stream.duration) * tick)
+    if container == "MP4" and seen < stream.frames and not notes:
+        notes = (f"its index counts {stream.frames} packets of sound, and {seen} could be read",)
+    spacing = _spacing(times, gaps) * tick if is_even else Fraction(0)
+    silence = sum(gaps.values()) * tick
+    if silence > _LONGEST_GAP:
+        notes = (f"its times leave {float(silence):.0f} s without sound, which was not believed",)
+        gaps, total = {}, usual * len(times)
+        end = (times[0][0] + total) * tick
     return PacketScan(
         end=end,
         total=total * tick,
-        spacing=_spacing(times, gaps) * tick if is_even else Fraction(0),
+        spacing=spacing,
         count=len(times),
-        gaps={at * tick: lasting * tick for at, lasting in gaps.items() if lasting * tick <= _LONGEST_GAP},
+        gaps={at * tick: lasting * tick for at, lasting in gaps.items()},
         is_cut=is_cut if chain is None else chain.is_cut,
+        notes=notes,
     )
+
+
+def _missing(end: Fraction, declared: Fraction) -> tuple[str, ...]:
+    """What is said if packets end earlier than a header declares; times in s."""
+    if declared - end <= _LEAST_LACK:
+        return ()
+    if 2 * end < declared:
+        raise AudioReadError(
+            f"ends too early: {float(end):.2f} of {float(declared):.2f} declared seconds are there"
+        )
+    is_there = f"{float(end):.2f} s are there; all of them were read"
+    return (f"its header declares {float(declared):.2f} s, and {is_there}",)
 
 
 def _find_gaps(times: list[tuple[int, int]], usual: int) -> dict[int, int]:

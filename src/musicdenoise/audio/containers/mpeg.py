@@ -18,8 +18,9 @@ __all__ = [
     "declares_length",
     "find_first_frame",
     "frame_bytes",
-    "frame_samples",
+    "frame_seconds",
     "id3_bytes",
+    "is_alike",
 ]
 
 HEADER_BYTES = 4
@@ -127,9 +128,16 @@ def count_offset(frame: bytes) -> int | None:
     return None
 
 
-def frame_samples(header: bytes) -> int:
-    """Return how many samples per channel a layer III frame with this valid header holds."""
-    return 1152 if (header[1] >> 3) & 3 == 3 else 576
+def frame_seconds(header: bytes) -> float:
+    """Return how long a layer III frame with this valid header lasts."""
+    version = (header[1] >> 3) & 3
+    rate = _RATES_HZ[(header[2] >> 2) & 3] // _RATE_DIVISORS[version]
+    return (1152 if version == 3 else 576) / rate
+
+
+def is_alike(header: bytes, other: bytes) -> bool:
+    """Return whether two headers have the same version, layer and rate, as those of one stream have."""
+    return header[1] | 1 == other[1] | 1 and header[2] & 0x0C == other[2] & 0x0C
 
 
 def id3_bytes(data: bytes) -> int:

@@ -16,62 +16,20 @@ APEv2 tags (https://wiki.hydrogenaud.io/index.php?title=APEv2_specification).
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.repair import Gap, Repair, after_tags
 
-__all__ = ["Gap", "Repair", "find_repair", "write_repaired"]
+__all__ = ["find_repair"]
 
 _CHAIN = 4  # frames in a row that make it certain; chosen: one more than for a file that is whole
 _XING_BYTES = 512  # of the first frame, enough for its header
-_ID3V1_BYTES = 128
-_APE_HEADER_BYTES = 32
 _UNCOUNTED_FRAMES = 10  # by more than this a header counts less than there is only in joined files
 _UNHEARD_FRAMES = 2  # that frame, and about one that decoders drop: the delay of the encoder
 _MOST_JUNK_BYTES = 16_384  # in front of the first frame that all decoders pass over
 _UNTOLD_FRAMES = 1  # encoders that count the frame of the header, too, and files cut at frames
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gap:
-    """A stretch of a file that is replaced.
-
-    Parameters
-    ----------
-    begin, end
-        Bytes. If frames are lost, ``begin`` is the last frame before the break, because its data cannot be
-        trusted.
-    first_frame
-        Number of the first lost frame, counted from the first audible one.
-    num_frames
-        How many frames are lost; 0 if only tags or headers are left out.
-    content
-        What the copy has there, apart from silent frames.
-    """
-
-    begin: int
-    end: int
-    first_frame: int = 0
-    num_frames: int = 0
-    content: bytes = b""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Repair:
-    """What is changed in a copy of an MP3 file.
-
-    Parameters
-    ----------
-    gaps
-        In the order of the file; empty if it is sound.
-    notes
-        See `musicdenoise.audio.AudioInfo`.
-    """
-
-    gaps: tuple[Gap, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def find_repair(path: Path) -> Repair:
@@ -90,27 +48,11 @@ def find_repair(path: Path) -> Repair:
             first = _next_chain(data, tag)
             if first is None or not _is_layer_3(data[first : first + mpeg.HEADER_BYTES]):
                 return Repair()
-            repair = _Walk(data, first).repair()
+            seconds = mpeg.frame_seconds(data[first : first + mpeg.HEADER_BYTES])
+            repair = replace(_Walk(data, first).repair(), frame_seconds=seconds)
             if first - tag > _MOST_JUNK_BYTES:
                 repair = replace(repair, gaps=(Gap(begin=tag, end=first), *repair.gaps))
             return repair
-
-
-def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> int:
-    """Write a copy of a file with silent frames in its gaps; return the samples of each."""
-    samples = 0
-    with path.open("rb") as file:
-        for gap in gaps:
-            _copy(file, target, gap.begin)
-            file.seek(gap.begin)
-            target.write(gap.content)
-            if gap.num_frames:
-                header = file.read(mpeg.HEADER_BYTES)
-                samples = mpeg.frame_samples(header)
-                target.write(_silent_frame(header) * gap.num_frames)
-            file.seek(gap.end)
-        _copy(file, target, path.stat().st_size)
-    return samples
 
 
 class _Walk:
@@ -178,7 +120,7 @@ class _Walk:
                 continue
             if position >= len(data):
                 return position
-            behind = _after_tags(data, position)
+            behind = after_tags(data, position)
             if behind > position and mpeg.frame_bytes(data[behind : behind + mpeg.HEADER_BYTES]) is not None:
                 self._tags.append(Gap(begin=position, end=behind))
                 position = behind
@@ -200,7 +142,10 @@ class _Walk:
         self._count -= 1  # the frame at `last` goes with the gap
         lost = max(1, round((following - last) / usual))
         first = max(0, self._count - (0 if self._declared is None else _UNHEARD_FRAMES))
-        self._gaps.append(Gap(begin=last, end=following, first_frame=first, num_frames=lost))
+        silent = _silent_frame(self._data[last : last + mpeg.HEADER_BYTES])
+        self._gaps.append(
+            Gap(begin=last, end=following, first_frame=first, num_frames=lost, silent_frame=silent)
+        )
         self._count, self._filled = self._count + lost, self._filled + lost
 
 
@@ -212,19 +157,6 @@ def _is_header(data: mmap.mmap, position: int) -> bool:
     return mpeg.declares_length(data[position : position + _XING_BYTES])
 
 
-def _after_tags(data: mmap.mmap, position: int) -> int:
-    """Where the tags at this place end, whether of the file before or the one after."""
-    while True:
-        size = mpeg.id3_bytes(data[position : position + mpeg.ID3_HEADER_BYTES])
-        if data[position : position + 3] == b"TAG":
-            size = _ID3V1_BYTES
-        elif data[position : position + 8] == b"APETAGEX":
-            size = _APE_HEADER_BYTES + int.from_bytes(data[position + 12 : position + 16], "little")
-        if size == 0:
-            return position
-        position += size
-
-
 def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int | None:
     """The first of several frames in a row, with the version, layer and rate of ``like`` if that is given."""
     for found in mpeg.HEADER.finditer(data, start):
@@ -232,16 +164,12 @@ def _next_chain(data: mmap.mmap, start: int, like: bytes | None = None) -> int |
         while count < _CHAIN:
             header = data[position : position + mpeg.HEADER_BYTES]
             size = mpeg.frame_bytes(header)
-            if size is None or (like is not None and not _is_alike(header, like)):
+            if size is None or (like is not None and not mpeg.is_alike(header, like)):
                 break
             position, count = position + size, count + 1
         if count == _CHAIN:
             return found.start()
     return None
-
-
-def _is_alike(header: bytes, other: bytes) -> bool:
-    return header[1] | 1 == other[1] | 1 and header[2] & 0x0C == other[2] & 0x0C
 
 
 def _is_layer_3(header: bytes) -> bool:
@@ -252,8 +180,3 @@ def _silent_frame(header: bytes) -> bytes:
     size = mpeg.frame_bytes(header) or mpeg.HEADER_BYTES
     without_checksum = bytes([header[0], header[1] | 1, *header[2:]])
     return without_checksum + bytes(size - mpeg.HEADER_BYTES)
-
-
-def _copy(file: BinaryIO, target: BinaryIO, end: int) -> None:
-    while (rest := end - file.tell()) > 0 and (block := file.read(min(rest, 1 << 20))):
-        target.write(block)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.frame_chain import FrameChain
 from musicdenoise.audio.containers.mp4 import index_is_behind
 from musicdenoise.audio.containers.riff_length import declared_wav_end
 from musicdenoise.audio.formats import FFMPEG_WAV_CODECS
@@ -69,6 +70,7 @@ class PipeReader:
 
         self._name = name
         self._source = PipeSource(file)
+        self._frames: FrameChain | None = None
         try:
             self._container = av.open(self._source, mode="r", metadata_errors="replace")
             streams = self._container.streams.audio
@@ -99,6 +101,7 @@ class PipeReader:
             re.sub("be$", "le", codec.name), "PCM_24" if codec.format.name.startswith("s32") else "PCM_16"
         )
         self._codec = codec
+        self._frames = self._source.chains.get(self._container.format.name)
         self._chain = FlacChain() if self._container.format.name == "flac" else None
         if codec.name == "flac":
             codec.options = dict(CHECKED)
@@ -185,7 +188,8 @@ class PipeReader:
             raise AudioReadError(f"{self._name}: cannot be read: {error.strerror}") from error
         if error is not None:
             raise error
-        if self._source.pages is not None and self._source.pages.is_damaged:
+        pages, frames = self._source.pages, self._frames
+        if (pages is not None and pages.is_damaged) or (frames is not None and frames.is_damaged):
             raise AudioReadError(f"{self._name}: the data is damaged, or a part of it is missing")
 
     def _lack(self, num_samples: int) -> str:

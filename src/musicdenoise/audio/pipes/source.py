@@ -6,11 +6,13 @@ from collections.abc import Generator
 from typing import BinaryIO
 
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.frame_chain import FrameChain, adts_chain, mpeg_chain
 from musicdenoise.audio.containers.ogg import OggPages
 
 __all__ = ["PipeSource"]
 
 _HEAD_BYTES = 65_536
+_OTHERS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS")  # how streams begin that are no chains of frames
 
 
 class PipeSource:
@@ -33,6 +35,8 @@ class PipeSource:
         The first 64 KiB, without an ID3v2 tag, which may be longer than that.
     pages : OggPages or None
         The pages so far, if it is an Ogg stream.
+    chains : dict
+        The frames so far, as if it were MP3 (``"mp3"``) and raw AAC (``"aac"``); empty if it is neither.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -42,6 +46,7 @@ class PipeSource:
         self.num_bytes = 0
         self.head = b""
         self.pages: OggPages | None = None
+        self.chains: dict[str, FrameChain] = {}
         # A generator and no method: an interrupt that came while FFmpeg worked is raised where Python goes
         # on, which in a method is before its first line, outside every `try`.
         reads = self._reads()
@@ -64,8 +69,12 @@ class PipeSource:
         if self.num_bytes == 0:
             self._tag_bytes = mpeg.id3_bytes(data)
             self.pages = OggPages() if data.startswith(b"OggS") else None
+            if not data.startswith(_OTHERS):
+                self.chains = {"mp3": mpeg_chain(), "aac": adts_chain()}
         if self.pages is not None:
             self.pages.feed(data)
+        for chain in self.chains.values():
+            chain.feed(data)
         if len(self.head) < _HEAD_BYTES:
             begin = max(self._tag_bytes - self.num_bytes, 0)
             self.head += data[begin : begin + _HEAD_BYTES - len(self.head)]
