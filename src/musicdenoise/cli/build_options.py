@@ -10,6 +10,7 @@ import typer
 
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.options import Processes, Quiet
 
 DEFAULT_SONGS = Path("musdb18")
 DEFAULT_NOISES = Path("UrbanSound8K/audio")
@@ -22,7 +23,6 @@ class Request:
     kind: Annotated[
         str,
         typer.Option(
-            "--kind",
             metavar="real|class|mixed|white",
             help="Kind of noise: real is recordings of all classes, class is recordings of one, mixed is "
             "recordings and white noise, white is white noise.",
@@ -31,14 +31,11 @@ class Request:
     ]
     songs: Annotated[
         Path | None,
-        typer.Option(
-            "--songs", help="MUSDB18, MUSDB18-HQ, or any folder of songs.", show_default=str(DEFAULT_SONGS)
-        ),
+        typer.Option(help="MUSDB18, MUSDB18-HQ, or any folder of songs.", show_default=str(DEFAULT_SONGS)),
     ] = None
     noises: Annotated[
         Path | None,
         typer.Option(
-            "--noises",
             help="UrbanSound8K/audio, or a folder whose sub-folders name the classes.",
             show_default=str(DEFAULT_NOISES),
         ),
@@ -49,38 +46,25 @@ class Request:
     split: Annotated[
         str | None,
         typer.Option(
-            "--split",
-            metavar="train|test|both",
-            help="Default: both when the songs lie in train and test, else train.",
+            metavar="train|test|both", help="Default: both when the songs lie in train and test, else train."
         ),
     ] = None
     max_songs: Annotated[
-        int | None,
-        typer.Option(
-            "--max-songs", metavar="N", help="Use at most this many songs of a split. Default: all."
-        ),
+        int | None, typer.Option(metavar="N", help="Use at most this many songs of a split. Default: all.")
     ] = None
     max_noises: Annotated[
-        int | None, typer.Option("--max-noises", metavar="N", help="Pairs of each song.", show_default="1")
+        int | None, typer.Option(metavar="N", help="Pairs of each song.", show_default="1")
     ] = None
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder of the dataset. Default: dataset_KIND."),
+        Path | None, typer.Option(metavar="DIR", help="Folder of the dataset. Default: dataset_KIND.")
     ] = None
-    input_dir: Annotated[
-        Path | None, typer.Option("--input-dir", help="Folder of the inputs, instead of --out.")
-    ] = None
-    target_dir: Annotated[
-        Path | None, typer.Option("--target-dir", help="Folder of the targets, instead of --out.")
-    ] = None
-    seed: Annotated[int, typer.Option("--seed", help="Seed of every choice and of the white noise.")] = 42
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
-    ] = None
+    input_dir: Annotated[Path | None, typer.Option(help="Folder of the inputs, instead of --out.")] = None
+    target_dir: Annotated[Path | None, typer.Option(help="Folder of the targets, instead of --out.")] = None
+    seed: Annotated[int, typer.Option(help="Seed of every choice and of the white noise.")] = 42
+    jobs: Processes = None
     snr_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            "--snr-range",
             metavar="LO HI",
             help="SNRs in dB. Default: 2 to 27; 4 to 30 or 0 to 25 for songs of large or small dynamic "
             "range.",
@@ -96,7 +80,7 @@ class Request:
     file_format: Annotated[
         str, typer.Option("--format", metavar="wav|flac", help="32-bit float WAV, or 24-bit FLAC.")
     ] = "wav"
-    sample_rate: Annotated[int, typer.Option("--sample-rate", help="Rate of the dataset in Hz.")] = 44_100
+    sample_rate: Annotated[int, typer.Option(help="Rate of the dataset in Hz.")] = 44_100
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was stopped.")] = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace a dataset in the folder.")] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be built.")] = False
@@ -111,12 +95,12 @@ class Request:
         ),
     ] = None
     cuda: Annotated[bool, typer.Option("--cuda", help="As --device cuda.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
-    path_songs: Annotated[Path | None, typer.Option("--path-songs", hidden=True)] = None
-    path_noises: Annotated[Path | None, typer.Option("--path-noises", hidden=True)] = None
-    iter_songs: Annotated[int | None, typer.Option("--iter-songs", hidden=True)] = None
-    iter_noise: Annotated[int | None, typer.Option("--iter-noise", hidden=True)] = None
-    class_num: Annotated[str | None, typer.Option("--class-num", hidden=True)] = None
+    quiet: Quiet = False
+    path_songs: Annotated[Path | None, typer.Option(hidden=True)] = None
+    path_noises: Annotated[Path | None, typer.Option(hidden=True)] = None
+    iter_songs: Annotated[int | None, typer.Option(hidden=True)] = None
+    iter_noise: Annotated[int | None, typer.Option(hidden=True)] = None
+    class_num: Annotated[str | None, typer.Option(hidden=True)] = None
     use_cuda: Annotated[bool, typer.Option("--use-cuda", hidden=True)] = False
     config: Config = None
     log_level: LogLevel = None

@@ -11,6 +11,7 @@ import typer
 from musicdenoise.cli.completion import propose_networks
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.options import Cuda, Device, Root, Verify
 
 METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
 
@@ -36,7 +37,6 @@ class Request:
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            "--weights",
             metavar="NAME|PATH",
             autocompletion=propose_networks,
             help="A pretrained network, a .safetensors file, auto, own (the network for each item's kind of "
@@ -47,7 +47,6 @@ class Request:
     baselines: Annotated[
         str | None,
         typer.Option(
-            "--baselines",
             metavar="NAMES",
             help="identity, noisereduce, noisered (with --noise-sample), afftdn, oracle, separated by "
             "commas; or none. Default: all that are installed.",
@@ -56,7 +55,6 @@ class Request:
     noise_sample: Annotated[
         float | None,
         typer.Option(
-            "--noise-sample",
             metavar="SECONDS",
             min=0.1,
             help="Also measure with a sample of the noise: the first SECONDS of noisy minus clean. All "
@@ -71,46 +69,34 @@ class Request:
             "noise.",
         ),
     ] = False
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for metrics, plots, samples and report.html.")
-    ] = None
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics, plots, samples and report.html.")] = (
+        None
+    )
     metrics: Annotated[
         str | None,
         typer.Option(
-            "--metrics",
             metavar="NAMES",
             help=f"{', '.join(METRICS)}, with commas. Default: all that are installed; PESQ and STOI come "
             "with pip install 'musicdenoise[eval]'.",
         ),
     ] = None
-    split: Annotated[
-        str, typer.Option("--split", metavar="test|train", help="Part of a dataset: test or train.")
-    ] = "test"
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Another folder in which files of the manifest may be."),
-    ] = None
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
-    ] = True
+    split: Annotated[str, typer.Option(metavar="test|train", help="Part of a dataset: test or train.")] = (
+        "test"
+    )
+    root: Root = None
+    verify: Verify = True
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Measure at most this many items, spread evenly.")
+        int | None, typer.Option(min=1, help="Measure at most this many items, spread evenly.")
     ] = None
-    samples: Annotated[
-        int, typer.Option("--samples", min=0, help="How many items to show and play in the report.")
-    ] = 3
+    samples: Annotated[int, typer.Option(min=0, help="How many items to show and play in the report.")] = 3
     sample_seconds: Annotated[
-        float,
-        typer.Option("--sample-seconds", metavar="SECONDS", min=0.1, help="Length of each of them."),
+        float, typer.Option(metavar="SECONDS", min=0.1, help="Length of each of them.")
     ] = 6.0
     workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="Processes for PESQ and STOI. Default: one per core."),
+        int | None, typer.Option(min=0, help="Processes for PESQ and STOI. Default: one per core.")
     ] = None
-    device: Annotated[
-        str | None, typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None
-    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
+    device: Device = None
+    cuda: Cuda = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False

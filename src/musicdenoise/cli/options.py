@@ -23,9 +23,12 @@ __all__ = [
     "Json",
     "Offline",
     "OutputFormat",
+    "Processes",
     "Quiet",
     "Request",
+    "Root",
     "SampleLevel",
+    "Verify",
     "WeightsUrl",
 ]
 
@@ -92,6 +95,13 @@ Cuda = Annotated[
     bool, typer.Option("--cuda", help="Use a CUDA device. If there is none, say so and use the CPU.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
+Root = Annotated[Path | None, typer.Option(help="Another folder in which files of the manifest may be.")]
+Verify = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
+]
+Processes = Annotated[
+    int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +131,6 @@ class Request:
     noise: Annotated[
         str | None,
         typer.Option(
-            "--noise",
             metavar="KIND",
             autocompletion=propose_noises,
             help="What the noise is: a word such as hiss, tape, vinyl, hum, traffic or crowd; white, mixed,"
@@ -133,7 +142,6 @@ class Request:
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights",
             metavar="NAME|PATH",
             autocompletion=propose_networks,
             help="Pretrained network, a .safetensors file, or a .pth of NoiseRemover.",
@@ -142,7 +150,6 @@ class Request:
     noise_sample: Annotated[
         list[str] | None,
         typer.Option(
-            "--noise-sample",
             metavar="FILE|START-END",
             help="The noise alone: a recording of it, or a stretch of each song, such as 0:00-0:02.5. You "
             "may repeat this. Default: each song is searched for it.",
@@ -151,7 +158,6 @@ class Request:
     noise_sample_level: Annotated[
         SampleLevel,
         typer.Option(
-            "--noise-sample-level",
             metavar="match|exact",
             help="Bring a sample from a file to the level of the song's noise (match), or leave it (exact).",
         ),
@@ -172,13 +178,10 @@ class Request:
     ] = False
     strength: Annotated[
         float,
-        typer.Option(
-            "--strength", metavar="SHARE", min=0.0, max=1.0, help="How much of the noise to remove, 0 to 1."
-        ),
+        typer.Option(metavar="SHARE", min=0.0, max=1.0, help="How much of the noise to remove, 0 to 1."),
     ] = 1.0
     atten_limit: Annotated[
-        float | None,
-        typer.Option("--atten-limit", metavar="DB", min=0.0, help="Lower the noise by at most this many dB."),
+        float | None, typer.Option(metavar="DB", min=0.0, help="Lower the noise by at most this many dB.")
     ] = None
     always: Annotated[bool, typer.Option("--always", help="Denoise even if there is next to no noise.")] = (
         False
@@ -189,7 +192,6 @@ class Request:
     report: Annotated[
         Path | None,
         typer.Option(
-            "--report",
             metavar="DIR",
             parser=_path,
             help="Write DIR/index.html, a page to listen to each song before and after and to what was "
@@ -208,36 +210,27 @@ class Request:
     bit_depth: Annotated[
         BitDepth | None,
         typer.Option(
-            "--bit-depth",
-            metavar="16|24|32f",
-            help="Of lossless results; 32f is floating point. Default: the song's.",
+            metavar="16|24|32f", help="Of lossless results; 32f is floating point. Default: the song's."
         ),
     ] = None
     bitrate: Annotated[
         str | None,
         typer.Option(
-            "--bitrate",
-            metavar="KBPS",
-            help="Of lossy results, such as 192. Default: the song's, or a high one.",
+            metavar="KBPS", help="Of lossy results, such as 192. Default: the song's, or a high one."
         ),
     ] = None
     start: Annotated[
         float,
         typer.Option(
-            "--start",
-            metavar="SECONDS",
-            min=0.0,
-            help="Denoise only from here on, as a preview: NAME_preview.EXT.",
+            metavar="SECONDS", min=0.0, help="Denoise only from here on, as a preview: NAME_preview.EXT."
         ),
     ] = 0.0
     duration: Annotated[
-        float | None,
-        typer.Option("--duration", metavar="SECONDS", help="Length of the preview. Default: to the end."),
+        float | None, typer.Option(metavar="SECONDS", help="Length of the preview. Default: to the end.")
     ] = None
     channels: Annotated[
         ChannelMode,
         typer.Option(
-            "--channels",
             metavar="MODE",
             help="linked: all at one level; independent: each at its own; mid-side: stereo as middle and "
             "side. auto is mid-side for white noise, else linked.",
@@ -246,7 +239,6 @@ class Request:
     segment_seconds: Annotated[
         float,
         typer.Option(
-            "--segment-seconds",
             metavar="SECONDS",
             min=0.5,
             max=600.0,
@@ -256,15 +248,12 @@ class Request:
     batch_size: Annotated[
         str,
         typer.Option(
-            "--batch-size",
-            metavar="N|auto",
-            help="How many segments to compute at once. auto: 1 on processors, 8 on GPUs.",
+            metavar="N|auto", help="How many segments to compute at once. auto: 1 on processors, 8 on GPUs."
         ),
     ] = "auto"
     precision: Annotated[
         Precision,
         typer.Option(
-            "--precision",
             metavar="TYPE",
             help="Arithmetic of the network: float32, tf32, bf16, or auto: bf16 on processors that have it, "
             "tf32 on GPUs that have it, else float32. bf16 is nearly twice as fast; it changes the result by "
@@ -284,23 +273,18 @@ class Request:
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", min=1, help="How many songs to denoise at once, in a process each.")
     ] = 1
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, help="Processor threads to use. Default: all."),
-    ] = None
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads to use. Default: all.")] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing",
-            help="Skip inputs whose output exists, or that another run is writing.",
+            "--skip-existing", help="Skip inputs whose output exists, or that another run is writing."
         ),
     ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run",
-            help="Only list what would be written, a line for each file: INPUT, tab, OUTPUT.",
+            "--dry-run", help="Only list what would be written, a line for each file: INPUT, tab, OUTPUT."
         ),
     ] = False
     as_json: Json = False

@@ -10,6 +10,7 @@ import typer
 
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.options import Processes, Quiet, Root, Verify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,60 +24,46 @@ class Request:
         ),
     ]
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder of the segments. Default: DATASET_segments."),
+        Path | None, typer.Option(metavar="DIR", help="Folder of the segments. Default: DATASET_segments.")
     ] = None
-    length: Annotated[int, typer.Option("--length", metavar="N", help="Length of a segment in samples.")] = (
-        165_000
-    )
+    length: Annotated[int, typer.Option(metavar="N", help="Length of a segment in samples.")] = 165_000
     skip_start: Annotated[
-        float, typer.Option("--skip-start", metavar="S", help="Seconds left out at the start of a song.")
+        float, typer.Option(metavar="S", help="Seconds left out at the start of a song.")
     ] = 6.0
-    skip_end: Annotated[
-        float, typer.Option("--skip-end", metavar="S", help="Seconds left out at the end of a song.")
-    ] = 12.0
-    max_train: Annotated[
-        int, typer.Option("--max-train", metavar="N", help="Keep at most this many training segments.")
-    ] = 10_000
-    max_test: Annotated[
-        int, typer.Option("--max-test", metavar="N", help="Keep at most this many test segments.")
-    ] = 1_000
+    skip_end: Annotated[float, typer.Option(metavar="S", help="Seconds left out at the end of a song.")] = (
+        12.0
+    )
+    max_train: Annotated[int, typer.Option(metavar="N", help="Keep at most this many training segments.")] = (
+        10_000
+    )
+    max_test: Annotated[int, typer.Option(metavar="N", help="Keep at most this many test segments.")] = 1_000
     overlap: Annotated[
-        float, typer.Option("--overlap", metavar="X", help="Share of a segment that the next one repeats.")
+        float, typer.Option(metavar="X", help="Share of a segment that the next one repeats.")
     ] = 0.0
     sort: Annotated[
-        str, typer.Option("--sort", metavar="score|random", help="Keep the best segments, or some at random.")
+        str, typer.Option(metavar="score|random", help="Keep the best segments, or some at random.")
     ] = "score"
     silence_db: Annotated[
-        float, typer.Option("--silence-db", metavar="DB", help="Drop segments whose music is quieter (RMS).")
+        float, typer.Option(metavar="DB", help="Drop segments whose music is quieter (RMS).")
     ] = -60.0
     min_score: Annotated[
-        float | None, typer.Option("--min-score", metavar="X", help="Drop segments with a lower score.")
+        float | None, typer.Option(metavar="X", help="Drop segments with a lower score.")
     ] = None
     min_diversity: Annotated[
-        float | None,
-        typer.Option("--min-diversity", metavar="X", help="Drop segments that are less diverse."),
+        float | None, typer.Option(metavar="X", help="Drop segments that are less diverse.")
     ] = None
     max_correlation: Annotated[
-        float | None,
-        typer.Option("--max-correlation", metavar="X", help="Drop segments whose noises correlate more."),
+        float | None, typer.Option(metavar="X", help="Drop segments whose noises correlate more.")
     ] = None
     with_clean: Annotated[
         bool, typer.Option("--with-clean", help="Also write the clean music of training segments.")
     ] = False
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Another folder in which files of the manifest may be."),
-    ] = None
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
-    ] = True
-    seed: Annotated[int, typer.Option("--seed", help="Seed of --sort random.")] = 42
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", metavar="N", help="Processes. Default: all processors.")
-    ] = None
+    root: Root = None
+    verify: Verify = True
+    seed: Annotated[int, typer.Option(help="Seed of --sort random.")] = 42
+    jobs: Processes = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace segments in the folder.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+    quiet: Quiet = False
     config: Config = None
     log_level: LogLevel = None
 

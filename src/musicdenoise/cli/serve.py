@@ -29,9 +29,7 @@ class Request:
 
     port: Annotated[
         int,
-        typer.Option(
-            "--port", metavar="N", min=0, max=65_535, help="Port on this machine; 0 for any that is free."
-        ),
+        typer.Option(metavar="N", min=0, max=65_535, help="Port on this machine; 0 for any that is free."),
     ] = 8_765
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False
     device: options.Device = None

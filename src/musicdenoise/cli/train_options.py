@@ -11,6 +11,7 @@ import typer
 from musicdenoise.cli.completion import propose_kinds, propose_recipes
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.options import Cuda, Device, Quiet, Root
 
 __all__ = ["Request", "settings"]
 
@@ -28,30 +29,21 @@ class Request:
             show_default=False,
         ),
     ] = None
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Another folder in which files of the manifest may be."),
-    ] = None
-    songs: Annotated[
-        Path | None, typer.Option("--songs", help="Folder of songs to mix with noise on the fly.")
-    ] = None
-    noises: Annotated[
-        Path | None, typer.Option("--noises", help="Folder of noise recordings (not for white noise).")
-    ] = None
+    root: Root = None
+    songs: Annotated[Path | None, typer.Option(help="Folder of songs to mix with noise on the fly.")] = None
+    noises: Annotated[Path | None, typer.Option(help="Folder of noise recordings (not for white noise).")] = (
+        None
+    )
     valid_songs: Annotated[
-        Path | None,
-        typer.Option(
-            "--valid-songs", help="Folder of other songs to measure on. Default: every 20th of --songs."
-        ),
+        Path | None, typer.Option(help="Folder of other songs to measure on. Default: every 20th of --songs.")
     ] = None
     valid_noises: Annotated[
-        Path | None, typer.Option("--valid-noises", help="Folder of other noise recordings to measure on.")
+        Path | None, typer.Option(help="Folder of other noise recordings to measure on.")
     ] = None
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: runs/NOISE.")] = None
+    out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/NOISE.")] = None
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe",
             metavar="NAME|PATH",
             autocompletion=propose_recipes,
             help="Settings: white, mixed, together, profile, gpu, recorded, reference, or a TOML file.",
@@ -60,7 +52,6 @@ class Request:
     noise: Annotated[
         str | None,
         typer.Option(
-            "--noise",
             metavar="KIND",
             autocompletion=propose_kinds,
             help="white, mixed, or a class by name or number. Default: white.",
@@ -68,138 +59,91 @@ class Request:
     ] = None
     targets: Annotated[
         str | None,
-        typer.Option(
-            "--targets",
-            metavar="noisy|clean",
-            help="noisy (Noise2Noise, default), or clean for a comparison.",
-        ),
+        typer.Option(metavar="noisy|clean", help="noisy (Noise2Noise, default), or clean for a comparison."),
     ] = None
     complexity: Annotated[
-        int | None,
-        typer.Option(
-            "--complexity", metavar="C", help="Published channel table at C. Default: a tapered table."
-        ),
+        int | None, typer.Option(metavar="C", help="Published channel table at C. Default: a tapered table.")
     ] = None
     mask: Annotated[
-        str | None, typer.Option("--mask", metavar="polar|component", help="polar (default) or component.")
+        str | None, typer.Option(metavar="polar|component", help="polar (default) or component.")
     ] = None
-    n_fft: Annotated[
-        int | None, typer.Option("--n-fft", help="Length of the STFT; the network needs 2048.")
-    ] = None
-    hop_length: Annotated[
-        int | None, typer.Option("--hop-length", help="Samples between STFT frames. Default: 512.")
-    ] = None
-    sample_rate: Annotated[
-        int | None, typer.Option("--sample-rate", help="Network's rate in Hz. Default: 44100.")
-    ] = None
+    n_fft: Annotated[int | None, typer.Option(help="Length of the STFT; the network needs 2048.")] = None
+    hop_length: Annotated[int | None, typer.Option(help="Samples between STFT frames. Default: 512.")] = None
+    sample_rate: Annotated[int | None, typer.Option(help="Network's rate in Hz. Default: 44100.")] = None
     init: Annotated[
-        str | None, typer.Option("--init", metavar="NAME|PATH", help="Weights to start from (fine-tuning).")
+        str | None, typer.Option(metavar="NAME|PATH", help="Weights to start from (fine-tuning).")
     ] = None
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Length of the run in minutes.")] = None
-    steps: Annotated[int | None, typer.Option("--steps", help="Length of the run in steps.")] = None
+    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes.")] = None
+    steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None
     epochs: Annotated[
         float | None,
-        typer.Option(
-            "--epochs", help="Length of the run in passes over the data. It is measured after each."
-        ),
+        typer.Option(help="Length of the run in passes over the data. It is measured after each."),
     ] = None
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Examples per step, over all processes. Default: 6.")
+        int | None, typer.Option(help="Examples per step, over all processes. Default: 6.")
     ] = None
     accumulate: Annotated[
-        int | None, typer.Option("--accumulate", help="In how many parts to compute a batch. Default: 1.")
+        int | None, typer.Option(help="In how many parts to compute a batch. Default: 1.")
     ] = None
     segment_seconds: Annotated[
-        float | None,
-        typer.Option("--segment-seconds", metavar="SECONDS", help="Length of an example. Default: 1.5."),
+        float | None, typer.Option(metavar="SECONDS", help="Length of an example. Default: 1.5.")
     ] = None
     snr_range: Annotated[
         tuple[float, float] | None,
-        typer.Option("--snr-range", metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
+        typer.Option(metavar="LOW HIGH", help="SNRs of mixes in dB. Default: -5 35."),
     ] = None
     target_snr_range: Annotated[
         tuple[float, float] | None,
-        typer.Option(
-            "--target-snr-range", metavar="LOW HIGH", help="SNRs of noisy targets. Default: as --snr-range."
-        ),
+        typer.Option(metavar="LOW HIGH", help="SNRs of noisy targets. Default: as --snr-range."),
     ] = None
     schedule: Annotated[
-        str | None,
-        typer.Option("--schedule", metavar="NAME", help="cosine (default), trapezoid, or onecycle."),
+        str | None, typer.Option(metavar="NAME", help="cosine (default), trapezoid, or onecycle.")
     ] = None
     optimizer: Annotated[
-        str | None,
-        typer.Option("--optimizer", metavar="muon|adamw", help="muon (for the kernels, default) or adamw."),
+        str | None, typer.Option(metavar="muon|adamw", help="muon (for the kernels, default) or adamw.")
     ] = None
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Highest learning rate. Default: 0.002.")
-    ] = None
-    warmup_steps: Annotated[
-        int | None, typer.Option("--warmup-steps", help="Steps of warm-up. Default: 50.")
-    ] = None
-    weight_decay: Annotated[
-        float | None, typer.Option("--weight-decay", help="Decay of the weights. Default: 0.0001.")
-    ] = None
-    clip_norm: Annotated[
-        float | None, typer.Option("--clip-norm", help="Limit of the gradient's norm. Default: 5.")
-    ] = None
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate. Default: 0.002.")] = None
+    warmup_steps: Annotated[int | None, typer.Option(help="Steps of warm-up. Default: 50.")] = None
+    weight_decay: Annotated[float | None, typer.Option(help="Decay of the weights. Default: 0.0001.")] = None
+    clip_norm: Annotated[float | None, typer.Option(help="Limit of the gradient's norm. Default: 5.")] = None
     ema_decay: Annotated[
-        float | None, typer.Option("--ema-decay", help="Memory of the averaged weights. Default: 0.998.")
+        float | None, typer.Option(help="Memory of the averaged weights. Default: 0.998.")
     ] = None
     precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision", metavar="TYPE", help="auto (default), float32 or bf16 (mixed precision)."
-        ),
+        str | None, typer.Option(metavar="TYPE", help="auto (default), float32 or bf16 (mixed precision).")
     ] = None
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Put the layers through torch.compile.")
     ] = None
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and data. Default: 42.")] = None
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and data. Default: 42.")] = None
     validate_every: Annotated[
         int | None,
-        typer.Option(
-            "--validate-every",
-            metavar="STEPS",
-            help="Steps between measurements, without --minutes. Default: 500.",
-        ),
+        typer.Option(metavar="STEPS", help="Steps between measurements, without --minutes. Default: 500."),
     ] = None
     validate_seconds: Annotated[
         float | None,
-        typer.Option(
-            "--validate-seconds",
-            metavar="SECONDS",
-            help="Time between measurements, with --minutes. Default: 600.",
-        ),
+        typer.Option(metavar="SECONDS", help="Time between measurements, with --minutes. Default: 600."),
     ] = None
     checkpoint_seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--checkpoint-seconds", metavar="SECONDS", help="Time between checkpoints. Default: 240."
-        ),
+        float | None, typer.Option(metavar="SECONDS", help="Time between checkpoints. Default: 240.")
     ] = None
     workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", min=0, help="Processes that prepare examples. 0 prepares them between steps."
-        ),
+        int, typer.Option(min=0, help="Processes that prepare examples. 0 prepares them between steps.")
     ] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")] = False
     licence: Annotated[
-        str, typer.Option("--licence", metavar="NAME", help="Licence of the weights, for their metadata.")
+        str, typer.Option(metavar="NAME", help="Licence of the weights, for their metadata.")
     ] = "unknown"
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Folder for decoded audio. Default: the user's cache.")
+        Path | None, typer.Option(help="Folder for decoded audio. Default: the user's cache.")
     ] = None
-    device: Annotated[
-        str | None, typer.Option("-d", "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None
-    cuda: Annotated[bool, typer.Option("--cuda", help="Use a CUDA device if there is one.")] = False
+    device: Device = None
+    cuda: Cuda = False
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout."),
     ] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")] = False
+    quiet: Quiet = False
     config: Config = None
     log_level: LogLevel = None
 
