@@ -43,6 +43,8 @@ ONLY_IN = {
     "rich": {"cli"},
     "soundfile": {"audio/backends"},
     "av": {"audio/backends", "audio/pipes"},
+    "onnx": {"weights"},
+    "onnxruntime": {"weights"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "mutagen": {"audio/tags", "audio/bitrate.py"},

@@ -27,7 +27,7 @@ COMMANDS = [
         ["dataset", "build"],
         ["dataset", "segment"],
     ),
-    *(["weights", name] for name in ("list", "fetch", "verify", "path", "remove")),
+    *(["weights", name] for name in ("list", "fetch", "verify", "path", "remove", "export")),
 ]
 GROUPS = [[], ["weights"], ["dataset"]]
 

@@ -17,7 +17,7 @@ __all__ = ["info"]
 _PACKAGES = (
     *("torch", "torchaudio", "numpy", "scipy", "soundfile", "av", "mutagen"),
     *("safetensors", "typer", "rich", "pesq", "pystoi", "noisereduce"),
-    *("starlette", "uvicorn"),
+    *("starlette", "uvicorn", "onnx", "onnxruntime"),
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as one JSON object.")]
 

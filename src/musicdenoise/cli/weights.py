@@ -1,8 +1,10 @@
-"""``musicdenoise weights``: list, fetch, verify, path, remove."""
+"""``musicdenoise weights``: list, fetch, verify, path, remove, export."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and verify the pretrained networks.")
+
+
+class ExportFormat(str, Enum):
+    """Formats of files for other programs."""
+
+    ONNX = "onnx"
+
 
 ListJson = Annotated[
     bool, typer.Option("--json", help="Print everything about each network, one JSON object a line.")
@@ -166,6 +175,51 @@ def remove(names: Names = None, every: All = False, quiet: options.Quiet = False
     for entry in _chosen(names, every=every):
         removed = store.remove(entry)
         note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}", quiet=quiet)
+
+
+@app.command(
+    "export",
+    cls=Command,
+    epilog=examples(
+        "musicdenoise weights export white",
+        "musicdenoise weights export runs/mine/best.safetensors -o mine.onnx",
+    ),
+)
+@reports_errors
+def export(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A network by name, or a weights file.",
+            show_default=False,
+            autocompletion=propose_networks,
+        ),
+    ],
+    file_format: Annotated[
+        ExportFormat, typer.Option("--format", metavar="onnx", help="Format of the file.")
+    ] = ExportFormat.ONNX,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="The file. Default: NAME.onnx in this folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an existing file.")] = False,
+    url: options.WeightsUrl = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a network as a file for other programs: what stands between STFT and inverse STFT.
+
+    The file is checked in ONNX Runtime before it is written.
+    """
+    from musicdenoise.weights.onnx_file import export_onnx
+    from musicdenoise.weights.store import WeightsStore
+
+    path = output or Path(f"{Path(name).name.removesuffix('.safetensors')}.{file_format.value}")
+    difference = export_onnx(
+        name, path, store=WeightsStore.of_user(mirror=url, offline=offline), overwrite=force
+    )
+    note(f"{path}: differs from the network by {difference:.0f} dB in ONNX Runtime", quiet=quiet)
 
 
 def _network_table(store: WeightsStore) -> Table:

@@ -39,7 +39,7 @@ from musicdenoise.errors import ConfigurationError
 __all__ = ["DCUNet", "DCUNetConfig", "masked_estimate"]
 
 LEAKY_SLOPE = 0.01  # PyTorch's default, as in the reference
-_LEAST_POWER = 1e-8  # below which nothing is compressed further; the mean of a bin is 1
+LEAST_POWER = 1e-8  # below which nothing is compressed further; the mean of a bin is 1
 
 
 class DCUNet(nn.Module):
@@ -193,7 +193,7 @@ def _inputs(scaled: Tensor, compressions: tuple[float, ...]) -> Tensor:
     """Spectrograms ``(items, freqs, frames)`` as they are and compressed, ``(items, C, freqs, frames)``."""
     inputs = [scaled]
     if compressions:
-        power = scaled.real.square() + scaled.imag.square() + _LEAST_POWER
+        power = scaled.real.square() + scaled.imag.square() + LEAST_POWER
         inputs += [scaled * power.pow((exponent - 1.0) / 2.0) for exponent in compressions]
     return torch.stack(inputs, dim=1)
 

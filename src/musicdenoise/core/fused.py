@@ -86,7 +86,7 @@ class FusedDCUNet(nn.Module):
     def mask(self, features: Tensor) -> Tensor:
         """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
         is_whole = features.shape[-1] == self._compiled_frames
-        layers = self._compiled_layers if is_whole else self._layers
+        layers = self._compiled_layers if is_whole else self.map_features
         # One after another on the CPU: several at once are not faster there, and each needs memory.
         parts = features.chunk(len(features)) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
@@ -97,7 +97,9 @@ class FusedDCUNet(nn.Module):
         if self._compiled is not None:
             return self._compiled(x)
         # Only the layers: around them the spectrograms are complex, which the compiler leaves alone.
-        compiled = torch.compile(self._layers, mode="reduce-overhead" if x.is_cuda else None, dynamic=False)
+        compiled = torch.compile(
+            self.map_features, mode="reduce-overhead" if x.is_cuda else None, dynamic=False
+        )
         try:
             output = compiled(x)
         except RuntimeError as error:
@@ -108,7 +110,8 @@ class FusedDCUNet(nn.Module):
         self._compiled = compiled
         return output
 
-    def _layers(self, x: Tensor) -> Tensor:
+    def map_features(self, x: Tensor) -> Tensor:
+        """Output of the last layer, which `MASKS` bounds, for input as of `mask`."""
         inputs: list[Tensor] = []
         for i in range(NUM_ENCODERS):
             inputs.append(x)

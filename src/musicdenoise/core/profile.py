@@ -17,13 +17,15 @@ own. Powers are kept as base-10 logarithms.
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicdenoise.core.level import SILENCE_POWER
 
-__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "ProfileFilter", "lifted", "moments", "weighted_sum"]
+__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "Parts", "ProfileFilter", "lifted", "moments", "weighted_sum"]
 
 LOCAL_REACH = 15
 """Frames to each side that count as around a bin: 0.17 s. Chosen, not measured."""
@@ -35,6 +37,21 @@ _TYPICAL_REMOVED = slice(2, 3)  # of the moments: the average logarithm of what 
 _LARGEST_RATIO = 4.0  # of powers, in powers of ten: 40 dB
 _LARGEST_BOOST = 0.3  # chosen, not measured
 _LEAST_VARIANCE = 0.01  # of logarithms, a spread of 1 dB; the difference of two averages is not more exact
+
+
+class Parts(Protocol):
+    """A spectrogram: a complex tensor, or anything else that has real and imaginary parts."""
+
+    @property
+    def real(self) -> Tensor:
+        """Real part."""
+
+    @property
+    def imag(self) -> Tensor:
+        """Imaginary part."""
+
+    def __sub__(self, other: Any) -> Parts:
+        """Difference of two spectrograms."""
 
 
 class ProfileFilter(nn.Module):
@@ -79,16 +96,35 @@ class ProfileFilter(nn.Module):
         """
         batch = noisy.shape[:2]
         noisy, estimate = noisy.flatten(0, 1), estimate.flatten(0, 1)
+        kept, returned = self.weigh(noisy, estimate, profile, inner)
+        noisy, estimate = noisy[..., inner], estimate[..., inner]
+        refined: Tensor = (1.0 + kept) * estimate + returned * (noisy - estimate)
+        return refined.reshape(*batch, *refined.shape[1:])
+
+    def weigh(
+        self, noisy: Parts, estimate: Parts, profile: Tensor | None = None, inner: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """How much of a refined estimate comes from where.
+
+        Parameters
+        ----------
+        noisy, estimate, profile, inner
+            As for `forward`, spectrograms ``(items, freqs, frames)``.
+
+        Returns
+        -------
+        kept, returned : Tensor
+            What is added to the estimate, as a share of it, and the share of what was removed that is given
+            back, ``(items, freqs, frames)``.
+        """
         # The averages stay in float32, even if the layers are computed in bfloat16.
-        with torch.no_grad(), torch.autocast(noisy.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(noisy.real.device.type, enabled=False):
             if profile is None:
                 values, weights = moments(noisy, estimate)
                 profile = weighted_sum(values, weights) / weights.sum(-1).clamp_min(1.0)[:, None, None]
             local, steady, frame = _features(*_powers(noisy, estimate), profile)
-        noisy, estimate = noisy[..., inner], estimate[..., inner]
         kept, returned = self.gains(local[..., inner], steady, frame[..., inner]).float().unbind(1)
-        refined: Tensor = (1.0 + kept) * estimate + returned * (noisy - estimate)
-        return refined.reshape(*batch, *refined.shape[1:])
+        return kept, returned
 
     def gains(self, local: Tensor, steady: Tensor, frame: Tensor) -> Tensor:
         """Change of what is kept and share of what is given back, ``(items, 2, freqs, frames)``."""
@@ -97,7 +133,7 @@ class ProfileFilter(nn.Module):
         return torch.tanh(self.last(x)).clamp(max=_LARGEST_BOOST)
 
 
-def moments(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+def moments(noisy: Parts, estimate: Parts) -> tuple[Tensor, Tensor]:
     """What is averaged over time, and which frames count (silent ones do not).
 
     Parameters
@@ -128,7 +164,7 @@ def moments(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
     return values, sounds.to(values.dtype)
 
 
-def _powers(noisy: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+def _powers(noisy: Parts, estimate: Parts) -> tuple[Tensor, Tensor]:
     """Powers of input, removed and estimate and their logarithms, ``(items, 3, freqs, frames)`` each."""
     total = _power(noisy).clamp_min(SILENCE_POWER)
     least = total * 10.0**-_LARGEST_RATIO
@@ -163,7 +199,7 @@ def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("imft,it->imf", values, weights)
 
 
-def _power(spectrogram: Tensor) -> Tensor:
+def _power(spectrogram: Parts) -> Tensor:
     return spectrogram.real.square() + spectrogram.imag.square()
 
 
