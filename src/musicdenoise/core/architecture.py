@@ -1,4 +1,4 @@
-"""The layers of the Deep Complex U-Net as a table, and what a network may choose: channels, mask, inputs.
+"""The layers of the Deep Complex U-Net as a table, and the choices of a network: channels, mask, inputs.
 
 The sizes close exactly for 1025 frequencies and ``16 k + 3`` frames, at least 99. Strides in time multiply
 to 16.
@@ -119,8 +119,8 @@ class DCUNetConfig:
     profile_width
         Channels of the `ProfileFilter` behind the layers; 0 for none.
     compressions
-        Exponents, between 0 and 1, of further inputs: the scaled spectrogram, its magnitudes raised to each.
-        In the spectrogram itself bass outweighs treble by 30 to 60 dB.
+        Exponents, between 0 and 1, of further inputs: the scaled spectrogram with its magnitudes raised to
+        each of them. In the spectrogram itself, bass outweighs treble by 30 to 60 dB.
 
     Examples
     --------

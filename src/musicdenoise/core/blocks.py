@@ -20,4 +20,4 @@ class BlockStream(Protocol):
         """Take the next block; return the samples that later blocks do not change, perhaps none."""
 
     def flush(self) -> Tensor:
-        """End of the signal: return the rest. All results together are as long as all blocks together."""
+        """End of the signal: return the rest. The results together are as long as the blocks together."""

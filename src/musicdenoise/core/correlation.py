@@ -1,4 +1,4 @@
-"""How alike two signals are: moments, lags, and what their spectrograms share.
+"""How alike two signals are: moments, lags, and the correlation of spectrograms.
 
 Conventions: waveforms are real ``(channels, samples)``, spectrograms complex ``(..., freqs, frames)`` as
 of `musicdenoise.core.stft`; sums run over all channels; a positive lag means that the second signal
@@ -41,7 +41,7 @@ def complex_correlation(first: Tensor, second: Tensor) -> complex:
 
     ``sum(a * conj(b)) / sqrt(sum |a|^2 * sum |b|^2)``. By Parseval's theorem its real part is, up to the
     windows' overlap, Pearson's correlation of the waveforms: 1 for equal signals, -1 for opposite ones.
-    Its imaginary part is not 0 where one is a phase-shifted copy of the other.
+    Its imaginary part is not 0 if one is a phase-shifted copy of the other.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def complex_correlation(first: Tensor, second: Tensor) -> complex:
     Returns
     -------
     complex
-        Of modulus at most 1; 0 where one of them is silent.
+        Of modulus at most 1; 0 if one of them is silent.
     """
     a, b = first.to(torch.complex128), second.to(torch.complex128)
     power = float(a.abs().square().sum() * b.abs().square().sum())
@@ -59,13 +59,13 @@ def complex_correlation(first: Tensor, second: Tensor) -> complex:
 
 
 def quiet_correlation(first: Tensor, second: Tensor, share: float = 0.1) -> complex:
-    """Estimate the correlation of the noises of two takes of the same music, the music being unknown.
+    """Estimate the correlation of the noises of two takes of the same music, without knowing the music.
 
-    In each frequency bin those frames are kept in which both takes together have the least power, where
-    the music pauses and steady noise remains. The power is averaged over neighbouring bins and frames
-    first: a choice by the noise's own fluctuations would favour bins that do not correlate. The
+    In each frequency bin, the frames are kept in which both takes together have the least power. There the
+    music pauses and steady noise remains. The power is averaged over neighbouring bins and frames first,
+    because a choice by the noise's own fluctuations would favour bins that do not correlate. The
     correlation of the kept frames is computed bin by bin, as in `complex_correlation`, and averaged, so
-    that the few bins with loud music do not decide. What music remains correlates perfectly: the
+    that the few bins with loud music do not decide. Any music that remains correlates perfectly, so the
     estimate is too high for weak noise. It tends to the true value where the noise outweighs the music
     in the quietest frames, and to 1 where there is no noise.
 

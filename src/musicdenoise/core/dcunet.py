@@ -5,7 +5,8 @@ convolutions (decoders). Decoder ``i`` also reads the *input* of encoder ``10 - 
 bounded to a complex mask that multiplies the spectrogram.
 
 The table of the layers is in `musicdenoise.core.architecture`. Numbers of frames that do not fit are padded
-with zeros and cropped back. Outputs move with inputs for shifts by multiples of 16 frames.
+with zeros and cropped back. If the input is shifted by a multiple of 16 frames, the output is shifted by as
+many.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class DCUNet(nn.Module):
         return encoders, decoders  # type: ignore[return-value]
 
     def freeze_layers(self) -> None:
-        """Let training change the profile filter only: neither kernels nor norms, nor their statistics."""
+        """Let training change only the profile filter, not the kernels, the norms, or their statistics."""
         self._layers_are_frozen = True
         for layer in chain(*self.layers()):
             layer.requires_grad_(False)
@@ -149,7 +150,7 @@ class DCUNet(nn.Module):
 def masked_estimate(
     spectrogram: Tensor, config: DCUNetConfig, mask: Callable[[Tensor], Tensor], gains: Tensor | None = None
 ) -> Tensor:
-    """Scale, pad, find the mask, crop and apply it: all of `DCUNet.forward` but the layers.
+    """Scale, pad, find the mask, crop and apply it: all of `DCUNet.forward` except the layers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The families of networks: what their configurations are, and how one is built.
+"""The families of networks: their configurations, and how to build one.
 
 - ``dcunet``: the 20-layer Deep Complex U-Net (`musicdenoise.core.dcunet`), one spectrogram in, one out;
 - ``fine``: noise spectrum and fine U-Net (`musicdenoise.core.fine_net`), waveform in, two waveforms out.
@@ -63,7 +63,7 @@ def check_family(name: str) -> str:
 
 
 def config_from_json(document: Mapping[str, Any]) -> NetworkConfig:
-    """Configuration from its fields; what could not be chosen when they were stored has its default.
+    """Configuration from its fields. Fields that did not exist when they were stored have their defaults.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Two operations of the network that give the same as PyTorch's, but faster on processors."""
+"""Two operations of the network with PyTorch's results, but faster on processors."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class FineNetConfig:
     spectrum_width
         Channels of the network for the noise's spectrum.
     family
-        What such networks are called in files; always `FINE`.
+        The name of such networks in files; always `FINE`.
     """
 
     unet: FineUNetConfig = field(default_factory=FineUNetConfig)
@@ -81,7 +81,7 @@ class FineNet(nn.Module):
     def forward(
         self, noisy: Tensor, sample_power: Tensor | None = None, parts: Sequence[str] = PARTS
     ) -> dict[str, Tensor]:
-        """Estimates of the clean waveform, of each part alone, from all of a waveform at once.
+        """Estimate the clean waveform by each part alone, from a whole waveform at once.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class FineNet(nn.Module):
     def denoise(self, noisy: Tensor, sample_power: Tensor | None = None) -> Tensor:
         """Estimate of both parts together; see `forward` and `join_estimates`.
 
-        The U-Net takes one channel after the other, at their common level: memory is that of one.
+        The U-Net takes one channel after the other, at their common level, so it needs memory for one only.
         """
         spectrogram = stft(noisy, FINE_STFT)
         gains = frame_gains(frame_powers(spectrogram), self.config.unet.level_reach)
@@ -123,7 +123,7 @@ class FineNet(nn.Module):
         return join_estimates(noisy, spectrum=self.subtract(noisy, sample_power), unet=masked)
 
     def real_kernels(self) -> Iterator[Tensor]:
-        """Kernels of real convolutions that are trained as the complex ones are."""
+        """Kernels of real convolutions that are trained like the complex ones."""
         modules = [*self.unet.memory.modules(), self.spectrum.first, *self.spectrum.blocks.modules()]
         return (module.weight for module in modules if isinstance(module, nn.Conv1d | nn.Conv2d))
 

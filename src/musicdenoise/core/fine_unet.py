@@ -5,7 +5,7 @@ So the transform has 10.8 Hz a bin (n_fft 4096), and the stem reads rows of thre
 by one, to 11 kHz four at a time, above eight at a time. Four encoders and four decoders with skips follow,
 and between them blocks that see averages over time of up to 15 s to each side.
 
-The output is a complex mask as in Choi et al. 2019. The decoders are sub-pixel convolutions (Shi et al.,
+The output is a complex mask, as in Choi et al. 2019. The decoders are sub-pixel convolutions (Shi et al.,
 "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural network",
 2016): on processors they train twice as fast as transposed ones.
 """

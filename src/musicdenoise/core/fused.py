@@ -138,7 +138,7 @@ class FusedDCUNet(nn.Module):
 
 @contextmanager
 def _convolutions_in(precision: str, device: torch.device) -> Iterator[None]:
-    """What GPUs multiply float32 numbers with; elsewhere nothing is changed."""
+    """The precision of float32 products on GPUs; elsewhere nothing is changed."""
     if device.type != "cuda":
         yield
         return

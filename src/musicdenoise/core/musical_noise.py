@@ -32,8 +32,9 @@ def log_kurtosis_ratio(noise: Tensor, remaining: Tensor, config: StftConfig | No
     The kurtosis of a bin is ``K = m4 / m2^2`` with ``m_n`` the mean over the frames of the n-th power of the
     bin's *power*; as in the paper, moments are taken about zero. It does not depend on the bin's level, and
     is 6 for Gaussian noise, whose powers are exponentially distributed. The result is the mean over all bins
-    of ``ln(K_remaining / K_noise)``. It is 0 for any gain that stands still, also one that differs between
-    frequencies, and grows with the gaps between what is let through: spectral subtraction has 1 to 3.
+    of ``ln(K_remaining / K_noise)``. It is 0 for any gain that does not change over time, also if it
+    differs between frequencies. It grows with the gaps between what is let through: spectral subtraction
+    has 1 to 3.
 
     Parameters
     ----------

@@ -1,15 +1,15 @@
 """A small network that settles what the noise's spectrum and a large network disagree about.
 
-The closed form of `musicdenoise.core.noise_spectrum` weighs both alike in every bin. Which of them is right
-can be told from more than one bin: a bark stands out of its own mean spectrum, a hum never does, and after a
-quarter of a second of noise alone its spectrum is not sure. `NoiseFilter` reads, bin by bin, how far the
-song, the network's estimate and what the subtraction leaves stand above the noise, and moves the gain of the
-closed form. It starts as that: all that it adds is a change of the gain's logarithmic odds.
+The closed form of `musicdenoise.core.noise_spectrum` weighs both alike in every bin. More than one bin tells
+which of them is right: a bark stands out of its own mean spectrum, a hum never does, and a quarter of a
+second of noise does not show its spectrum for sure. For each bin, `NoiseFilter` reads how far the song, the
+network's estimate and the result of the subtraction stand above the noise. It then changes the logarithmic
+odds of the gain of the closed form. Before training, it changes nothing.
 
 Bins of 5.4 Hz matter in the bass. Above `FINE_BINS` four neighbours share a change, which takes less than
 half of the time.
 
-Conventions: as in `musicdenoise.core.noise_spectrum`. All that it reads are ratios, so it is independent of
+Conventions: as in `musicdenoise.core.noise_spectrum`. It reads only ratios, so it does not depend on the
 level. Powers are kept as base-10 logarithms.
 """
 

@@ -8,12 +8,11 @@ window of 0.19 s (8192 samples at 44.1 kHz) the lines of a hum are apart.
 Spectral subtraction keeps the share ``1 - V / |X|^2`` of each bin, and nothing where that is negative
 (Boll 1979). One bin of one frame is a poor estimate of its mean, so the shares are averaged over 3 x 3 bins.
 
-**Prior.** Of all gains ``G``, the one of the least mean square error is the Wiener gain ``S / (S + V)``
-with ``S`` the power of the music. The network and the subtraction both estimate it: ``A``, the power of the
-network's estimate, and ``B``, the power of what the subtraction leaves, averaged over 3 x 3 bins. The
-network takes music apart from noise within a second, but is far wrong at times. The subtraction never is,
-but it leaves what only the network can tell from music. Their geometric mean ``sqrt(A B)`` has both virtues:
-each can veto the other.
+**Prior.** The gain with the least mean square error is the Wiener gain ``S / (S + V)``, with ``S`` the power
+of the music. The network and the subtraction both estimate it: ``A``, the power of the network's estimate,
+and ``B``, the power of what the subtraction leaves, averaged over 3 x 3 bins. The network tells music from
+noise within a second, but is far wrong at times. The subtraction never is, but it leaves noise that only the
+network can tell from music. In their geometric mean ``sqrt(A B)``, each can veto the other.
 
 Conventions: spectrograms are complex ``(channels, freqs, frames)``, `stft` with the configuration of
 `spectrum_stft`; noise powers are ``(channels, freqs)``; gains are real, 0 to 1.
@@ -69,7 +68,7 @@ _TINY_POWER = 1e-20  # far below the rounding noise of any format, and far above
 
 
 def spectrum_stft(sample_rate: int) -> StftConfig:
-    """STFT with the same window in seconds at every rate, of a length that is transformed fast."""
+    """STFT with the same window in seconds at every rate, rounded to a length with a fast transform."""
     hop_length = _fast_length(round(_WINDOW_SECONDS * sample_rate / _STEPS_PER_WINDOW))
     return StftConfig(n_fft=_STEPS_PER_WINDOW * hop_length, hop_length=hop_length, sample_rate=sample_rate)
 
@@ -164,8 +163,8 @@ def noise_reduction_gain(noisy: Tensor, estimate: Tensor | None, power: Tensor) 
     estimate
         Spectrogram of the network's estimate of the music, same shape; None for plain subtraction.
     power
-        Mean power of the noise per bin, from `noise_power`, on any scale of time: ``(channels, freqs)``, or
-        ``(channels, freqs, frames)`` where it changes.
+        Mean power of the noise per bin, from `noise_power`: ``(channels, freqs)``, or
+        ``(channels, freqs, frames)`` if it changes over time.
 
     Returns
     -------
@@ -214,9 +213,9 @@ def calmed_gain(gain: Tensor, song: Tensor) -> Tensor:
     """The gain without tinkling: neighbouring bins share one if there is hardly any music.
 
     Where only noise is left, gains are small and random, and single bins that stand out of their neighbours
-    are heard as tones ("musical noise"). The share ``r`` of the power that is kept around a bin tells where
-    that is: of noise alone a twentieth at most. There the gain becomes ``sqrt(r)``, which keeps as much power
-    and is smooth; where ``r`` is a quarter or more there is music, and the gain stays as it is.
+    are heard as tones ("musical noise"). The share ``r`` of the power that is kept around a bin shows
+    where this happens: of noise alone, at most a twentieth is kept. There the gain becomes ``sqrt(r)``, which
+    keeps the same power and is smooth. If ``r`` is a quarter or more, there is music, and the gain stays.
 
     Parameters
     ----------

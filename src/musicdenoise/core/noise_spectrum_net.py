@@ -1,10 +1,10 @@
-"""The noise's long-term spectrum, estimated blind or from a sample of the noise alone, and what it removes.
+"""The long-term spectrum of the noise, from the song or from a sample of the noise alone, and its removal.
 
 Noise that lasts differs from music by what it does over seconds in each bin: its level hardly moves, and its
 quiet moments are hardly quieter than its mean. A small network reads such statistics per bin (n_fft 8192, 5.4
 Hz a bin) along frequency, and answers with the mean power of the noise. Spectral subtraction does the rest:
-the network is trained through it, by Noise2Noise. Where there is a sample, its spectrum is the starting point
-in place of the floor of the song.
+the network is trained through it, by Noise2Noise. If there is a sample, its spectrum is the starting
+point, instead of the floor of the song.
 
 References: Boll, "Suppression of acoustic noise in speech using spectral subtraction", 1979; Steinmetz,
 Walther and Reiss, "High-fidelity noise reduction with differentiable signal processing", 2023 (a small
@@ -53,7 +53,7 @@ _LEAST_VARIANCE = 1e-3  # of logarithms; chosen, not measured
 class NoiseSpectrum(NamedTuple):
     """What is known of the noise per bin.
 
-    ``power`` is its mean power and ``least_gain`` the gain of subtraction where nothing else is left, each
+    ``power`` is its mean power, and ``least_gain`` the least gain of subtraction, each
     ``(batch, channels, freqs)``.
     """
 

@@ -1,9 +1,9 @@
-"""The noise's spectrum put to use on a song of any length, block by block.
+"""Remove noise of a known spectrum from a song of any length, block by block.
 
 The song and the network's estimate of it come in side by side. Both are transformed with the long window of
-`musicdenoise.core.noise_spectrum`, each bin of the song is multiplied by the gain that follows from them and
-from the spectrum of the noise, and transformed back. Frames lie on a grid counted from the start of the song,
-and beyond both ends the song is mirrored, so that the result does not depend on how the blocks are cut.
+`musicdenoise.core.noise_spectrum`. The gain of each bin follows from both and from the spectrum of the noise.
+The song's bins are multiplied by it and transformed back. Frames lie on a grid counted from the start of the
+song, and the song is mirrored at both ends, so the result does not depend on how the blocks are cut.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class NoiseStream:
     seconds
         Length of the recordings that the spectrum was learnt from.
     noise_filter
-        What weighs a network's estimate and the spectrum against each other; None for the closed form.
+        The filter that weighs a network's estimate against the spectrum; None for the closed form.
     bins
         Boolean ``(channels, freqs)``: bins of the estimate that are changed, by the closed form. The others
         stay as they are. None for all bins.
@@ -76,7 +76,7 @@ class NoiseStream:
         song
             The noisy song, ``(channels, samples)``.
         estimate
-            What a network makes of it, of the same shape; None for plain subtraction, in all blocks.
+            A network's estimate of it, in the same shape; None in all blocks for plain subtraction.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class _Frames:
         return self._transform(mirror(held, 0, max(0, (missing - 1) * hop + 2 * n_fft - held.shape[-1])))
 
     def _gather(self) -> Tensor:
-        """All samples that are held, those that arrived among them."""
+        """All samples that are held, including the latest."""
         if self._held is None:  # the first frame is centred at the first sample
             left = self._config.half_window + self._config.n_fft
             return mirror(torch.cat(self._arrived, dim=-1), left, 0)

@@ -3,9 +3,9 @@
 The unit is the STFT frame. Every frame's estimate comes from exactly one segment, in which it has
 `SegmentPlan.context_frames` of real signal on both sides. The estimates of the context are discarded.
 Overlap-add of the windowed frames cross-fades neighbouring segments over one window. Segments start at
-multiples of 16 frames from the start of the signal, because a network with strides moves its output along
-with its input only for such shifts. The signal is mirrored at its ends. So the result does not depend on
-the length of the segments, apart from what the network carries further than the context.
+multiples of 16 frames from the start of the signal, because a network with strides is shift-invariant only
+for such shifts. The signal is mirrored at its ends. So the result does not depend on the length of the
+segments, apart from what the network carries further than the context.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class SpectralStream:
     device
         Where the estimator computes. Samples are on the CPU.
     linked
-        Whether one gain for all channels brings them to the network's level, which keeps their balance, or
-        one for each channel. Channels much quieter than the others are raised in either case, because the
+        Whether one gain brings all channels to the network's level, which keeps their balance. Otherwise each
+        channel has its own gain. Channels much quieter than the others are raised in either case, because the
         network would take their music for noise.
     as_mid_side
         Whether two channels are denoised as middle and side, which are better not linked; see `mid_side`.
@@ -263,7 +263,7 @@ class SpectralStream:
         return self._adder.push(estimate.cpu())
 
     def _silence(self, frames: int) -> Tensor:
-        # What a mask makes of silence is silence; the network need not be asked.
+        # A mask turns silence into silence, so the network is not needed.
         shape = (self._buffer.shape[0], self.config.num_freqs, frames)
         nothing = torch.zeros(shape, dtype=torch.complex64, device=self.device)
         return self._settle(nothing, nothing)
@@ -279,7 +279,7 @@ class SpectralStream:
         return self._buffer[:, first - self._buffer_start : last - self._buffer_start]
 
     def _forget(self) -> None:
-        # What the next segment needs, and as much again as mirroring the end can ask for.
+        # What the next segment needs, and as much as the mirrored end may need.
         keep_frames = self._next_frame - self.plan.reach_left - 2 * TIME_STRIDE - self.plan.reach_right
         start = keep_frames * self.config.hop_length - 2 * self.config.half_window
         if start > self._buffer_start:

@@ -1,15 +1,15 @@
-"""The noise profile: what a network cannot know, because it sees little more than a second at once.
+"""The noise profile: averages over a long time, which a network that sees one second cannot know.
 
-The twenty layers with their few strides in time see 1.1 s to each side at most. But noise often lasts: what
-was removed at a frequency over the last half minute shows what to remove there now, and what was never
-removed is likely music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin
+The twenty layers with their few strides in time see 1.1 s to each side at most. But noise often lasts. If
+much was removed at a frequency over the last half minute, there is noise; if nothing was removed, there is
+music. A `ProfileFilter` is a small real-valued network behind the large one. For each bin
 it reads the powers of the input, the estimate, and what was removed, in the bin and around it, and their
 averages over a long time at that frequency. It answers how much of the estimate and of what was removed to
 keep.
 
 It starts as the identity, so it can be put behind a network that was trained without it. It does not depend
-on the level, because it reads ratios only. If song and noise fade out together, the averages would call all
-of it noise; `lifted` says what is done about that.
+on the level, because it reads ratios only. If song and noise fade out together, the averages would take
+all of it for noise; `lifted` prevents that.
 
 Conventions: spectrograms are complex ``(batch, channels, freqs, frames)``; channels are filtered each on its
 own. Powers are kept as base-10 logarithms.
@@ -87,7 +87,7 @@ class ProfileFilter(nn.Module):
             Averages of `moments` over time, ``(batch * channels, NUM_MOMENTS, freqs)``; by default over
             all that is given.
         inner
-            Frames to refine; the others are what is around them.
+            Frames to refine; the others are their surroundings.
 
         Returns
         -------
@@ -127,14 +127,14 @@ class ProfileFilter(nn.Module):
         return kept, returned
 
     def gains(self, local: Tensor, steady: Tensor, frame: Tensor) -> Tensor:
-        """Change of what is kept and share of what is given back, ``(items, 2, freqs, frames)``."""
+        """Change of what is kept, and share of what is given back, ``(items, 2, freqs, frames)``."""
         x = F.silu(self.local(local) + self.steady(steady) + self.frame(frame))
         x = x + F.silu(self.hidden(x))
         return torch.tanh(self.last(x)).clamp(max=_LARGEST_BOOST)
 
 
 def moments(noisy: Parts, estimate: Parts) -> tuple[Tensor, Tensor]:
-    """What is averaged over time, and which frames count (silent ones do not).
+    """The values to average over time, and which frames count (silent ones do not).
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def _limited(ratios: Tensor) -> Tensor:
 
 
 def _log(values: Tensor) -> Tensor:
-    # Before anything was heard all averages are zero.
+    # Before the first block, all averages are zero.
     return values.clamp_min(SILENCE_POWER).log10()
 
 

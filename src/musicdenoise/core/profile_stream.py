@@ -1,8 +1,8 @@
 """A `ProfileFilter` on a song of any length, frame after frame.
 
 A frame waits until the next five seconds are known, and for up to two blocks of a second and a half. The
-averages up to there forget exponentially, so a new noise counts soon, and an hour of a song takes no more
-memory than a minute. Frames are filtered in blocks counted from the start of the song, so the result does
+averages forget exponentially, so a new noise counts soon. An hour of a song takes no more memory than a
+minute. Frames are filtered in blocks counted from the start of the song, so the result does
 not depend on how many arrive at once.
 """
 
@@ -101,7 +101,7 @@ class ProfileStream:
         return self._sums / self._count.clamp_min(1e-3)[:, None, None]
 
     def _filtered(self, count: int) -> Tensor:
-        """The next frames, with what is known by now."""
+        """The next frames, filtered with the averages so far."""
         profile = self._profile()
         first = self._returned - self._start
         left = min(LOCAL_REACH, first)

@@ -1,10 +1,10 @@
 """A network that decides between another one's estimate and the known noise, in each bin and frame.
 
 A network that sees one second of a song takes steady noise for music and drones for noise. A sample of the
-noise alone shows its spectrum, but not what the noise does at a moment. With ``A`` the power of the network's
-estimate and ``V`` that of the noise, the gain of the least mean square error is the Wiener gain
-``A / (A + V)``; the network's own gain is ``sqrt(A / |X|^2)``, with ``X`` the song. Neither is right
-everywhere. A real U-Net reads both beside the song's level in each bin, and weighs their odds::
+noise alone shows its spectrum, but not what the noise does at a moment. Let ``A`` be the power of the
+network's estimate, ``V`` that of the noise, and ``X`` the song. The gain with the least mean square error is
+the Wiener gain ``A / (A + V)``. The network's own gain is ``sqrt(A / |X|^2)``. Neither is right everywhere. A
+real U-Net reads both beside the song's level in each bin, and weighs their odds::
 
     G = sigmoid(a log(A / V) + b logit(sqrt(A / |X|^2)) + c)
 
@@ -56,7 +56,7 @@ _MEMORY_REACH = 646  # 15 s to each side
 _MEMORY_GROUPS = 2
 _LEAKY_SLOPE = 0.01  # PyTorch's default
 _LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
-_LEAST_SHARE = 1e-3  # of a bin's power, and the most short of all of it
+_LEAST_SHARE = 1e-3  # of a bin's power; the largest share is 1 less this
 _LARGEST_ODDS = 8.0  # of A to V, as a natural logarithm
 _OFFSET_SCALE = 3.0  # so that the last layer can stay small; chosen, not measured
 _SAMPLE_SECONDS = (0.3, 6.0)  # what the refiner was trained with
@@ -73,7 +73,7 @@ class _Powers(NamedTuple):
 
 
 class Refiner(nn.Module):
-    """Denoises a song with what a network made of it, and with the spectrum of its noise.
+    """Denoises a song by means of a network's estimate and the spectrum of its noise.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Refiner(nn.Module):
         Parameters
         ----------
         noisy, estimate
-            The song and what a network made of it, ``(items, 1, samples)``, at least 4097 samples.
+            The song and a network's estimate of it, ``(items, 1, samples)``, at least 4097 samples.
         sample_power
             Mean power of the noise alone per bin of `SPECTRUM_STFT`, ``(items, 1, 4097)``.
         sample_seconds
@@ -215,7 +215,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """A convolution whose output channels become rows and frames, and what the encoder saw there."""
+    """A convolution whose output channels become rows and frames, beside the encoder's input there."""
 
     def __init__(self, before: int, after: int, stride: Size) -> None:
         super().__init__()

@@ -6,8 +6,8 @@ Conventions: waveforms are ``(channels, samples)``; output sample ``j`` lies at 
 
 The filter is a windowed sinc with a Kaiser window, with the parameters that the documentation of
 torchaudio gives for its best quality: -0.1 dB at 20 kHz and images at -150 dB from 44.1 to 48 kHz
-(torchaudio's defaults lose 2.6 dB at 20 kHz and leave images at -11 dB). torchaudio converts where it loads,
-and `musicdenoise.core.sinc_filter` where it does not: the same filter, from the same formulas.
+(torchaudio's defaults lose 2.6 dB at 20 kHz and leave images at -11 dB). If torchaudio loads, it converts. If
+not, `musicdenoise.core.sinc_filter` does: the same filter, from the same formulas.
 
 Reference: J. O. Smith, "Digital audio resampling", https://ccrma.stanford.edu/~jos/resample/.
 """
@@ -54,7 +54,7 @@ def check_rate(rate: int) -> None:
 
 
 def resample_ratio(orig_rate: int, new_rate: int) -> Fraction:
-    """Ratio ``new_rate / orig_rate`` as it is carried out.
+    """Ratio ``new_rate / orig_rate`` that is used; see `_LARGEST_TERM`.
 
     Raises
     ------
@@ -148,7 +148,7 @@ class StreamResampler:
 
 
 class _Converter(Protocol):
-    """What converts at one ratio; ``width`` is its reach to each side, in input samples."""
+    """A converter at one ratio; ``width`` is its reach to each side, in input samples."""
 
     width: int
 

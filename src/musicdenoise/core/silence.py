@@ -1,4 +1,4 @@
-"""Where channels are digitally silent, so that they stay silent.
+"""Finds where channels are digitally silent, so that they stay silent.
 
 A network that denoises middle and side leaves a remainder of one channel in the other.
 """
@@ -40,9 +40,9 @@ class SilentStretches:
         Parameters
         ----------
         num_samples
-            How many; `least` more should have been pushed, or else the end be reached.
+            How many. `least` more must have been pushed, unless the song has ended.
         is_end
-            Whether nothing follows; what is silent up to the end counts however short it is.
+            Whether nothing follows. Then silence at the end counts, however short it is.
         """
         self._waiting = np.concatenate([self._waiting, *self._arrived], axis=1)
         self._arrived = []

@@ -1,9 +1,9 @@
-"""Resampling with torch alone, by the filter that torchaudio uses.
+"""Resampling with PyTorch alone, by the filter that torchaudio uses.
 
 A signal without anything above half its rate is the sum of its samples, each times a sinc (Shannon). With
 ``sinc(u) = sin(pi u) / (pi u)``, a low-pass at the share ``c`` of half the input rate makes it
 ``y(t) = sum_n x[n] c sinc(c (n - t))``, ``t`` in input samples. ``c`` is a little below 1, or below the
-ratio of the rates if that is less, so that nothing is left which the output rate cannot hold. A Kaiser
+ratio of the rates if that is less, so nothing is left that the output rate cannot hold. A Kaiser
 window ends the sinc after ``W`` zero crossings, ``u = c (n - t)`` from ``-W`` to ``W``:
 ``w(u) = I0(beta sqrt(1 - (u / W)^2)) / I0(beta)``.
 

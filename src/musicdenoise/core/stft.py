@@ -37,7 +37,7 @@ class StftConfig:
     n_fft
         Transform length, even. It gives ``n_fft // 2 + 1`` frequencies.
     hop_length
-        Samples from one frame to the next; must divide ``n_fft`` at least twice, so that the
+        Samples from one frame to the next; must divide ``n_fft`` 3 to 16 times. From three times on, the
         squared windows add up to a constant.
     sample_rate
         Rate in Hz of the signals that the transform is meant for.

@@ -30,13 +30,12 @@ def widen(network: DCUNet, config: DCUNetConfig) -> DCUNet:
         The smaller one; it stays as it is.
     config
         Configuration of the wider one: at least as many channels in every layer, and the compressions of
-        ``network`` first.
-        ``profile_width`` does not count.
+        ``network`` first. ``profile_width`` does not count.
 
     Raises
     ------
     ConfigurationError
-        If a layer would have fewer channels, inputs would be others, or mask or level scaling.
+        If a layer would have fewer channels, or the inputs, the mask or the level scaling would change.
     """
     small = network.config
     config = replace(config, profile_width=small.profile_width)
@@ -83,7 +82,7 @@ def _groups(config: DCUNetConfig) -> Iterator[tuple[int, ...]]:
 
 
 def _positions(groups: Sequence[int], wide_groups: Sequence[int]) -> list[int]:
-    """Where the channels that a layer read stand among those that it reads now."""
+    """The places of a layer's former input channels among its new ones."""
     positions: list[int] = []
     start = 0
     for count, wide_count in zip(groups, wide_groups, strict=True):

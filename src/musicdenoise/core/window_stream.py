@@ -94,7 +94,7 @@ class WindowStream:
         self._received += block.shape[-1]
         self._arrived.append(block)
         plan, done = self.plan, [self._buffer[: self._channels_out, :0]]
-        # A stretch is begun only when the one after it is sure not to be too short.
+        # A stretch begins only when the next one is sure to be long enough.
         while self._received >= self._cut + plan.stretch + plan.context:
             done.append(self._stretch(self._cut + plan.stretch, self._cut + plan.stretch + plan.context))
         return torch.cat(done, -1)
