@@ -313,7 +313,7 @@ def test_kinds() -> None:
 
 
 def test_noise_needs_recordings(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="by noises"):
+    with pytest.raises(DataError, match="with noises"):
         noise_source("mixed", None, tmp_path, RATE)
     with pytest.raises(DataError, match="holds no songs"):
         song_files(tmp_path / "nowhere")

@@ -303,7 +303,7 @@ def test_frozen_layers_stay_as_they_are() -> None:
         name for name, value in state.network.state_dict().items() if not torch.equal(before[name], value)
     }
     assert changed == {name for name in before if name.startswith("profile.")}
-    with pytest.raises(TrainingError, match="by initial"):
+    with pytest.raises(TrainingError, match="with initial"):
         new_state(config, CPU)
 
 

@@ -44,11 +44,11 @@ _FEWEST_TO_DIVIDE = 3  # recordings of a class: two for the noises of a training
 
 _GET_SONGS = (
     "MUSDB18 and MUSDB18-HQ are at https://sigsep.github.io/datasets/musdb.html; "
-    "point to your own folder of songs by {songs} DIR"
+    "point to your own folder of songs with {songs} DIR"
 )
 _GET_NOISES = (
     "UrbanSound8K is at https://urbansounddataset.weebly.com/urbansound8k.html; "
-    "point to your own folder of noises by {noises} DIR"
+    "point to your own folder of noises with {noises} DIR"
 )
 
 
