@@ -62,7 +62,7 @@ def test_songs_of_datasets_inside_the_folder_are_passed_over(tmp_path: Path) -> 
 
 
 def test_missing_songs_say_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such folder of songs; MUSDB18 .*https://.*by songs"):
+    with pytest.raises(DataError, match=r"no such folder of songs; MUSDB18 .*https://.*with songs"):
         find_song_splits(tmp_path / "musdb18", None)
     with pytest.raises(DataError, match=r"holds no songs \(looked for .stem.mp4, mixture.wav"):
         find_song_splits(tmp_path, None)
