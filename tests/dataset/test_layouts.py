@@ -72,7 +72,7 @@ def test_missing_songs_say_where_to_get_them(tmp_path: Path) -> None:
 
 
 def test_missing_noises_say_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such folder of noises; UrbanSound8K .*https://.*by noises"):
+    with pytest.raises(DataError, match=r"no such folder of noises; UrbanSound8K .*https://.*with noises"):
         find_split_noises(tmp_path / "UrbanSound8K" / "audio", ["train"])
 
 
