@@ -38,6 +38,7 @@ AUTO = "auto"
 _STEADY = WHITE_NOISE
 # Chosen on 22 November 2026; the measurements were not written down. What the choice costs is measured: on
 # 20 stretches with white noise `auto` gains 9.07 dB and `white` 9.16 dB (docs/benchmarks.md, "The gate").
+# tests/benchmarks/fit_gate.py finds both limits from new measurements.
 _LEAST_STEADINESS_DB = -6.0
 _LEAST_FLATNESS_DB = -2.0
 
