@@ -1,4 +1,4 @@
-"""Choosing the network by what the beginning of a song shows.
+"""Choose the network by the beginning of a song.
 
 The network for any noise denoises the first seconds. What it removes shows what the noise is like. White
 noise is steady in time and flat over frequency, and nothing else that the network removes is both. If the

@@ -22,12 +22,12 @@ _END = object()
 
 
 class ReadAhead(Generic[Item]):
-    """Items of an iterator, prepared by a thread before they are asked for; a context manager.
+    """Items of an iterator, prepared ahead by a thread; a context manager.
 
     Parameters
     ----------
     items
-        Where they come from. From now on only the thread may use them.
+        The iterator. From now on only the thread may use it.
     """
 
     def __init__(self, items: Iterator[Item]) -> None:

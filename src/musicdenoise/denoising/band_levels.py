@@ -1,4 +1,4 @@
-"""A song's levels by frame and band: what noise is found by, and what a sample's level is compared by.
+"""A song's levels by frame and band, to find noise, and to compare the level of a sample.
 
 Frames last about 93 ms and do not overlap. Bands are a sixth of an octave wide (86 Hz at least) and reach
 from 20 Hz to 16 kHz, or to the band limit of the song. Per frame and band two figures are kept:
@@ -7,7 +7,7 @@ from 20 Hz to 16 kHz, or to the band limit of the song. Per frame and band two f
 - the flatness: the geometric over the arithmetic mean of the powers of its bins, in dB. Tones have less of it
   than Gaussian noise, whose powers are distributed exponentially: -2.5 dB (Euler's constant is 0.577 neper).
 
-and per frame the flutter: how much the envelope of 1 to 6 kHz changes from one 6 ms to the next.
+and per frame the flutter: how much the envelope of 1 to 6 kHz changes from one stretch of 6 ms to the next.
 
 Levels are kept in hundredths of dB and flatness in tenths: three hours take 13 MB.
 """
@@ -65,7 +65,7 @@ def band_edges(sample_rate: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """What `BandLevels` has measured.
+    """The measurements of `BandLevels`.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class BandLevels:
     sample_rate
         In Hz, 8000 to 192 000.
     channels
-        Of the blocks.
+        Number of channels.
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
@@ -146,7 +146,7 @@ class BandLevels:
         self._waiting = np.concatenate([self._waiting, block[:, first:]], axis=1)
 
     def finish(self) -> Bands:
-        """Return all that was measured; samples behind the last whole frame are left out."""
+        """Return the measurements; samples behind the last whole frame are left out."""
         whole = self._waiting.shape[1] // self._frame * self._frame
         if whole:
             self._measure(self._waiting[:, :whole])

@@ -85,7 +85,7 @@ Result = DenoiseReport | AudioError | PassedOver
 
 @dataclass(frozen=True, kw_only=True)
 class _Network:
-    """What makes a denoiser in a process."""
+    """How to make a denoiser in a process."""
 
     weights: str | None
     noise_samples: tuple[NoiseSample, ...]
@@ -103,7 +103,7 @@ def make_denoiser(
     store: WeightsStore,
     on_fetch: Callable[[int, int | None], None] | None = None,
 ) -> SongDenoiser:
-    """The network of a name or path, or for ``auto`` what chooses one for each song."""
+    """Denoiser with the network of a name or path; ``auto`` chooses one for each song."""
     if weights == AUTO:
         return AutoDenoiser(
             noise_sample=noise_samples, device=device, config=config, store=store, on_fetch=on_fetch
@@ -180,7 +180,7 @@ def _claimed(task: Task) -> Iterator[PassedOver | None]:
 
 
 def _with_name(error: AudioError, task: Task) -> AudioError:
-    """The error, its message beginning with a file of the task: among many songs others would not help."""
+    """The error, with a file of the task at the beginning of its message."""
     name = "standard input" if task.job.source == PIPE else str(task.job.source)
     files = (name, "standard output", *map(str, task.job.outputs))
     if str(error).startswith(tuple(f"{file}: " for file in files)):

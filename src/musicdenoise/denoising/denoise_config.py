@@ -1,4 +1,4 @@
-"""How songs are denoised, whatever the network."""
+"""Settings of denoising, for every network."""
 
 from __future__ import annotations
 

@@ -168,13 +168,13 @@ class Denoiser(SongDenoiser):
         )
 
     def _noise_stream(self, known: KnownNoise) -> NoiseStream | None:
-        """What makes use of a known noise behind the network and the refiner."""
+        """The stream that uses a known noise behind the network and the refiner."""
         if self._refiner is not None:
             return known.rest_stream(REFINER_STFT)
         return known.stream(None if self.network is None else load_noise_filter())
 
     def estimate(self, samples: Samples, sample_rate: int) -> Samples:
-        """What the network alone makes of a song ``(channels, samples)``, without gate or noise sample."""
+        """The network's own estimate of a song ``(channels, samples)``, without gate or noise sample."""
         if self.network is None:
             return samples
         stream = self._network_stream(self.network, sample_rate, samples.shape[0])
@@ -210,7 +210,7 @@ class Denoiser(SongDenoiser):
         )
 
     def _refinement(self, channels: int, known: KnownNoise | None) -> Refinement | None:
-        """What is put behind the network for a song; None for nothing."""
+        """The refiner behind the network for a song; None if there is none."""
         if self._refiner is None or known is None:
             return None
         return partial(
@@ -227,9 +227,9 @@ class Denoiser(SongDenoiser):
         """STFT with the rate to which a song is converted for the network.
 
         Songs stay at their own rate for the network for white noise, because white noise is white at any
-        rate: to the network, the song is only played faster or slower. Converted from a lower rate, it
-        would have no noise in the highs, which the network has not learnt. Converted from a higher rate, it
-        would keep the noise above the network's band.
+        rate: to the network, the song is only played faster or slower. A song that is converted from a lower
+        rate would have no noise in the highs, and the network never learnt that. A song that is converted
+        from a higher rate would keep the noise above the network's band.
         """
         return replace(self.stft, sample_rate=sample_rate) if self._is_for_white else self.stft
 
@@ -237,7 +237,7 @@ class Denoiser(SongDenoiser):
 def _resolve_precision(precision: str, model: Model, device: torch.device) -> str:
     """The precision, with ``"auto"`` resolved: bf16 on processors that have it, tf32 elsewhere.
 
-    NoiseRemover's networks give what they gave to their authors.
+    NoiseRemover's networks give the results that their authors got.
     """
     if precision != "auto":
         return precision

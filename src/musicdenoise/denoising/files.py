@@ -48,7 +48,7 @@ def denoise_file(
     Parameters
     ----------
     denoiser
-        The network, or what chooses it.
+        Removes the noise.
     source, target
         The files; missing folders of the target are made. ``-`` is standard input and output.
     options
@@ -81,7 +81,7 @@ def denoise_file(
         song = open_song(source, options, stack)
         if song.length is not None:
             _check_length(song, song.length, denoiser.fewest_seconds)
-        stream = _stream(denoiser, song)  # before anything is written: a noise sample may be a wrong one
+        stream = _stream(denoiser, song)  # before anything is written, because a noise sample may be wrong
         meter = SongMeter(song.sample_rate, song.channels)
         outputs = _open_outputs(song, target, options, stack)
         for _ in _steps(stream, song, meter, outputs, denoiser.fewest_seconds, stack):
@@ -97,7 +97,7 @@ def denoise_file(
 
 @dataclass(frozen=True, kw_only=True)
 class _Outputs:
-    """Where a song's result goes, and where what was removed from it goes, if that is wanted."""
+    """The writers of a song's result and, if wanted, of what was removed from it."""
 
     result: Sink
     residual: Sink | None
@@ -203,7 +203,7 @@ def _denoised_blocks(
     for block in song.blocks:
         received += block.shape[1]
         noisy, clean = stream.advance(block)
-        if stream.steps is not None:  # what its beginning tells may be an error: nothing goes out before
+        if stream.steps is not None:  # the beginning may raise an error, so nothing goes out before
             yield clean, meter.take(noisy, clean)
     # Before the last samples, so that nothing at all comes out of a pipe that held too little.
     _check_length(song, received, fewest_seconds)

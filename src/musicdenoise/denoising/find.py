@@ -46,7 +46,7 @@ class Found:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a file or folder of this name; no name is too long to ask."""
+    """Whether there is a file or folder of this name, even if the name is too long for one."""
     try:
         return path.exists()
     except OSError:

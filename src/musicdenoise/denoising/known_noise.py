@@ -40,9 +40,9 @@ from musicdenoise.errors import AudioError, UnsupportedAudioError
 
 __all__ = ["KnownNoise", "find_known_noise", "learn_noise"]
 
-# More of a sample tells nothing new: with 4 s networks gain a third of a dB more than with 2 s.
+# A longer sample shows little new: with 4 s networks gain a third of a dB more than with 2 s.
 _MOST_SECONDS = 60.0
-_LEAST_DIFFERENCE_DB = 3.0  # what estimates of the level are off by; see `noise_level`
+_LEAST_DIFFERENCE_DB = 3.0  # error of the estimated level; see `noise_level`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,10 @@ class KnownNoise:
         return torch.from_numpy(np.stack(spectra) * (other_rate / rate)).float()
 
     def rest_stream(self, refined: StftConfig) -> NoiseStream | None:
-        """What removes the noise that refined estimates leave; None if nothing is left for it.
+        """The stream that removes the noise that refined estimates leave; None if there is none to remove.
 
-        It changes the lines of a hum, which the long window of this spectrum parts, and what lies above the
-        band of the network.
+        It changes the lines of a hum, which the long window of this spectrum separates, and what lies above
+        the band of the network.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class KnownNoise:
         return NoiseStream(self.power, self.config, seconds=self.report.seconds, bins=bins)
 
     def stream(self, noise_filter: NoiseFilter | None) -> NoiseStream:
-        """What makes use of it in the song; the filter is for songs with a network's estimate."""
+        """The stream that uses it in the song; the filter is for songs with a network's estimate."""
         return NoiseStream(self.power, self.config, seconds=self.report.seconds, noise_filter=noise_filter)
 
 

@@ -59,14 +59,14 @@ class Listening:
 
 
 def write_listening_page(folder: Path, songs: Sequence[Listening]) -> Path:
-    """Write the page; one that was written before is replaced.
+    """Write the page, or replace an earlier one.
 
     Raises
     ------
     AudioError
         If a song cannot be read.
     AudioWriteError
-        If the page cannot be written, or there is an ``index.html`` that is no such page.
+        If the page cannot be written, or there is another ``index.html``.
     """
     path = folder / PAGE
     try:

@@ -67,7 +67,7 @@ def load_model(
     store
         Where pretrained networks are kept; the user's cache folder by default.
     on_fetch
-        Called while a network is fetched, with the bytes there so far and of the whole.
+        Called while a network is fetched, with the bytes so far and all bytes.
 
     Raises
     ------

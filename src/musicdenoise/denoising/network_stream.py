@@ -26,7 +26,7 @@ Refinement = Callable[[BlockStream], BlockStream]
 
 
 class RateStream:
-    """What a stream at one sample rate makes of a song of another; as many samples come out as go in.
+    """A stream at one sample rate for a song at another; as many samples come out as go in.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class RateStream:
 
 
 class NetworkStream(RateStream):
-    """What a network makes of a song; as many samples come out as go in.
+    """A network's estimate of a song; as many samples come out as go in.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ class NetworkStream(RateStream):
         Whether all channels share one level, whether two are denoised as middle and side, and segments
         computed at once; see `SpectralStream`.
     profile_filter
-        What refines the estimates by averages over a long time; None for nothing.
+        Refines the estimates by averages over a long time; None for no filter.
     refined
-        What is put behind the network, at its rate; None for nothing.
+        Stream behind the network, at its rate; None for none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where a song is quietest and alike, and what speaks for noise there.
+"""Quiet frames of a song that look alike, and the evidence that they are noise.
 
 In music, minima of different bands come at different times. Where all bands are near a common low spectrum
 at once, and stay there, nothing plays but noise, or something that looks like it. This module finds such
@@ -58,7 +58,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Frames that look alike, and what speaks for noise.
+    """Frames that look alike, and the evidence that they are noise.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ def _loudness(bands: Bands) -> tuple[Floats, Floats]:
 
 
 def _seeds(quietness: Floats) -> list[int]:
-    """The quietest windows, each the quietest around."""
+    """The quietest windows; each is the quietest of its surroundings."""
     reach = SEED_DISTANCE_FRAMES
     padded = np.pad(quietness, reach, constant_values=np.inf)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)

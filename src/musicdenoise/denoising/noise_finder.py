@@ -1,8 +1,8 @@
 """Find where a song has noise alone: before it, after it, in its pauses.
 
-`noise_evidence` finds quiet frames that look alike; here is what makes them noise. The limits were chosen on
-110 songs with 1 to 3 s of noise in front, half of it recorded, on 110 with applause, crowds and street music
-in front, and on clean songs, whole and in pieces of half a minute.
+`noise_evidence` finds quiet frames that look alike; this module decides whether they are noise. The limits
+were chosen on 110 songs with 1 to 3 s of noise in front, half of it recorded, on 110 with applause, crowds
+and street music in front, and on clean songs, whole and in pieces of half a minute.
 """
 
 from __future__ import annotations

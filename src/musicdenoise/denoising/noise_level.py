@@ -1,10 +1,10 @@
 """How much louder a song's noise is than a sample of it from another file.
 
 Music only ever raises a song's level, so its floor shows the noise: per band, the least mean of three frames
-in a row. Noise that is not steady has a floor below its mean, the further the longer one listens. So the song
-is cut into stretches as long as the sample, whose floors are compared with the sample's own. Those stretches
-and bands count in which music is least. Where noise shows in enough bands, the difference is the same in all
-of them; otherwise nothing can be said.
+in a row. Noise that is not steady has a floor below its mean, and the longer the stretch, the lower the
+floor. So the song is cut into stretches as long as the sample, and their floors are compared with the
+sample's. Only the stretches and bands with least music count. If noise shows in enough bands, the difference
+is the same in all of them. Otherwise the level stays unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["level_difference_db"]
 Floats = NDArray[np.float64]
 
 WINDOW_FRAMES = 3  # 0.28 s, as in the finder of noise alone
-LONGEST_STRETCH_FRAMES = 54  # 5 s: in longer ones of a short song hardly a choice would be left
+LONGEST_STRETCH_FRAMES = 54  # 5 s: a short song has few longer ones to choose from
 # The floors of the stretches with least music, in the bands with least.
 STRETCH_QUANTILE = 0.05
 BAND_QUANTILE = 0.1
@@ -34,7 +34,7 @@ LEAST_BANDS = 6  # chosen, not measured
 
 
 def level_difference_db(song: Bands, sample: Bands) -> float | None:
-    """Return by how many dB a song's noise is louder than the sample's; None where music hides it.
+    """Return how many dB a song's noise is louder than the sample's; None if music hides it.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def level_difference_db(song: Bands, sample: Bands) -> float | None:
     Raises
     ------
     ValueError
-        The sample rates differ.
+        If the sample rates differ.
     """
     if song.frame_seconds != sample.frame_seconds or not np.array_equal(song.num_bins, sample.num_bins):
         raise ValueError("song and sample have different sample rates; convert the sample to the song's")

@@ -1,4 +1,4 @@
-"""A moment of the noise alone: a file, a stretch of the song, or samples; and what is wrong with one.
+"""A sample of the noise alone: a file, a stretch of the song, or samples in memory.
 
 References: Audacity's "noise profile", SoX's ``noiseprof`` and noisereduce's ``y_noise`` ask for the same.
 """
@@ -52,7 +52,7 @@ class SampleFile:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return str(self.path)
 
 
@@ -86,7 +86,7 @@ class SampleStretch:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return f"{self.start_seconds:g}-{self.end_seconds:g} s"
 
 
@@ -107,7 +107,7 @@ class SampleArray:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return "the noise sample"
 
 
@@ -126,7 +126,7 @@ class NoiseReport:
     seconds
         Length of all samples.
     level_db
-        What samples in files were raised by, to bring them to the level of the song's noise.
+        By how much samples from files were raised to the level of the song's noise, in dB.
     warnings
         What may be wrong with them, one line each.
     """
@@ -148,7 +148,7 @@ SampleLike: TypeAlias = str | Path | tuple[float, float] | tuple[ArrayLike, int]
 def parse_noise_sample(text: str) -> NoiseSample:
     """The sample that a text names: a stretch such as ``0:00-0:02.5`` or ``61-63``, or else a file.
 
-    A file of that name, if there is one, is meant rather than a stretch.
+    If a file of that name exists, the text means the file.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def as_noise_samples(given: SampleLike | Sequence[NoiseSample] | None) -> tuple[
     ConfigurationError
         If a stretch ends before it begins, or is too short.
     UsageError
-        If it is of no type that is known.
+        If its type is unknown.
     """
     if given is None:
         return ()

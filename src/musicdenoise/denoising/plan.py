@@ -1,4 +1,4 @@
-"""Which file becomes which: inputs to outputs, before anything is opened for writing."""
+"""Decide which input goes to which output, before anything is opened for writing."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def check_sample(samples: Samples, sample_rate: int, label: str) -> tuple[str, .
     sample_rate
         Rate in Hz.
     label
-        What it is called in messages.
+        Its name in messages.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What all denoisers have in common: they learn the noise, and use the one stream for songs."""
+"""The base of all denoisers: they learn the noise, and use the same stream for songs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_SILENCE = 30.0  # seconds of silence before the song that are kept in memo
 
 
 class SongDenoiser(ABC):
-    """What removes noise from songs: a network, or what chooses one for each song.
+    """Removes noise from songs, with one network or with one that it chooses for each song.
 
     Parameters
     ----------

@@ -34,13 +34,13 @@ class Song:
     Parameters
     ----------
     name
-        What it is called in messages.
+        Its name in messages.
     sample_rate, channels
         Rate in Hz and number of channels.
     length
         Samples to come, per channel; None if not known.
     container, subtype, suffix, tags
-        Of its file. Standard input counts as a WAV file.
+        Those of its file. Standard input counts as a WAV file.
     path
         Its file, or None.
     blocks
@@ -52,7 +52,7 @@ class Song:
     is_repaired
         Whether its file is damaged or declares less than it holds.
     notes
-        What is odd about its file, for warnings.
+        Odd things about its file, for warnings.
     state
         State of its file before it was opened; None for standard input.
     whole

@@ -55,7 +55,7 @@ def open_sink(
     options
         Whether an existing file is replaced; whether the song's format is kept; bit depth and bit rate.
     stack
-        What completes the file, or removes its traces, when it is closed.
+        Completes the file, or removes its traces, when it is closed.
     is_result
         Whether this is the song, or only what was removed from it, which gets no video.
 

@@ -34,7 +34,7 @@ class SongFile:
     Parameters
     ----------
     info
-        Of the file.
+        About the file.
     """
 
     def __init__(self, info: AudioInfo) -> None:
@@ -62,7 +62,7 @@ class SongSamples:
     sample_rate
         Rate in Hz.
     name
-        What it is called in messages.
+        Its name in messages.
     """
 
     def __init__(self, samples: Samples, sample_rate: int, name: str) -> None:

@@ -227,7 +227,7 @@ class _DelayLine:
         self._held = np.zeros((channels, 0), dtype=np.float32)
         self._arrived: list[Samples] = []
         self._start = 0  # position in the song of the first sample held
-        self._positions = [0] * readers  # of the sample that each reads next
+        self._positions = [0] * readers  # positions of the sample that each reads next
 
     def push(self, block: Samples) -> None:
         self._arrived.append(block)
