@@ -77,7 +77,7 @@ class RefinedStream:
 def _refine(
     refiner: Refiner, sample_power: Tensor, sample_seconds: float, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
-    """The result ``(channels, samples)`` of a window of song and estimate, one below the other."""
+    """A function from a window (song and estimate, one below the other) to ``(channels, samples)``."""
     power, seconds = sample_power[:, None].to(device), torch.tensor([sample_seconds], device=device)
 
     def refine(window: Tensor) -> Tensor:
