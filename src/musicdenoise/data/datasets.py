@@ -4,8 +4,8 @@ Example ``i`` depends only on the seed and on ``i``, as in `musicdenoise.data.mi
 are shuffled for each pass over the data. Every example is a new crop of its pair, from one channel or the
 mean of all.
 
-Conventions: waveforms are float32 ``(1, samples)`` at the rate that is asked for. Pairs of another rate are
-converted crop by crop.
+Conventions: waveforms are float32 ``(1, samples)`` at the wanted rate. Pairs of another rate are converted
+crop by crop.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Matches:
 
 
 def pair_key(path: Path) -> str:
-    """What the two files of a pair have in common in their names (the folders play no part)."""
+    """The part that the names of a pair's two files have in common (the folders do not matter)."""
     match = _PAIR_NAME.fullmatch(path.stem)
     return f"{match[1].upper()}-({match[2]})" if match else path.stem
 

@@ -122,7 +122,7 @@ class Example(NamedTuple):
 
     @classmethod
     def without_sample(cls, noisy: Tensor, target: Tensor) -> Example:
-        """Example of whose noise nothing is known."""
+        """The example without a sample of its noise."""
         return cls(noisy, target, torch.zeros(1, SPECTRUM_STFT.num_freqs), torch.zeros(()))
 
 

@@ -71,7 +71,7 @@ def _add(voice: Tensor, start: int, sound: Tensor) -> None:
 
 
 def _pluck(hz: float, sample_rate: int, brightness: float = 1.0) -> Tensor:
-    """A string: harmonics whose decay is the faster the higher they are."""
+    """A string: harmonics that decay faster the higher they are."""
     t = torch.arange(2 * sample_rate) / sample_rate
     sound = torch.zeros_like(t)
     for n in range(1, int(min(_HIGHEST_HZ, 0.45 * sample_rate) / hz) + 1):

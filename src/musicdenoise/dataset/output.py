@@ -22,7 +22,7 @@ class DatasetFile(AudioWriter):
     path
         The file; one that exists is replaced.
     sample_rate, channels
-        Of the file.
+        Rate in Hz and channels of the file.
     file_format
         A key of `FILE_FORMATS`.
 

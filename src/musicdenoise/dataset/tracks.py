@@ -5,7 +5,7 @@ last for hours. So it is kept as raw samples in the folder of the build, mapped 
 block. Noise goes the same way.
 
 Conventions: blocks are float32 ``(samples, 2)``, full scale is 1.0. One channel is doubled; of more than
-two the mean is doubled.
+two channels, the mean is doubled.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """What is measured of a stretch of sound.
+    """The measurements of a stretch of sound.
 
     Parameters
     ----------

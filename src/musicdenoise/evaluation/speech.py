@@ -27,7 +27,7 @@ __all__ = ["LONGEST_SECONDS", "SPEECH_RATES", "SpeechPool", "Waves", "measure_sp
 SPEECH_RATES = {"pesq_wb": 16_000, "pesq_nb": 8_000, "stoi": None}
 """Rate in Hz that each measure is taken at; None for that of the signal."""
 
-LONGEST_SECONDS = 30.0  # of an item that is measured: PESQ is slow. Chosen, not measured
+LONGEST_SECONDS = 30.0  # of an item: the longest that PESQ is meant for
 
 Waves = tuple[NDArray[np.float32], NDArray[np.float32], int]
 """Reference and estimate ``(samples,)`` and their rate in Hz."""

@@ -4,7 +4,7 @@ A file is written as a hidden *part* in the folder of its target. When it is com
 disk and renamed to the target. An error or an interrupt removes the part and leaves the target as it was.
 
 A part is locked while it is written. So the part of a killed run can be told from one that is still
-written: the next run with the same target removes parts that nobody has locked, and parts in the same
+being written. The next run with the same target removes parts that nobody has locked, and parts in the same
 folder that are older than an hour.
 """
 
@@ -299,7 +299,7 @@ def _remove_left(path: Path) -> None:
 
 
 def _remove_unlocked(part: Path) -> None:
-    """Best effort: what is locked, or cannot be looked at or removed, stays."""
+    """Remove a part that nobody has locked. If it cannot be read or removed, it stays."""
     with contextlib.suppress(OSError):
         descriptor = os.open(part, os.O_RDWR | _FLAGS)
         try:

@@ -96,7 +96,7 @@ class WeightsStore:
         entry
             The network.
         on_progress
-            Called with the bytes there so far and of the whole.
+            Called with the bytes so far and all bytes.
 
         Raises
         ------
@@ -253,7 +253,7 @@ def resolve_weights(
     store
         Where pretrained networks are kept; that of the user by default.
     on_progress
-        Called while fetching with the bytes there so far and of the whole.
+        Called while fetching, with the bytes so far and all bytes.
 
     Raises
     ------

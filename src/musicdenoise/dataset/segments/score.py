@@ -59,7 +59,7 @@ class SegmentGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentScore:
-    """What is measured of a segment.
+    """The measurements of a segment.
 
     Parameters
     ----------

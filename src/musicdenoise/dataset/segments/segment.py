@@ -1,8 +1,8 @@
 """Cut the pairs of a dataset into segments and keep the best.
 
-Two passes: the first reads every file once and scores its segments, the second writes those that were
-chosen (where their samples come from: `musicdenoise.dataset.segments.tracks`). Neither holds more of the
-audio than one segment of each file that is open. The result does not depend on the number of processes.
+Two passes: the first reads every file once and scores its segments, the second writes the chosen ones
+(`musicdenoise.dataset.segments.tracks` says where their samples come from). Neither holds more of the audio
+than one segment of each file that is open. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
