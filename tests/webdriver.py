@@ -73,6 +73,10 @@ class Page:
         body = {"script": f"const done = arguments[0];\n{script}", "args": []}
         return self._call("POST", f"{self._session}/execute/async", body)
 
+    def resize(self, width: int) -> None:
+        """Make the window as wide as this, in pixels."""
+        self._call("POST", f"{self._session}/window/rect", {"width": width, "height": 1000})
+
     def errors(self) -> list[str]:
         """What the browser's console said so far that is worse than a note."""
         entries = self._call("POST", f"{self._session}/se/log", {"type": "browser"})

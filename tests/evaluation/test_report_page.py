@@ -22,7 +22,7 @@ from musicdenoise.evaluation.samples import choose_samples
 from musicdenoise.evaluation.systems import baseline, network_system
 from webdriver import BROWSER, DRIVER, Page
 
-EVIL = '<script>alert("x")</script>'
+EVIL = '<script>alert("x")</script>' + 150 * "long"
 SECONDS = 1.5
 
 
@@ -109,6 +109,7 @@ def test_names_from_outside_are_escaped(report_folder: Path, page: Reader) -> No
     assert EVIL not in text
     assert "&lt;script&gt;alert(&quot;x&quot;)" in text
     assert len(page.all("script")) == 1
+    assert text.index("<h2>Samples") < text.index("<h2>SNR improvement") < text.index("<h2>Distributions")
     assert "$" not in text.split("<script>")[0].split("</style>")[1]
 
 
@@ -194,6 +195,10 @@ def test_a_browser_plays_and_switches_at_the_same_position(report_folder: Path, 
     with Page(url, tmp_path / "profile") as browser:
         found = browser.run(script)
         assert browser.errors() == []
+        for width in (1280, 500):
+            browser.resize(width)
+            wide, inner = browser.run("done([document.documentElement.scrollWidth, window.innerWidth]);")
+            assert wide <= inner == pytest.approx(width, abs=30)
     assert found["duration"] == pytest.approx(SECONDS, abs=0.01)
     assert found["stopped"] is True
     assert found["entered"] == pytest.approx(found["left"], abs=0.05)
