@@ -293,3 +293,20 @@ def test_a_codec_in_wav_that_nobody_knows_is_named(tmp_path: Path) -> None:
 def test_the_index_at_the_end_of_a_piped_mp4_is_told(m4a: Path) -> None:
     with pytest.raises(AudioReadError, match=r"index at the end.*give the file by its name"):
         list(PipeReader(io.BytesIO(m4a.read_bytes())).blocks(44_100))
+
+
+def test_an_index_that_counts_part_of_a_frame_too_much(tmp_path: Path, make_music) -> None:
+    """Stems of MUSDB18 end up to 433 samples before what their times say."""
+    song = encode(tmp_path / "song.m4a", make_music(44_100, 2), "aac")
+    whole = read_audio(song).samples
+    data = bytearray(song.read_bytes())
+    for tag, offset in ((b"mdhd", 20), (b"stts", -4)):
+        start = data.index(tag) - 4
+        place = (
+            start + offset if offset > 0 else start + int.from_bytes(data[start : start + 4], "big") + offset
+        )
+        data[place : place + 4] = (int.from_bytes(data[place : place + 4], "big") + 433).to_bytes(4, "big")
+    stem = tmp_path / "song.stem.mp4"
+    stem.write_bytes(data)
+    assert np.array_equal(read_audio(stem).samples[:, : whole.shape[1]], whole)
+    assert probe(stem).notes == ()
