@@ -142,11 +142,7 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
     usual = Counter(duration for _, duration in times).most_common(1)[0][0] if times else 0
     is_even = container == "MP4" and stream.codec_context.name in _EVEN_CODECS
     gaps = _find_gaps(times, usual) if is_even else {}
-    notes: tuple[str, ...] = ()
-    if container == "MP4" and stream.duration:
-        notes = _missing(end, ((stream.start_time or 0) + stream.duration) * tick)
-    if container == "MP4" and seen < stream.frames and not notes:
-        notes = (f"its index counts {stream.frames} packets of sound, and {seen} could be read",)
+    notes = _mp4_notes(stream, end, seen) if container == "MP4" else ()
     spacing = _spacing(times, gaps) * tick if is_even else Fraction(0)
     silence = sum(gaps.values()) * tick
     if silence > _LONGEST_GAP:
@@ -162,6 +158,17 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
         is_cut=is_cut if chain is None else chain.is_cut,
         notes=notes,
     )
+
+
+def _mp4_notes(stream: Any, end: Fraction, seen: int) -> tuple[str, ...]:
+    """What is said if an MP4 file holds less than its index declares."""
+    if stream.duration:
+        declared = ((stream.start_time or 0) + stream.duration) * (stream.time_base or Fraction(1))
+        if notes := _missing(end, declared):
+            return notes
+    if seen < stream.frames:
+        return (f"its index counts {stream.frames} packets of sound, and {seen} could be read",)
+    return ()
 
 
 def _missing(end: Fraction, declared: Fraction) -> tuple[str, ...]:
