@@ -243,7 +243,10 @@ def _lift(reference: Tensor, removed: Tensor) -> Tensor:
 
     ``(items, 1, 1, frames)``, from logarithms ``(items, 1, freqs, frames)`` and ``(items, 1, freqs, 1)``.
     """
-    return (removed - reference).median(dim=2, keepdim=True).values.clamp_min(0.0)
+    ratios = removed - reference
+    # The median, by an operation that ONNX has; it takes the same time.
+    lower = ratios.topk(ratios.shape[2] // 2 + 1, dim=2, largest=False, sorted=False).values
+    return lower.amax(dim=2, keepdim=True).clamp_min(0.0)
 
 
 def _limited(ratios: Tensor) -> Tensor:
