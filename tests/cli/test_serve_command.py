@@ -35,6 +35,8 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_nothing_is_left_behind(tmp_path: Path, write_wav, noisy_tune, number: int, code: int) -> None:
     pytest.importorskip("starlette", reason="needs the extra [serve]")
+    from musicdenoise.serving.server import listen
+
     song = write_wav("song.wav", noisy_tune.repeat(1, 10))
     folder = tmp_path / "temporary"
     with running(folder) as (process, client):
@@ -49,6 +51,7 @@ def test_nothing_is_left_behind(tmp_path: Path, write_wav, noisy_tune, number: i
         assert process.stderr.read() == ""
         answer.close()
     assert list(folder.iterdir()) == []
+    listen(int(client.address.rstrip("/").rpartition(":")[2])).close()  # the port is free at once
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

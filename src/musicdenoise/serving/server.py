@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import tempfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from musicdenoise.serving.app import Words, make_app
 from musicdenoise.serving.shelf import Shelf
 from musicdenoise.serving.workshop import Wish, Workshop
 
-__all__ = ["run_server"]
+__all__ = ["listen", "run_server"]
 
 _ADDRESS = "127.0.0.1"
 _NAMES = (_ADDRESS, "localhost")
@@ -49,7 +50,7 @@ def run_server(
         When the process is interrupted. Songs and results are deleted by then.
     """
     with (
-        closing(_listen(port)) as listening,
+        closing(listen(port)) as listening,
         tempfile.TemporaryDirectory(prefix="musicdenoise_", ignore_cleanup_errors=True) as folder,
         closing(Workshop(make)) as workshop,
     ):
@@ -84,9 +85,11 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _listen(port: int) -> socket.socket:
-    """A socket that takes connections from this machine only."""
+def listen(port: int) -> socket.socket:
+    """A socket that takes connections from this machine only; errors as those of `run_server`."""
     listening = socket.socket()
+    if os.name == "posix":  # elsewhere this would let two programs have one port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # soon after the last run
     try:
         listening.bind((_ADDRESS, port))
         listening.listen()
