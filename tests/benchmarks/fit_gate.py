@@ -8,8 +8,8 @@ pass, and noisy music that the network improves should not. The cases are what t
 10 s of stretches of the songs (`bench_gate.py`), clean, with white noise and with recordings, 0 to 20 dB SNR.
 For each limit the script finds the value that is wrong least often, in the middle between the nearest cases;
 a side counts as much as the other, however many cases it has. `limits` says which cases are compared. Where
-the sides overlap, the gate spares clean music rather than removing more noise: its limits then stand beyond all
-clean cases ("most that should be below", "least above").
+the sides overlap, the gate spares clean music rather than removing more noise: its limits then stand beyond
+all clean cases ("most that should be below", "least above").
 
 Measuring takes a few minutes for each network, so ``--cases FILE`` keeps the cases: if the file exists, its
 cases are used. The script changes no code.
