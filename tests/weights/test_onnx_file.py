@@ -97,6 +97,16 @@ def test_a_song_through_the_file_as_the_guide_says(
     result = invoke(weights, "--force")
     assert result.exit_code == 1
     assert "was not written, because it differs from the network by -1" in result.stderr
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.onnx.errors.UnsupportedOperatorError("aten::new", 17, None)
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    result = invoke(weights, "--force")
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"error: small.onnx: was not written, because PyTorch \S+ cannot .*new.*\n", result.stderr
+    )
     assert Path("small.onnx").read_bytes() == before
 
 

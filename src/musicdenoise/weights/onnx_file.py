@@ -63,8 +63,8 @@ def export_onnx(
     UsageError
         If onnx or ONNX Runtime is not installed.
     WeightsError
-        If there is no such network, it is of a family that cannot be exported, the file differs from it, or
-        the file cannot be written.
+        If there is no such network, it is of a family that cannot be exported, PyTorch cannot express it, the
+        file differs from it, or the file cannot be written.
     """
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
@@ -84,7 +84,13 @@ def export_onnx(
         "licence": metadata.licence,
         "stft": json.dumps(asdict(metadata.stft)),
     }
-    content = _onnx(network, facts)
+    try:
+        content = _onnx(network, facts)
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"{path}: was not written, because PyTorch {torch.__version__} cannot express it: {reason}"
+        ) from error
     difference = _difference_db(content, network)
     if not difference <= LARGEST_DIFFERENCE_DB:
         raise WeightsError(
