@@ -19,7 +19,7 @@ from musicdenoise.audio.containers import riff
 from musicdenoise.audio.containers.ogg_serial import set_serial
 from musicdenoise.audio.containers.riff_extras import Chunks, read_chunks
 from musicdenoise.audio.dither import Dither
-from musicdenoise.audio.formats import FORMATS, PCM_BITS, check_writable
+from musicdenoise.audio.formats import FORMATS, PCM_BITS, RECORDING_TAGS, check_writable
 from musicdenoise.audio.target import already_exists, check_target
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
@@ -130,6 +130,7 @@ class AudioWriter:
         self._encoder: Encoder | None = None
         self._old_tags: Tags | None = None
         self._chunks: Chunks | None = None
+        self._names: set[str] = set()  # of all tags of the other file
         self._keeps_texts = False  # all texts, as chunks, instead of the tags that have names here
         self._copied: tuple[Path, FileState] | None = None
         check_target(self.path, overwrite=self._overwrite)
@@ -137,10 +138,7 @@ class AudioWriter:
     def __enter__(self) -> Self:
         check_target(self.path, overwrite=self._overwrite)
         if self._tags_from is not None:  # read now: by the end, the file may have disappeared
-            from musicdenoise.audio.tags.file_tags import read_tags
-
-            self._old_tags, self._chunks = read_tags(self._tags_from), read_chunks(self._tags_from)
-            self._keeps_texts = self._chunks is not None and self._chunks.fits(self.container)
+            self._read_tags(self._tags_from)
         try:
             try:
                 self._sink = ByteSink(self._file.open())
@@ -153,6 +151,19 @@ class AudioWriter:
             if self._encoder is None:
                 self._discard()
         return self
+
+    def _read_tags(self, source: Path) -> None:
+        from musicdenoise.audio.tags.file_tags import read_tags  # not needed for most files
+        from musicdenoise.audio.tags.left_out import names_of_chunks
+
+        self._old_tags, self._chunks = read_tags(source), read_chunks(source)
+        if self._old_tags is not None:
+            self._names |= self._old_tags.names
+        if self._chunks is not None:
+            self._keeps_texts = self._chunks.fits(self.container)
+            self._names |= names_of_chunks(self._chunks)
+        if self.container != "MP4":
+            self._names |= {name for name in RECORDING_TAGS if self._tags.get(name)}
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
@@ -231,6 +242,7 @@ class AudioWriter:
                 if self._chunks is not None:
                     self._chunks.write(self._part, is_cut=not self._chapters)
                 self._finish_tags()
+                self._note_left_out()
             except AudioWriteError as error:
                 raise AudioWriteError(str(error).replace(str(self._part), str(self.path))) from error
         check_target(self.path, overwrite=self._overwrite)
@@ -262,6 +274,16 @@ class AudioWriter:
             write_id3_tags(self._part, self._tags)
         if self._old_tags is not None:
             self.notes = self._old_tags.write(self._part, chapters=self._chapters)
+
+    def _note_left_out(self) -> None:
+        """Say which tags of the song the result does not have."""
+        if not self._names:
+            return
+        from musicdenoise.audio.tags.left_out import TIMED, left_out, names_in
+
+        names = self._names if self._chapters else self._names - TIMED
+        if names and (note := left_out(names, names_in(self._part), self.container, self.notes)):
+            self.notes = (*self.notes, note)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, if it is still there."""

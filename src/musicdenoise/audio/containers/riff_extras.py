@@ -17,13 +17,13 @@ from typing import BinaryIO
 from musicdenoise.audio.containers.riff import ELSEWHERE, WAV, Chunk, byte_order, form_of, walk
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Chunks", "read_chunks", "read_info"]
+__all__ = ["INFO_NAMES", "Chunks", "read_chunks", "read_info"]
 
 # Those that count in samples hold for whole songs only.
 _TEXTS = frozenset({b"INFO", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"COMT"})
 _ABOUT_ALL = _TEXTS | {b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"}
 _IN_SAMPLES = frozenset({b"cue ", b"adtl", b"smpl", b"inst", b"plst", b"MARK"})
-_INFO = {
+INFO_NAMES = {
     b"INAM": "title",
     b"IART": "artist",
     b"IPRD": "album",
@@ -34,6 +34,7 @@ _INFO = {
     b"IPRT": "tracknumber",
     b"ICOP": "copyright",
 }
+"""Names that all formats share, by texts in the chunk ``INFO``."""
 _MOST_BYTES = 1 << 24
 """All chunks together: ten times the history of any broadcast. A file may declare 4 GB."""
 _RIFF = ("WAV", "WAVEX", "RF64")
@@ -63,6 +64,12 @@ class Chunks:
         """Whether there are texts among them that a container can hold as they are."""
         form = b"FORM" if container == "AIFF" else b"RIFF" if container in _RIFF else b""
         return form == self.form and any(_kind(name, content) in _TEXTS for name, content in self.chunks)
+
+    def kinds(self) -> set[bytes]:
+        """Names of the chunks; in place of ``INFO``, the names of the texts in it."""
+        kinds = {_kind(name, content) for name, content in self.chunks} - {b"INFO"}
+        infos = [content for name, content in self.chunks if _kind(name, content) == b"INFO"]
+        return kinds.union(*({tag.name for tag in walk(BytesIO(text), WAV, start=4)} for text in infos))
 
     def write(self, target: Path, *, is_cut: bool) -> None:
         """Append them to a file of the same form; do nothing with another.
@@ -144,8 +151,8 @@ def read_info(source: Path) -> dict[str, str]:
                 file.seek(chunk.offset)
                 content = file.read(chunk.size)
                 for tag in walk(BytesIO(content), WAV, start=4) if content[:4] == b"INFO" else ():
-                    if tag.name in _INFO:
-                        found[_INFO[tag.name]] = _text(content[tag.offset : tag.offset + tag.size])
+                    if tag.name in INFO_NAMES:
+                        found[INFO_NAMES[tag.name]] = _text(content[tag.offset : tag.offset + tag.size])
     except OSError:
         return {}
     return found

@@ -24,7 +24,8 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from musicdenoise.audio.tags.open_file import NOT_FORESEEN, open_tagged
+from musicdenoise.audio.tags.left_out import names_of_tags
+from musicdenoise.audio.tags.open_file import NOT_FORESEEN, open_tagged, read_ape
 from musicdenoise.audio.tags.pictures import OGG_PICTURE, read_pictures, set_pictures
 from musicdenoise.audio.tags.text import read_ape_tags, read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
@@ -47,11 +48,14 @@ class Tags:
     text : dict
         Text tags by the names that formats share, each with its values; see
         `musicdenoise.audio.tags.text`.
+    names : set of str
+        Names of all of them; see `musicdenoise.audio.tags.left_out`.
     """
 
     def __init__(self, file: Any, ape: APEv2 | None = None, *, has_id3v1: bool = False) -> None:
         self._file, self._ape, self._has_id3v1 = file, ape, has_id3v1
         self.text = {**read_ape_tags({} if ape is None else dict(ape)), **read_text_tags(file)}
+        self.names = names_of_tags(file, ape)
 
     def write(self, target: Path, *, chapters: bool = True) -> tuple[str, ...]:
         """Copy them into another file, which holds its audio already.
@@ -124,10 +128,7 @@ def read_tags(source: Path) -> Tags | None:
     file = open_tagged(source)
     if file is None:
         return None
-    try:
-        ape = APEv2(source) if isinstance(file, MP3) else None
-    except (mutagen.MutagenError, *NOT_FORESEEN):
-        ape = None
+    ape = read_ape(source, file)
     try:
         pictures = read_pictures(file)
         cue_sheet = isinstance(file, FLAC) and file.cuesheet is not None

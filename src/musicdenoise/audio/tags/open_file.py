@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import mutagen
+from mutagen.apev2 import APEv2
 from mutagen.id3 import _frames
+from mutagen.mp3 import MP3
 
-__all__ = ["NOT_FORESEEN", "open_tagged"]
+__all__ = ["NOT_FORESEEN", "open_tagged", "read_ape"]
 
 NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
 """What mutagen raises for odd tags, beside its own errors."""
@@ -56,5 +58,13 @@ def open_tagged(path: Path) -> Any:
     _limited.begin_file()
     try:
         return mutagen.File(path)
+    except (mutagen.MutagenError, *NOT_FORESEEN):
+        return None
+
+
+def read_ape(path: Path, file: Any) -> APEv2 | None:
+    """The APEv2 tag of a file that was opened as MP3; None if it has none, or is another."""
+    try:
+        return APEv2(path) if isinstance(file, MP3) else None
     except (mutagen.MutagenError, *NOT_FORESEEN):
         return None

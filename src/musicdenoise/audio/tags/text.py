@@ -15,7 +15,15 @@ from mutagen.apev2 import APETextValue
 from mutagen.id3 import COMM, ID3, TXXX, USLT, Frames
 from mutagen.mp4 import MP4
 
-__all__ = ["TextTags", "read_ape_tags", "read_text_tags", "set_text_tags"]
+__all__ = [
+    "FREEFORM",
+    "TextTags",
+    "ape_name",
+    "read_ape_tags",
+    "read_text_tags",
+    "set_text_tags",
+    "shared_names",
+]
 
 TextTags = Mapping[str, list[str]]
 
@@ -76,13 +84,24 @@ _APE_NAMES = {
 }
 _ATOM_BYTES = 4
 _WORDS = frozenset({"MOOD", "ISRC"})  # names as long as those of atoms
-_FREEFORM = "----:com.apple.iTunes:"
+FREEFORM = "----:com.apple.iTunes:"
+"""How the names of MP4 atoms begin that are words."""
 _HIGHEST_TEMPO = 65_535
+
+
+def shared_names() -> dict[str, str]:
+    """The names that all formats share, by ID3 frame or its description, and by MP4 atom or its word."""
+    return {own: name for name, (frame, atom) in _NAMES.items() for own in (frame, atom)}
+
+
+def ape_name(key: str) -> str:
+    """The name that all formats share for an item of an APEv2 tag; its own in lower case if there is none."""
+    return _APE_NAMES.get(key.lower(), key.lower())
 
 
 def read_ape_tags(tags: Mapping[str, Any]) -> dict[str, list[str]]:
     """Text tags of an APEv2 tag. Most of its names are those of Vorbis comments."""
-    named = {_APE_NAMES.get(key.lower(), key.lower()): value for key, value in tags.items()}
+    named = {ape_name(key): value for key, value in tags.items()}
     texts = {name: named[name] for name in _NAMES if isinstance(named.get(name), APETextValue)}
     return {name: values for name, value in texts.items() if (values := [text for text in value if text])}
 
@@ -142,7 +161,7 @@ def _set_id3(tags: Any, name: str, frame: str, values: list[str]) -> None:
 
 
 def _mp4_key(atom: str) -> str:
-    return atom if len(atom) == _ATOM_BYTES and atom not in _WORDS else f"{_FREEFORM}{atom}"
+    return atom if len(atom) == _ATOM_BYTES and atom not in _WORDS else f"{FREEFORM}{atom}"
 
 
 def _of_mp4(values: Any) -> list[str]:
@@ -168,7 +187,7 @@ def _set_mp4(tags: Any, name: str, key: str, values: list[str]) -> None:
         if re.fullmatch(r"\d+(\.\d*)?", values[0].strip()) and float(values[0]) <= _HIGHEST_TEMPO:
             tags[key] = [round(float(values[0]))]
     else:
-        tags[key] = [value.encode() for value in values] if key.startswith(_FREEFORM) else values
+        tags[key] = [value.encode() for value in values] if key.startswith(FREEFORM) else values
 
 
 def _of_vorbis(tags: TextTags) -> dict[str, list[str]]:
