@@ -9,6 +9,7 @@ LIMITS = (
     ("channels of a file", "audio.types", "MAX_CHANNELS", ""),
     ("samples that a song may declare", "audio.reader", "_MOST_SAMPLES", ""),
     ("unpacked frames of an ID3 tag", "audio.tags.open_file", "MOST_UNPACKED_BYTES", "bytes"),
+    ("chunks of a WAV or AIFF file that are looked at", "audio.containers.riff", "_MOST_CHUNKS", ""),
     ("chunks of a WAV or AIFF file that are kept", "audio.containers.riff_extras", "_MOST_BYTES", "bytes"),
     ("junk in front of MP3", "audio.identify", "_MOST_JUNK_BYTES", "bytes"),
     ("gaps in an MP4 file that silence fills, together", "audio.backends.ffmpeg_scan", "_LONGEST_GAP", "s"),

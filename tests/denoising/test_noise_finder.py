@@ -6,6 +6,7 @@ from noise_songs import RATE, Floats, after, applause, hiss, hum, notes
 
 from musicdenoise.denoising.band_levels import BandLevels
 from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
+from musicdenoise.errors import AudioError
 
 
 def find(song: Floats, rate: int = RATE, block: int = RATE) -> FoundNoise | None:
@@ -135,3 +136,8 @@ def test_applause_before_the_song(claps_per_second: int, goes_on: bool) -> None:
     clapping = applause(15.0, claps_per_second, -30.0)
     clapping[:, 3 * RATE :] *= 0.3 if goes_on else 0.0
     assert find(after(3.0, notes(12.0)) + clapping) is None
+
+
+def test_absurd_samples_are_refused_before_they_are_measured() -> None:
+    with pytest.raises(AudioError, match=r"are 1e\+15 or more"):
+        BandLevels(RATE, 1).push(np.full((1, RATE), 1e25, dtype=np.float32))

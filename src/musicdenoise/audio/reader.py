@@ -19,6 +19,7 @@ import numpy as np
 
 from musicdenoise.audio.backends.libsndfile_decoder import SoundFileDecoder
 from musicdenoise.audio.containers import adts_repair, mpeg_repair
+from musicdenoise.audio.containers.ogg import check_junk
 from musicdenoise.audio.containers.repair import Repair, write_repaired
 from musicdenoise.audio.identify import Content, identify
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
@@ -223,6 +224,8 @@ def open_reader(path: str | Path, *, stream: int = 0) -> AudioReader:
 
 def _open_decoder(path: Path, content: Content, stream: int) -> Decoder:
     decoder: Decoder
+    if content.container == "OGG":
+        check_junk(path)
     if content.backend == "pyav" or (stream != 0 and content.container == "OGG"):
         decoder = _open_ffmpeg(path, content, stream)
     elif stream != 0:

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicdenoise.denoising.samples import check_samples
+
 __all__ = ["BandLevels", "Bands", "band_edges", "frame_length"]
 
 Floats = NDArray[np.float32]
@@ -135,7 +137,14 @@ class BandLevels:
         self._flutter = bytearray()
 
     def push(self, block: Floats) -> None:
-        """Take the next samples ``(channels, n)``, of any length."""
+        """Take the next samples ``(channels, n)``, of any length.
+
+        Raises
+        ------
+        AudioError
+            If one is not finite or absurdly large.
+        """
+        check_samples(block)
         size = self._frame * _FRAMES_AT_ONCE
         first = 0
         while self._waiting.shape[1] + block.shape[1] - first >= size:

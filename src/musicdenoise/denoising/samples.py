@@ -9,7 +9,7 @@ from torch import Tensor
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioError
 
-__all__ = ["as_samples"]
+__all__ = ["as_samples", "check_samples"]
 
 _TOO_LARGE = 1e15  # the squares of larger samples do not fit
 
@@ -29,8 +29,19 @@ def as_samples(given: ArrayLike) -> Samples:
     if np.iscomplexobj(array):
         raise AudioError("the samples are complex numbers: give real ones")
     samples = np.array(array, dtype=np.float32)
+    check_samples(samples)
+    return samples
+
+
+def check_samples(samples: Samples) -> None:
+    """Refuse samples that nothing can be measured on.
+
+    Raises
+    ------
+    AudioError
+        If one is not finite or absurdly large.
+    """
     if samples.size and not np.abs(samples).max() < _TOO_LARGE:  # also true for values that are not numbers
         raise AudioError(
             f"some samples are not finite numbers, or are {_TOO_LARGE:g} or more: repair the audio first"
         )
-    return samples

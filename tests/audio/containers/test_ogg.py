@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import soundfile
+from audio_signals import synthesize
 
-from musicdenoise.audio import open_reader, read_audio
-from musicdenoise.audio.containers.ogg import OggPages
+from musicdenoise.audio import open_reader, probe, read_audio
+from musicdenoise.audio.containers.ogg import OggPages, check_junk, page_checksum
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 RATE = 48_000
@@ -117,3 +118,31 @@ def test_other_codecs_are_named(tmp_path, first, kind):
     path.write_bytes(b"OggS" + bytes([0, 2]) + bytes(20) + bytes([1, len(first)]) + first)
     with pytest.raises(UnsupportedAudioError, match=rf"is a {kind}.* file, which is not read; convert it"):
         read_audio(path)
+
+
+@pytest.mark.parametrize("place", ["inside", "behind"])
+def test_many_beginnings_of_pages_are_not_searched_for_minutes(save, place: str) -> None:
+    path = save("a.ogg", synthesize(100_000, 1), "OGG", "VORBIS")
+    data, junk = path.read_bytes(), b"OggS" * (1 << 19)
+    half = len(data) // 2 if place == "inside" else len(data)
+    path.write_bytes(data[:half] + junk + data[half:])
+    with pytest.raises(AudioReadError, match=r"a.ogg: its pages are damaged; get a complete copy"):
+        probe(path)
+
+
+def test_many_small_pages_are_no_damage(save) -> None:
+    path = save("a.opus", synthesize(1000, 1, 48_000), "OGG", "OPUS", 48_000)
+    data = path.read_bytes()
+    begin = data.rindex(b"OggS")
+    empty = bytearray(data[begin : begin + 27])
+    empty[5], empty[26] = 0, 0
+    pages = []
+    for number in range(int.from_bytes(data[begin + 18 : begin + 22], "little"), 9_000):
+        empty[18:22] = number.to_bytes(4, "little")
+        empty[22:26] = page_checksum(bytes(empty)).to_bytes(4, "little")
+        pages.append(bytes(empty))
+    last = bytearray(data[begin:])
+    last[18:22] = (9_000).to_bytes(4, "little")
+    last[22:26] = page_checksum(bytes(last)).to_bytes(4, "little")
+    path.write_bytes(data[:begin] + b"".join(pages) + bytes(last))
+    check_junk(path)

@@ -1,6 +1,7 @@
 """Broadcast data, markers, loops and speaker positions of WAV and AIFF files go with the song."""
 
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from musicdenoise.audio import open_writer, probe, read_audio
+from musicdenoise.audio.containers.riff import WAV, walk
 from musicdenoise.audio.containers.riff_extras import read_chunks
 
 CUE = struct.pack("<IIIIII", 1, 1, 4_000, 0x61746164, 0, 0) + struct.pack("<I", 4_000)
@@ -120,3 +122,8 @@ def test_tags_that_are_not_utf_8(tmp_path: Path) -> None:
     )
     source = add(write(tmp_path / "a.wav", "WAV"), [(b"LIST", content)])
     assert probe(source).tags == {"title": "Björk \u2013 Jóga", "artist": "Björk", "genre": "Rock"}
+
+
+def test_millions_of_empty_chunks_are_not_walked_over() -> None:
+    file = BytesIO(b"RIFF" + bytes(4) + b"WAVE" + (b"JUNK" + bytes(4)) * 150_000)
+    assert sum(1 for _ in walk(file, WAV)) == 100_000

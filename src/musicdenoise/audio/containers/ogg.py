@@ -21,6 +21,7 @@ __all__ = [
     "VORBIS_ORDERED",
     "OggPages",
     "OpusHead",
+    "check_junk",
     "check_ogg",
     "check_pages",
     "count_tracks",
@@ -52,6 +53,7 @@ _MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
 _FIRST_OF_STREAM, _LAST_OF_STREAM = 2, 4  # flags of a page
 _CHECKSUM = slice(22, 26)
 _BLOCK_BYTES = 1 << 20
+_USUAL_PAGE_BYTES = 1000  # chosen: encoders fill 4 KiB, and live streams send a tenth of a second
 _MOST_EMPTY_PAGES = 10_000  # in a row: nobody writes them, and they take longer than pages that hold sound
 _OPUS_HEAD = b"OpusHead"
 _AUDIO_HEADS = (b"\x01vorbis", _OPUS_HEAD, b"\x7fFLAC", b"Speex   ")
@@ -135,6 +137,28 @@ def check_pages(path: Path) -> OggPages:
         while not pages.is_damaged and (block := file.read(_BLOCK_BYTES)):
             pages.feed(block)
     return pages
+
+
+def check_junk(path: Path) -> None:
+    """Refuse a damaged file with so many beginnings of pages that decoders would search in it for minutes.
+
+    libsndfile takes the square of the time for each. Pages of songs are longer than `_USUAL_PAGE_BYTES` on
+    average; where they are not, all are checked.
+
+    Raises
+    ------
+    AudioReadError
+        It has too many, and is damaged.
+    OSError
+        If it cannot be read.
+    """
+    count = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            count += block.count(_CAPTURE)
+        size = file.tell()
+    if count * _USUAL_PAGE_BYTES > size + _BLOCK_BYTES and check_pages(path).is_damaged:
+        raise AudioReadError(f"{path}: its pages are damaged; get a complete copy of the file")
 
 
 def check_ogg(path: Path, rate: int) -> None:

@@ -31,6 +31,7 @@ __all__ = [
 WAV, AIFF = b"RIFF", b"FORM"
 ELSEWHERE = 0xFFFFFFFF
 """As a size: it is in the chunk ``ds64``, or was left open."""
+_MOST_CHUNKS = 100_000  # more than any file has; walking over millions of empty ones takes seconds
 _HEAD_BYTES = 12
 _SSND_FIELDS_BYTES = 8  # offset and block size, before the samples
 
@@ -80,7 +81,7 @@ def byte_order(form: bytes) -> str:
 
 
 def walk(file: ByteFile, form: bytes, start: int = _HEAD_BYTES) -> Iterator[Chunk]:
-    """The chunks of a file, in order; the position may be changed in between.
+    """The chunks of a file, in order, up to `_MOST_CHUNKS`; the position may be changed in between.
 
     Parameters
     ----------
@@ -94,7 +95,9 @@ def walk(file: ByteFile, form: bytes, start: int = _HEAD_BYTES) -> Iterator[Chun
     layout = f"{byte_order(form)}4sI"
     end = file.seek(0, os.SEEK_END)
     offset, long_size = start, None
-    while offset + 8 <= end:
+    for _ in range(_MOST_CHUNKS):
+        if offset + 8 > end:
+            return
         file.seek(offset)
         name, size = struct.unpack(layout, file.read(8))
         if name == b"ds64" and len(sizes := file.read(16)) == 16:
