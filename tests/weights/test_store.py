@@ -362,6 +362,39 @@ def test_a_server_that_drips_is_left_at_the_deadline(tmp_path: Path, server: Ser
     assert time.monotonic() - began < 3.0
 
 
+@pytest.mark.parametrize("is_proxy", [False, True])
+def test_a_handshake_that_drips_is_left_at_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_proxy: bool
+) -> None:
+    """A record of TLS whose bytes never end, or the answer of a proxy whose header never ends."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    beginning = b"HTTP/1.1 200 OK\r\nX-Slow: " if is_proxy else b"\x16\x03\x03\x40\x00"
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(beginning)
+                for _ in range(200):
+                    connection.sendall(b"x")
+                    time.sleep(0.05)
+
+    threading.Thread(target=answer, daemon=True).start()
+    place = f"127.0.0.1:{listener.getsockname()[1]}"
+    if is_proxy:
+        monkeypatch.setenv("https_proxy", f"http://{place}")
+        monkeypatch.setenv("no_proxy", "")
+    began = time.monotonic()
+    with listener, pytest.raises(WeightsError, match="could not be fetched within"):
+        download(
+            "https://example.invalid/x" if is_proxy else f"https://{place}/x",
+            tmp_path / "part",
+            size_bytes=10,
+            options=DownloadOptions(timeout_seconds=20.0, deadline_seconds=0.5, pause_seconds=0.01),
+        )
+    assert time.monotonic() - began < 4.0
+
+
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x"])
 def test_redirects_lead_to_http_only(store: WeightsStore, server: Server, place: str) -> None:
     server.answers = [send(b"", 302, headers={"Location": place})]

@@ -88,10 +88,22 @@ class Watch:
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPRedirectHandler(),
             urllib.request.HTTPErrorProcessor(),
-            _WatchedHandler(self._sockets.append),
+            _WatchedHandler(self._add),
         ):
             opener.add_handler(handler)
         return opener
+
+    def close(self) -> None:
+        """The download has ended."""
+        self.timer.cancel()
+        for connection in self._sockets:
+            connection.close()
+
+    def _add(self, connection: socket.socket) -> None:
+        # A copy: TLS takes the socket over while it still negotiates.
+        self._sockets.append(connection.dup())
+        if self.is_over:
+            self._cut()
 
     def _cut(self) -> None:
         for connection in self._sockets:
@@ -107,11 +119,11 @@ def watching(seconds: float) -> Iterator[Watch]:
     try:
         yield watch
     finally:
-        watch.timer.cancel()
+        watch.close()
 
 
 class _WatchedHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections and reports their sockets, so that even a slow answer can be cut."""
+    """Opens connections and reports their sockets at once, so that even a slow handshake can be cut."""
 
     def __init__(self, on_socket: Callable[[socket.socket], None]) -> None:
         urllib.request.HTTPHandler.__init__(self)
@@ -127,13 +139,15 @@ class _WatchedHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def _watched(self, kind: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
         on_socket = self._on_socket
 
-        class Watched(kind):  # type: ignore[valid-type,misc]
-            def connect(self) -> None:
-                super().connect()
-                on_socket(self.sock)
+        def create(*args: Any, **kwargs: Any) -> socket.socket:
+            opened = socket.create_connection(*args, **kwargs)
+            on_socket(opened)
+            return opened
 
         def connect(*args: Any, **kwargs: Any) -> http.client.HTTPConnection:
-            connection: http.client.HTTPConnection = Watched(*args, **kwargs)
+            connection = kind(*args, **kwargs)
+            # The one place before TLS and the answer of a proxy.
+            connection._create_connection = create  # type: ignore[attr-defined]
             return connection
 
         return connect
