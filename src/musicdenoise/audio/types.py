@@ -119,6 +119,9 @@ class Audio:
             raise ValueError(f"sample_rate must be positive; got {self.sample_rate}")
 
 
-def ffmpeg_url(path: Path) -> str:
-    """A path for FFmpeg, which would take ``Re:`` in ``Re:Stacks.m4a`` for a protocol."""
-    return f"file:{path}"
+def ffmpeg_url(path: Path, start: int = 0) -> str:
+    """A path for FFmpeg, which would take ``Re:`` in ``Re:Stacks.m4a`` for a protocol.
+
+    With ``start``, FFmpeg sees the file from that byte on.
+    """
+    return f"subfile,,start,{start},end,0,,:file:{path}" if start else f"file:{path}"

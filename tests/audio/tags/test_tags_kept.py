@@ -1,5 +1,6 @@
 """Tags stay what they were: order, case, versions, several values, and nothing that fills the memory."""
 
+import io
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audio_signals import synthesize
+from ffmpeg_files import encode
 from mutagen.apev2 import APEv2
 from mutagen.flac import FLAC, CueSheet, CueSheetTrack, CueSheetTrackIndex
 from mutagen.id3 import APIC, CHAP, ID3, TDRC, TIT2
 from mutagen.mp4 import MP4
 from mutagen.oggopus import OggOpus
 
-from musicdenoise.audio import open_writer
+from musicdenoise.audio import PipeReader, open_reader, open_writer, read_audio
+from musicdenoise.audio.containers.id3 import packed_tag_bytes
 from musicdenoise.audio.containers.ogg import check_pages
 from musicdenoise.audio.tags.file_tags import read_tags
 from musicdenoise.audio.tags.open_file import MOST_UNPACKED_BYTES
@@ -118,6 +121,36 @@ def test_id3_keeps_its_version_and_the_order_of_chapters(tmp_path: Path, save, v
         np.argsort(places).tolist()
         == np.argsort([first.index(f"ch{number}".encode()) for number in range(3)]).tolist()
     )
+
+
+@pytest.mark.parametrize("route", ["file", "pipe"])
+@pytest.mark.parametrize("version", [3, 4])
+def test_ffmpeg_does_not_unpack_what_a_tag_declares(
+    tmp_path: Path, make_music, route: str, version: int
+) -> None:
+    sound = encode(tmp_path / "a.mp3", make_music(30_000, 1), "libmp3lame", write_xing="0", id3v2_version="0")
+    bomb = zlib.compress(b"\x03" + bytes(MOST_UNPACKED_BYTES), 9)
+    size = (
+        (MOST_UNPACKED_BYTES + 1).to_bytes(4, "big") if version == 3 else synchsafe(MOST_UNPACKED_BYTES + 1)
+    )
+    content = size + bomb
+    length = len(content).to_bytes(4, "big") if version == 3 else synchsafe(len(content))
+    body = b"TIT2" + length + (b"\x00\x80" if version == 3 else b"\x00\x09") + content
+    tagged = tmp_path / "b.mp3"
+    tag = b"ID3" + bytes([version, 0, 0]) + synchsafe(len(body)) + body
+    tagged.write_bytes(tag + sound.read_bytes())
+    with open_reader(tagged) as reader:
+        assert "title" not in reader.info.tags
+        whole = reader.read(reader.info.num_samples)
+    if route == "pipe":
+        whole = np.concatenate(list(PipeReader(io.BytesIO(tagged.read_bytes())).blocks(10_000)), axis=1)
+    np.testing.assert_array_equal(whole, read_audio(sound).samples)
+    assert packed_tag_bytes(tagged) == len(tag)
+    assert packed_tag_bytes(sound) == 0
+
+
+def synchsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def test_a_compressed_frame_cannot_fill_the_memory(tmp_path: Path, save) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from musicdenoise.audio.backends.ffmpeg_scan import PacketScan, scan_packets
 from musicdenoise.audio.backends.wide_pcm import decoder_of
 from musicdenoise.audio.containers import mpeg
+from musicdenoise.audio.containers.id3 import packed_tag_bytes
 from musicdenoise.audio.containers.mp4 import ends_inside_box
 from musicdenoise.audio.containers.ogg import OPUS_RATE, check_ogg, ends_inside_ogg_page, read_opus_head
 from musicdenoise.audio.containers.riff_length import find_data_chunk, read_wav_codec
@@ -197,7 +198,8 @@ class PyAvDecoder:
         try:
             # Raw AAC has nothing in front that FFmpeg would know it by, if its first frame is cut.
             form = "aac" if self._kind == "ADTS" else None
-            container = av.open(ffmpeg_url(self._path), format=form, metadata_errors="replace")
+            url = ffmpeg_url(self._path, packed_tag_bytes(self._path))
+            container = av.open(url, format=form, metadata_errors="replace")
         except av.FFmpegError as error:
             raise AudioReadError(
                 f"{self._path}: cannot be decoded: the file is damaged or cut off ({error.strerror})"

@@ -58,14 +58,16 @@ class PipeSource:
         while True:
             try:
                 size = yield data
-                data = self._file.read(size) if self.error is None else b""
-                self._look_at(data)
+                data = b""
+                while self.error is None and not data and (read := self._file.read(size)):
+                    data = self._look_at(read)
             except GeneratorExit:
                 return
             except BaseException as error:  # noqa: BLE001 - interrupts, too: they are raised again later
                 self.error, data = error, b""
 
-    def _look_at(self, data: bytes) -> None:
+    def _look_at(self, data: bytes) -> bytes:
+        """Check what was read; return it without the tag in front, which FFmpeg would unpack to any size."""
         if self.num_bytes == 0:
             self._tag_bytes = mpeg.id3_bytes(data)
             self.pages = OggPages() if data.startswith(b"OggS") else None
@@ -78,4 +80,6 @@ class PipeSource:
         if len(self.head) < _HEAD_BYTES:
             begin = max(self._tag_bytes - self.num_bytes, 0)
             self.head += data[begin : begin + _HEAD_BYTES - len(self.head)]
+        begin = max(self._tag_bytes - self.num_bytes, 0)
         self.num_bytes += len(data)
+        return data[begin:]
