@@ -1,6 +1,7 @@
 """The page to look and listen: what is in it, and that a browser plays it."""
 
 import base64
+import html
 import io
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,6 +99,7 @@ def page(report_folder: Path) -> Reader:
 
 def test_nothing_comes_from_elsewhere(report_folder: Path, page: Reader) -> None:
     text = (report_folder / "report.html").read_text(encoding="utf-8")
+    assert "Content-Security-Policy" in text and "default-src 'none'" in html.unescape(text)
     assert "http:" not in text and "https:" not in text and "@import" not in text
     for _, attrs in page.elements:
         for name in ("src", "href"):
