@@ -1,13 +1,15 @@
-"""Train what refines a network's estimates by the spectrum of a noise sample.
+"""Train what refines a network's estimates by the long-term spectrum of the noise.
 
     python docs/examples/train_refiner.py --songs SONGS --noises NOISES --pool POOL --out OUT.safetensors \
         --spectrum recorded.safetensors --examples 4000 --minutes 60 [--init refiner.safetensors]
 
 By Noise2Noise: the target is the same music with another noise. The estimates of ``mixed`` for all examples
 are computed first and kept in POOL (0.5 s each on one core, 1.6 MB each); then the refiner learns on four
-examples at a time. The loss is that of `musicdenoise train`: the power of the error relative to that of the
-target, in dB per example. ``--spectrum`` names weights of the family ``fine``, whose network for the noise's
-spectrum it starts with, and leaves as it is.
+examples at a time, two thirds of them without a sample. Each time an example is used, its three waveforms
+pass one random equaliser and one change of speed: otherwise the refiner recognises the few hundred recordings
+of noise by their fine spectrum, and is surer than it should be on others. The loss is that of `musicdenoise
+train`: the power of the error relative to that of the target, in dB per example. ``--spectrum`` names weights
+of the family ``fine``, whose network for the noise's spectrum it starts with, and leaves as it is.
 """
 
 import argparse
@@ -32,6 +34,9 @@ RATE, SECONDS = 44_100, 6
 PLAIN_SHARE = 0.7
 LEVELS = {"snr_range_db": (-5.0, 22.0), "target_snr_range_db": (10.0, 40.0)}
 SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.3, 2.5)}
+BLIND_SHARE, CROP_SECONDS = 0.7, 5
+SPEEDS, PLAIN_EXAMPLES = (0.84, 1.22), 0.15
+EQUALISER_HZ, EQUALISER_DB = (40, 90, 200, 450, 1000, 2200, 5000, 11_000, 20_000), 4.5
 BATCH, LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 4, 3e-3, 50, 0.4, 5.0, 0.998
 
 
@@ -75,6 +80,33 @@ def read(file: Path) -> tuple[Tensor, Tensor, Tensor]:
         return waveforms, power, torch.from_numpy(stored["seconds"])
 
 
+def altered(waveforms: Tensor, power: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The same through an equaliser and at another speed, cropped: ``(3, 1, samples)``, ``(1, freqs)``."""
+    count, wanted = waveforms.shape[-1], CROP_SECONDS * RATE
+    if rng.random() < PLAIN_EXAMPLES:
+        place = int(rng.integers(count - wanted + 1))
+        return waveforms[..., place : place + wanted], power
+    low, high = np.log(SPEEDS)
+    length = round(count * np.exp(rng.uniform(low, high)) / 2100) * 2100  # a product of small primes
+    slower = length / count
+    decibels = rng.normal(0.0, EQUALISER_DB, len(EQUALISER_HZ))
+    decibels -= decibels.mean()
+
+    def gain(hz: np.ndarray) -> Tensor:
+        at = np.interp(np.log(np.maximum(hz, 20.0)), np.log(EQUALISER_HZ), decibels)
+        return torch.from_numpy(10.0 ** (at / 20.0)).float()
+
+    spectrum = torch.fft.rfft(waveforms)
+    bins = length // 2 + 1
+    spectrum = nn.functional.pad(spectrum, (0, bins - spectrum.shape[-1]))  # a negative number cuts
+    changed = slower * torch.fft.irfft(spectrum * gain(np.linspace(0.0, RATE / 2, bins)), length)
+    place = int(rng.integers(length - wanted + 1))
+    share = np.linspace(0.0, 1.0, power.shape[-1])
+    moved = slower * np.interp(share * slower, share, power[0].numpy(), right=0.0)
+    moved_power = torch.from_numpy(moved).float() * gain(share * RATE / 2).square()
+    return changed[..., place : place + wanted], moved_power[None]
+
+
 def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) -> nn.Module:
     """Train on four examples at a time; the result is the average of the last weights."""
     rng = np.random.default_rng(arguments.seed)
@@ -93,7 +125,10 @@ def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) ->
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = [read(files[i]) for i in rng.integers(len(files), size=BATCH)]
-        waveforms, power, seconds = zip(*batch, strict=True)
+        known = [float(rng.random() >= BLIND_SHARE) for _ in batch]
+        seconds = [example[2] * k for example, k in zip(batch, known, strict=True)]
+        inputs = [altered(example[0], example[1] * k, rng) for example, k in zip(batch, known, strict=True)]
+        waveforms, power = zip(*inputs, strict=True)
         noisy, estimate, target = torch.stack(waveforms, 1)
         with torch.autocast("cpu", torch.bfloat16):
             result = refiner(noisy, estimate, torch.stack(power), torch.stack(seconds))

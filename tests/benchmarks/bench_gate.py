@@ -68,7 +68,8 @@ def through(denoiser: Denoiser | AutoDenoiser, noisy: Tensor) -> dict[bool, Tens
     if isinstance(denoiser, AutoDenoiser):
         denoiser = denoiser.choose(samples[:, : round(HEAD_SECONDS * RATE)], RATE)
     denoised = denoiser.denoise(samples, RATE)
-    gate = Gate(RATE, samples.shape[0], GateConfig.usual(known_kind=denoiser.known_kind))
+    limits = GateConfig.usual(known_kind=denoiser.known_kind, is_refined=denoiser.is_refined)
+    gate = Gate(RATE, samples.shape[0], limits)
     gated = np.concatenate([gate.push(samples, denoised), gate.flush()], axis=1)
     return {True: torch.from_numpy(gated), False: torch.from_numpy(denoised)}
 

@@ -36,7 +36,7 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising import auto
-from musicdenoise.denoising.denoiser import Denoiser
+from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.gate import GateConfig
 from musicdenoise.denoising.song_denoiser import HEAD_SECONDS
 from musicdenoise.denoising.sound_features import band_powers, bass_powers, flatness_db, steadiness_db
@@ -108,7 +108,7 @@ class Limit:
 def cases_of(network: str, noise: str, clean: Tensor, noisy: Tensor, denoiser: Denoiser) -> Iterator[Case]:
     """The cases of one stretch, one for each second that the gate decides about."""
     samples: NDArray[np.float32] = noisy.numpy()
-    result = denoiser.estimate(samples, RATE)
+    result = denoiser.denoise(samples, RATE)
     gain = 0.0 if noise == CLEAN else snr(clean, noisy.new_tensor(result)) - snr(clean, noisy)
     removed = samples - result
     seconds = [slice(start, start + RATE) for start in range(0, samples.shape[1], RATE)]
@@ -145,7 +145,7 @@ def measure(songs: list[Tensor], noises: Path, cache: Path, kinds: Sequence[str]
     snrs = np.linspace(0.0, 20.0, len(songs))
     cases = []
     for network, sources in plan.items():
-        denoiser = Denoiser(network, device="cpu")
+        denoiser = Denoiser(network, device="cpu", config=DenoiseConfig(gate=False, find_noise=False))
         for i, (song, snr_db) in enumerate(zip(songs, snrs, strict=True)):
             cases.extend(cases_of(network, CLEAN, song, song, denoiser))
             for noise, source in sources.items():
@@ -191,7 +191,7 @@ Chosen = Callable[..., list[float]]
 
 
 def _of_any_noise(chosen: Chosen) -> Iterator[Limit]:
-    usual = GateConfig()
+    usual = GateConfig.usual(is_refined=True)  # as `mixed` is
 
     def is_bass(case: Case) -> bool:
         return case.bass_share >= usual.least_bass_share

@@ -78,6 +78,24 @@ def test_it_starts_from_the_wiener_gain() -> None:
     assert snr(tones(80_000)[0], result[0]) > snr(tones(80_000)[0], song[0]) + 3.0
 
 
+def test_without_a_sample_it_starts_from_the_estimate() -> None:
+    song, estimate = tones(80_000) + noise(80_000), tones(80_000) + 0.3 * noise(80_000)
+    with torch.no_grad():
+        result = mute(fresh())(song, estimate, torch.zeros(1, 1, 4_097), torch.zeros(1))
+    assert snr(estimate[0], result[0]) > snr(estimate[0], song[0]) + 6.0
+
+
+def test_items_with_and_without_a_sample_do_not_mix() -> None:
+    song, estimate, refiner = tones(60_000) + noise(60_000), tones(60_000), fresh()
+    power = torch.cat([mean_power(noise(30_000, seed=3)), torch.zeros(1, 1, 4_097)])
+    seconds = torch.tensor([0.7, 0.0])
+    with torch.no_grad():
+        both = refiner(song.repeat(2, 1, 1), estimate.repeat(2, 1, 1), power, seconds)
+        alone = [refiner(song, estimate, power[i, None], seconds[i, None]) for i in range(2)]
+    torch.testing.assert_close(both, torch.cat(alone), rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(both[0], both[1], atol=1e-3)
+
+
 def test_silence_stays_silence() -> None:
     with torch.no_grad():
         silence = torch.zeros(1, 1, 20_000)

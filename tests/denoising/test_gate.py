@@ -104,6 +104,10 @@ def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
     assert GateConfig.usual() == GateConfig()
     tenth = GateConfig.usual(0.1)
     assert tenth.limit_db == pytest.approx(GateConfig.limit_db - 20.0)
+    refined = GateConfig.usual(is_refined=True)
+    assert refined.limit_db < GateConfig.limit_db
+    assert refined.bass_limit_db < GateConfig.bass_limit_db
+    assert GateConfig.usual(known_kind="siren", is_refined=True) == GateConfig.usual(known_kind="siren")
     known, known_tenth = (GateConfig.usual(share, known_kind="white") for share in (1.0, 0.1))
     assert known_tenth.steady_limit_db == pytest.approx(known.steady_limit_db - 20.0)
     assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)

@@ -40,12 +40,11 @@ def stream(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     refiner = Refiner((2, 2, 3, 3, 4)).eval()
 
-    def make() -> RefinedStream:
+    def make(sample: tuple[Tensor, float] | None = None) -> RefinedStream:
         return RefinedStream(
             Late(),
             refiner=refiner,
-            sample_power=torch.ones(2, 4_097),
-            sample_seconds=1.0,
+            sample=sample,
             channels=2,
             device=torch.device("cpu"),
         )
@@ -53,12 +52,13 @@ def stream(monkeypatch: pytest.MonkeyPatch):
     return make
 
 
+@pytest.mark.parametrize("sample", [None, (torch.ones(2, 4_097), 1.0)])
 @pytest.mark.parametrize("length", [1, 900, 4_000, 26_001, 70_000])
-def test_blocks_do_not_matter(stream, length: int) -> None:
+def test_blocks_do_not_matter(stream, length: int, sample: tuple[Tensor, float] | None) -> None:
     song = torch.randn(2, length, generator=torch.Generator().manual_seed(1))
 
     def run(block: int) -> Tensor:
-        one = stream()
+        one = stream(sample)
         with torch.no_grad():
             return torch.cat([*[one.push(part) for part in song.split(block, -1)], one.flush()], -1)
 
@@ -66,6 +66,18 @@ def test_blocks_do_not_matter(stream, length: int) -> None:
     assert whole.shape == song.shape
     for block in (997, 30_000):
         torch.testing.assert_close(run(block), whole, rtol=0, atol=1e-6)
+
+
+def test_without_a_sample_half_of_the_change_is_used(stream) -> None:
+    song = torch.randn(2, 20_000, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        one = stream()
+        result = torch.cat([one.push(song), one.flush()], -1)
+        torch.manual_seed(0)
+        refiner = Refiner((2, 2, 3, 3, 4)).eval()
+        nothing = torch.zeros(2, 1, 4_097), torch.zeros(1)
+        refined = refiner(song[:, None], 0.5 * song[:, None], *nothing)[:, 0]
+    torch.testing.assert_close(result, 0.5 * (0.5 * song + refined), rtol=0, atol=1e-5)
 
 
 def test_nothing_comes_of_nothing(stream) -> None:

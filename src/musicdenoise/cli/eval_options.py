@@ -77,7 +77,7 @@ class Request:
         typer.Option(
             metavar="NAMES",
             help=f"{', '.join(METRICS)}, with commas. Default: all that are installed; PESQ and STOI come "
-            "with pip install 'musicdenoise[eval]'.",
+            r"with pip install 'musicdenoise\[eval]'.",
         ),
     ] = None
     split: Annotated[str, typer.Option(metavar="test|train", help="Part of a dataset: test or train.")] = (

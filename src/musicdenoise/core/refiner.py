@@ -1,16 +1,20 @@
-"""A network that decides between another one's estimate and the known noise, in each bin and frame.
+"""A network that decides between another one's estimate and the noise's spectrum, in each bin and frame.
 
-A network that sees one second of a song takes steady noise for music and drones for noise. A sample of the
-noise alone shows its spectrum, but not what the noise does at a moment. Let ``A`` be the power of the
-network's estimate, ``V`` that of the noise, and ``X`` the song. The gain with the least mean square error is
-the Wiener gain ``A / (A + V)``. The network's own gain is ``sqrt(A / |X|^2)``. Neither is right everywhere. A
-real U-Net reads both beside the song's level in each bin, and weighs their odds::
+A network that sees one second of a song takes steady noise for music and drones for noise. The long-term
+spectrum of the noise, from a sample of it or estimated from the song, tells them apart, but not what the
+noise does at a moment. Let ``X`` be the song, ``E`` the network's estimate, ``A`` its power, and ``V`` that
+of the noise. The gain with the least mean square error is the Wiener gain ``A / (A + V)``. The network's own
+gain is ``sqrt(A / |X|^2)``. Neither is right everywhere. A real U-Net reads both beside the song's level in
+each bin, and weighs their odds. The result has a share of the estimate and a share of what the estimate
+leaves out::
 
-    G = sigmoid(a log(A / V) + b logit(sqrt(A / |X|^2)) + c)
+    Y = sigmoid(o + c) E + sigmoid(o + d) (X - E),  o = a log(A / V) + b logit(sqrt(A / |X|^2))
 
-with ``a``, ``b`` and ``c`` for each bin and frame, powers averaged over 3 x 3 bins, and ``V`` corrected by
-`NoiseSpectrumNet`, which compares the sample with what lasts in the song. Before training ``a`` is 1 and the
-others are 0: the Wiener gain.
+with ``a`` to ``d`` for each bin and frame, and powers averaged over 3 x 3 bins. So it can correct the gain,
+keep what the network gets right in shorter windows than its own, or restore music that the network took.
+``V`` comes from `NoiseSpectrumNet`, which compares the sample with what lasts in the song, or reads only
+that. Before training ``o`` is that of the Wiener gain where there is a sample; elsewhere it is that of the
+network's own gain, and most of the estimate is kept.
 
 Rows of the U-Net are two bins up to 2.8 kHz, eight up to 11 kHz and thirty-two above: recordings of engines
 and voices differ from music at frequencies where the ear tells tones apart. The decoders are sub-pixel
@@ -50,7 +54,7 @@ _STEM_PADDINGS: tuple[Size, ...] = ((2, 1), (4, 1), (0, 0))
 _STRIDES: tuple[Size, ...] = ((2, 1), (2, 2), (2, 1), (2, 2))
 _TIME_STRIDE = 4
 _CHANNELS = (24, 32, 48, 64, 80)
-_NUM_PLANES = 6
+_NUM_PLANES = 7
 _LEVEL_REACH = 32  # frames to each side over which the level is smoothed before the song is scaled to it
 _MEMORY_REACH = 646  # 15 s to each side
 _MEMORY_GROUPS = 2
@@ -59,17 +63,25 @@ _LEAST_POWER = 1e-7  # of a scaled bin, whose mean is 1
 _LEAST_SHARE = 1e-3  # of a bin's power; the largest share is 1 less this
 _LARGEST_ODDS = 8.0  # of A to V, as a natural logarithm
 _OFFSET_SCALE = 3.0  # so that the last layer can stay small; chosen, not measured
+_NUM_ANSWERS = 4  # for each bin
+_FIRST_LEANING = 2.0  # towards the estimate, where there is no sample
 _SAMPLE_SECONDS = (0.3, 6.0)  # what the refiner was trained with
+_NO_SAMPLE = -1.0  # what stands for the logarithm of a sample's length where there is none
 _FIRST_KERNELS = 0.1  # of the last layers, as a share of the usual
 
 
 class _Powers(NamedTuple):
-    """Powers of bins at a mean level of 1, ``(items, freqs, frames)``; all but the first are smoothed."""
+    """Powers of bins at a mean level of 1, ``(items, freqs, frames)``.
+
+    Those of the song and of the estimate are smoothed, beside the song's own. What the estimate leaves out is
+    the mean over time.
+    """
 
     song: Tensor
     smooth_song: Tensor
     estimate: Tensor
     noise: Tensor
+    left_out: Tensor
 
 
 class Refiner(nn.Module):
@@ -100,13 +112,15 @@ class Refiner(nn.Module):
         self.decoders = nn.ModuleList(
             _Decoder(after, before, stride) for (before, after), stride in reversed(steps)
         )
-        outputs = [nn.Conv2d(channels[0], 3 * bins, 3, padding=1) for bins in _BINS_PER_ROW]
+        outputs = [nn.Conv2d(channels[0], _NUM_ANSWERS * bins, 3, padding=1) for bins in _BINS_PER_ROW]
         for output in outputs:
             assert output.bias is not None
             with torch.no_grad():
                 output.weight.mul_(_FIRST_KERNELS)
                 output.bias.zero_()
         self.outputs = nn.ModuleList(outputs)
+        # Before anything is learnt about a song without a sample: for the estimate, and against the rest.
+        self.leaning = nn.Parameter(torch.full((2,), _FIRST_LEANING))
 
     def forward(
         self, noisy: Tensor, estimate: Tensor, sample_power: Tensor, sample_seconds: Tensor
@@ -118,9 +132,10 @@ class Refiner(nn.Module):
         noisy, estimate
             The song and a network's estimate of it, ``(items, 1, samples)``, at least 4097 samples.
         sample_power
-            Mean power of the noise alone per bin of `SPECTRUM_STFT`, ``(items, 1, 4097)``.
+            Mean power of the noise alone per bin of `SPECTRUM_STFT`, ``(items, 1, 4097)``; zeros for items
+            without a sample.
         sample_seconds
-            Length of the recordings that it was learnt from, ``(items,)``.
+            Length of the recordings that it was learnt from, ``(items,)``; zero for items without a sample.
 
         Returns
         -------
@@ -131,8 +146,9 @@ class Refiner(nn.Module):
             noise = self._noise_power(noisy, sample_power)
             spectrogram, kept = (stft(waveform, REFINER_STFT)[:, 0] for waveform in (noisy, estimate))
             powers = _scaled_powers(spectrogram, kept, noise)
-        gain = self._gain(powers, sample_seconds)
-        return istft((gain * spectrogram)[:, None], REFINER_STFT, num_samples=noisy.shape[-1])
+        of_estimate, of_rest = self._gains(powers, sample_seconds)
+        result = of_rest * spectrogram + (of_estimate - of_rest) * kept
+        return istft(result[:, None], REFINER_STFT, num_samples=noisy.shape[-1])
 
     def _noise_power(self, noisy: Tensor, sample_power: Tensor) -> Tensor:
         """Mean power of the noise per bin of `REFINER_STFT`, ``(items, 2049)``.
@@ -143,16 +159,20 @@ class Refiner(nn.Module):
         kernel = torch.tensor([[[0.125, 0.25, 0.125]]], device=fine.device)
         return F.conv1d(F.pad(fine, (1, 1), mode="replicate"), kernel, stride=2)[:, 0]
 
-    def _gain(self, powers: _Powers, sample_seconds: Tensor) -> Tensor:
-        """Gain of each bin, ``(items, 2049, frames)``."""
-        offset, by_noise, by_estimate = self._layers(_planes(powers, sample_seconds)).float().unbind(1)
+    def _gains(self, powers: _Powers, sample_seconds: Tensor) -> tuple[Tensor, Tensor]:
+        """Gains of the estimate and of the rest in each bin, ``(items, 2049, frames)``."""
+        answers = self._layers(_planes(powers, sample_seconds)).float()
+        offset, by_noise, by_estimate, offset_of_rest = answers.unbind(1)
+        is_known = (sample_seconds > 0.0).to(answers)[:, None, None]
         prior = (powers.estimate.log() - powers.noise.log()).clamp(-_LARGEST_ODDS, _LARGEST_ODDS)
         share = (powers.estimate / powers.smooth_song).clamp(_LEAST_SHARE, 1.0 - _LEAST_SHARE)
-        odds = (1.0 + by_noise) * prior + by_estimate * torch.logit(share.sqrt())
-        return torch.sigmoid(odds + _OFFSET_SCALE * offset)
+        odds = (is_known + by_noise) * prior + (1.0 - is_known + by_estimate) * torch.logit(share.sqrt())
+        lean, lean_of_rest = (1.0 - is_known) * self.leaning[0], (1.0 - is_known) * self.leaning[1]
+        of_estimate = torch.sigmoid(odds + _OFFSET_SCALE * offset + lean)
+        return of_estimate, torch.sigmoid(odds + _OFFSET_SCALE * offset_of_rest - lean_of_rest)
 
     def _layers(self, planes: Tensor) -> Tensor:
-        """What the U-Net answers for each bin, ``(items, 3, 2049, frames)``."""
+        """What the U-Net answers for each bin, ``(items, 4, 2049, frames)``."""
         rows = [band(planes[:, :, low:high]) for band, (low, high) in zip(self.stem, _BANDS, strict=True)]
         x = F.leaky_relu_(self.stem_norm(torch.cat(rows, 2)), _LEAKY_SLOPE)
         skips = []
@@ -172,20 +192,24 @@ class Refiner(nn.Module):
 def _scaled_powers(spectrogram: Tensor, kept: Tensor, noise: Tensor) -> _Powers:
     """At a level of 1, from spectrograms ``(items, freqs, frames)`` and the noise ``(items, freqs)``."""
     gains = frame_gains(frame_powers(spectrogram[:, None]), _LEVEL_REACH).square()[:, None, :]
-    song, estimate = (part.real.square() + part.imag.square() for part in (spectrogram, kept))
+    song, estimate, left_out = (
+        part.real.square() + part.imag.square() for part in (spectrogram, kept, spectrogram - kept)
+    )
     return _Powers(
         song=song * gains + _LEAST_POWER,
         smooth_song=smooth(song) * gains + _LEAST_POWER,
         estimate=smooth(estimate) * gains + _LEAST_POWER,
         noise=noise[:, :, None] * gains + _LEAST_POWER,
+        left_out=left_out.mean(-1, keepdim=True) * gains + _LEAST_POWER,
     )
 
 
 def _planes(powers: _Powers, sample_seconds: Tensor) -> Tensor:
-    """What the U-Net reads, ``(items, 6, 2048, frames)``: logarithms brought to a spread of about 1."""
+    """What the U-Net reads, ``(items, 7, 2048, frames)``: logarithms brought to a spread of about 1."""
     song, noise = powers.song.log(), powers.noise.log()
     smooth_song, kept = powers.smooth_song.log(), (powers.estimate / powers.smooth_song).clamp_max(1.0)
     length = 1.0 + 0.5 * sample_seconds.clamp(*_SAMPLE_SECONDS).log2()
+    length = torch.where(sample_seconds > 0.0, length, _NO_SAMPLE)
     planes = [
         song / 4.0,
         (song - mean_around(song, _MEMORY_REACH)) / 3.0,
@@ -193,15 +217,17 @@ def _planes(powers: _Powers, sample_seconds: Tensor) -> Tensor:
         noise / 4.0,
         (kept + _LEAST_SHARE).log() / 2.0,
         length[:, None, None].expand_as(song),
+        (smooth_song - powers.left_out.log()) / 3.0,
     ]
     return torch.stack(planes, 1)[:, :, :-1].contiguous(memory_format=torch.channels_last)
 
 
 def _to_bins(answers: Tensor) -> Tensor:
-    """``(items, 3 b, rows, frames)`` as ``(items, 3, rows b, frames)``: each row has ``b`` bins."""
+    """``(items, 4 b, rows, frames)`` as ``(items, 4, rows b, frames)``: each row has ``b`` bins."""
     items, channels, rows, frames = answers.shape
-    x = answers.reshape(items, 3, channels // 3, rows, frames).permute(0, 1, 3, 2, 4)
-    return x.reshape(items, 3, rows * (channels // 3), frames)
+    bins = channels // _NUM_ANSWERS
+    x = answers.reshape(items, _NUM_ANSWERS, bins, rows, frames).permute(0, 1, 3, 2, 4)
+    return x.reshape(items, _NUM_ANSWERS, rows * bins, frames)
 
 
 class _Encoder(nn.Module):

@@ -154,7 +154,9 @@ class Denoiser(SongDenoiser):
         """How a song is denoised; see `SongDenoiser.steps`."""
         gate = None
         if self.config.gate and known is None and self.network is not None:
-            limits = GateConfig.usual(self.config.removed_share, known_kind=self.known_kind)
+            limits = GateConfig.usual(
+                self.config.removed_share, known_kind=self.known_kind, is_refined=self.is_refined
+            )
             gate = Gate(sample_rate, channels, limits)
         return Steps(
             name=self.weights_name,
@@ -166,6 +168,11 @@ class Denoiser(SongDenoiser):
             share=self.config.removed_share,
             gate=gate,
         )
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether a refiner stands behind the network; see `musicdenoise.core.refiner`."""
+        return self._refiner is not None
 
     def _noise_stream(self, known: KnownNoise) -> NoiseStream | None:
         """The stream that uses a known noise behind the network and the refiner."""
@@ -211,13 +218,12 @@ class Denoiser(SongDenoiser):
 
     def _refinement(self, channels: int, known: KnownNoise | None) -> Refinement | None:
         """The refiner behind the network for a song; None if there is none."""
-        if self._refiner is None or known is None:
+        if self._refiner is None:
             return None
         return partial(
             RefinedStream,
             refiner=self._refiner,
-            sample_power=known.power_at(SPECTRUM_STFT),
-            sample_seconds=known.report.seconds,
+            sample=None if known is None else (known.power_at(SPECTRUM_STFT), known.report.seconds),
             channels=channels,
             device=self.device,
             dtype=torch.bfloat16 if self._precision == "bf16" else torch.float32,

@@ -1,4 +1,4 @@
-"""A network's estimate refined by the spectrum of the noise, in windows of some seconds."""
+"""A network's estimate refined by the long-term spectrum of the noise, in windows of some seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.core.blocks import BlockStream
+from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT
 from musicdenoise.core.refiner import REFINER_STFT, Refiner
 from musicdenoise.core.window_stream import WindowPlan, WindowStream
 from musicdenoise.denoising.delay import Delay
@@ -22,6 +23,14 @@ REFINER_PLAN = WindowPlan(stretch=8 * _RATE, context=_RATE, fade=_RATE // 2)
 With a context of 2 s, with stretches of 16 s, or in one piece mixes of 30 s gain the same to 0.01 dB.
 """
 
+_BLIND_SHARE = 0.5
+"""Share of the refiner's changes that is used where no sample of the noise is there.
+
+It is surer of recordings like those that it was trained on than of others. With half of its changes 240 mixes
+of 6 s, 36 mixes of 30 s and 100 mixes with other recordings gain 3.78, 4.18 and 2.40 dB without a gate. With
+all of its changes they gain 3.74, 4.06 and 2.43 dB, and with none of them 3.65, 4.09 and 2.14 dB.
+"""
+
 
 class RefinedStream:
     """Denoise a song at the network's rate block by block; as many samples come out as go in.
@@ -32,10 +41,9 @@ class RefinedStream:
         Its estimate of the music, at the same rate.
     refiner
         In evaluation mode, on ``device``.
-    sample_power
-        Mean power of the noise alone, ``(channels, 4097)``; see `Refiner`.
-    sample_seconds
-        Length of the recordings that it was learnt from.
+    sample
+        Mean power of the noise alone, ``(channels, 4097)``, and length in seconds of the recordings that it
+        was learnt from; see `Refiner`. None if the noise is not known.
     channels
         Channels of the song.
     device
@@ -49,15 +57,14 @@ class RefinedStream:
         network: BlockStream,
         *,
         refiner: Refiner,
-        sample_power: Tensor,
-        sample_seconds: float,
+        sample: tuple[Tensor, float] | None,
         channels: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._network = network
         self._song = Delay(channels)
-        refine = _refine(refiner, sample_power, sample_seconds, device, dtype)
+        refine = _refine(refiner, sample, device, dtype)
         self._windows = WindowStream(refine, REFINER_PLAN, 2 * channels, channels)
 
     def push(self, block: Tensor) -> Tensor:
@@ -75,16 +82,21 @@ class RefinedStream:
 
 
 def _refine(
-    refiner: Refiner, sample_power: Tensor, sample_seconds: float, device: torch.device, dtype: torch.dtype
+    refiner: Refiner, sample: tuple[Tensor, float] | None, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
-    """A function from a window (song and estimate, one below the other) to ``(channels, samples)``."""
-    power, seconds = sample_power[:, None].to(device), torch.tensor([sample_seconds], device=device)
+    """Makes ``(channels, samples)`` of a window with the song's channels, and the estimate's below them."""
 
     def refine(window: Tensor) -> Tensor:
         song, estimate = window[:, None].to(device).chunk(2)
+        power, length = sample or (torch.zeros(len(song), SPECTRUM_STFT.num_freqs), 0.0)
+        power, seconds = power[:, None].to(device), torch.tensor([length], device=device)
         parts = range(len(song))  # one channel after the other: memory is that of one
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-            done = [refiner(song[i, None], estimate[i, None], power[i, None], seconds) for i in parts]
-        return torch.cat(done)[:, 0].cpu()
+            done = torch.cat(
+                [refiner(song[i, None], estimate[i, None], power[i, None], seconds) for i in parts]
+            )
+        if sample is None:
+            done = torch.lerp(estimate, done, _BLIND_SHARE)
+        return done[:, 0].cpu()
 
     return refine
