@@ -5,7 +5,7 @@
 
 By Noise2Noise: the target is the same music with another noise. The estimates of ``mixed`` for all examples
 are computed first and kept in POOL (0.5 s each on one core, 1.6 MB each); then the refiner learns on four
-examples at a time, two thirds of them without a sample. Each time an example is used, its three waveforms
+examples at a time, seven in ten of them without a sample. Each time an example is used, its three waveforms
 pass one random equaliser and one change of speed: otherwise the refiner recognises the few hundred recordings
 of noise by their fine spectrum, and is surer than it should be on others. The loss is that of `musicdenoise
 train`: the power of the error relative to that of the target, in dB per example. ``--spectrum`` names weights
@@ -34,7 +34,7 @@ RATE, SECONDS = 44_100, 6
 PLAIN_SHARE = 0.7
 LEVELS = {"snr_range_db": (-5.0, 22.0), "target_snr_range_db": (10.0, 40.0)}
 SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.3, 2.5)}
-BLIND_SHARE, CROP_SECONDS = 0.7, 5
+CROP_SECONDS = 5
 SPEEDS, PLAIN_EXAMPLES = (0.84, 1.22), 0.15
 EQUALISER_HZ, EQUALISER_DB = (40, 90, 200, 450, 1000, 2200, 5000, 11_000, 20_000), 4.5
 BATCH, LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 4, 3e-3, 50, 0.4, 5.0, 0.998
@@ -125,7 +125,7 @@ def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) ->
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = [read(files[i]) for i in rng.integers(len(files), size=BATCH)]
-        known = [float(rng.random() >= BLIND_SHARE) for _ in batch]
+        known = [float(rng.random() >= arguments.without_sample) for _ in batch]
         seconds = [example[2] * k for example, k in zip(batch, known, strict=True)]
         inputs = [altered(example[0], example[1] * k, rng) for example, k in zip(batch, known, strict=True)]
         waveforms, power = zip(*inputs, strict=True)
@@ -154,6 +154,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="weights to go on from")
     parser.add_argument("--cache", type=Path, default=Path("decoded"), help="where decoded audio is kept")
+    parser.add_argument("--without-sample", type=float, default=0.7, help="share whose sample is left out")
     parser.add_argument("--examples", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, examples not counted")
     parser.add_argument("--seed", type=int, default=1)

@@ -65,6 +65,8 @@ class Denoiser(SongDenoiser):
         Name of the network.
     known_kind : str or None
         The kind of noise that the network is for, if it is for one kind.
+    is_refined : bool
+        Whether a refiner stands behind the network; see `musicdenoise.core.refiner`.
 
     Raises
     ------
@@ -113,7 +115,7 @@ class Denoiser(SongDenoiser):
         self.device = resolve_device(device)
         self._precision = _resolve_precision(self.config.precision, model, self.device)
         self.network = None if model.network is None else self._ready(model.network)
-        self._refiner = deepcopy(load_refiner()).to(self.device) if model.is_refined else None
+        self.is_refined = model.is_refined
         profile = model.network.profile if isinstance(model.network, DCUNet) else None
         self._profile_filter = None if profile is None else deepcopy(profile).to(self.device)
 
@@ -169,14 +171,9 @@ class Denoiser(SongDenoiser):
             gate=gate,
         )
 
-    @property
-    def is_refined(self) -> bool:
-        """Whether a refiner stands behind the network; see `musicdenoise.core.refiner`."""
-        return self._refiner is not None
-
     def _noise_stream(self, known: KnownNoise) -> NoiseStream | None:
         """The stream that uses a known noise behind the network and the refiner."""
-        if self._refiner is not None:
+        if self.is_refined:
             return known.rest_stream(REFINER_STFT)
         return known.stream(None if self.network is None else load_noise_filter())
 
@@ -218,11 +215,11 @@ class Denoiser(SongDenoiser):
 
     def _refinement(self, channels: int, known: KnownNoise | None) -> Refinement | None:
         """The refiner behind the network for a song; None if there is none."""
-        if self._refiner is None:
+        if not self.is_refined:
             return None
         return partial(
             RefinedStream,
-            refiner=self._refiner,
+            refiner=deepcopy(load_refiner(with_sample=known is not None)).to(self.device),
             sample=None if known is None else (known.power_at(SPECTRUM_STFT), known.report.seconds),
             channels=channels,
             device=self.device,
