@@ -23,8 +23,14 @@ class Client:
         sent["Connection"] = "close"  # so that what is left of it is the answer
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         chunked = not isinstance(body, bytes | str | None)
-        connection.request(method, path, body, {k: v for k, v in sent.items() if v}, encode_chunked=chunked)
-        return connection.getresponse()
+        try:
+            connection.request(
+                method, path, body, {k: v for k, v in sent.items() if v}, encode_chunked=chunked
+            )
+            return connection.getresponse()
+        except OSError:
+            connection.close()
+            raise
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
         """Status and content of the answer."""

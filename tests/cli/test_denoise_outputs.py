@@ -351,7 +351,7 @@ def test_an_interrupt_ends_all_processes_and_leaves_nothing(
 def test_rumble_that_may_be_music_is_left_alone_unless_it_is_named(tmp_path: Path, write_wav, tune) -> None:
     noise = np.random.default_rng(0).standard_normal(tune.shape)
     rumble = sosfilt(butter(4, (40, 250), "bandpass", fs=44_100, output="sos"), noise)
-    rumble *= 0.5 * np.std(tune.numpy()) / np.std(rumble)
+    rumble *= 0.35 * np.std(tune.numpy()) / np.std(rumble)
     song = write_wav("song.wav", tune + torch.from_numpy(rumble).float(), subtype="FLOAT")
     before = read_audio(song).samples
     for options, is_left in (((), True), (("--noise", "engine_idling"), False), (("--always",), False)):
