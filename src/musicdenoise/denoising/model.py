@@ -37,7 +37,7 @@ class Model:
     is_for_white
         Whether it is for white noise only, at any level.
     is_refined
-        Whether its estimates are refined if the noise is known; see `musicdenoise.core.refiner`.
+        Whether a refiner stands behind it; see `musicdenoise.core.refiner`.
     """
 
     name: str

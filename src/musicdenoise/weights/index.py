@@ -58,7 +58,7 @@ class IndexEntry:
         Where the file comes from, in order: ``"bundled"`` for the copy in the package, or addresses.
         A mirror that the user names goes before the addresses.
     is_refined
-        Whether its estimates are refined if the noise is known; see `musicdenoise.core.refiner`.
+        Whether a refiner stands behind it; see `musicdenoise.core.refiner`.
     metrics
         Measured figures by name, in dB unless the name says otherwise.
     """
