@@ -25,6 +25,7 @@ from musicdenoise.errors import UsageError
 if TYPE_CHECKING:
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.plan import Job
+    from musicdenoise.runtime.shard import Shard
 
 __all__ = ["denoise"]
 
@@ -43,8 +44,10 @@ def denoise(request: options.Request) -> None:
         request = replace(request, output=_PIPE)
     _check_usage(request)
     from musicdenoise.denoising.plan import plan_jobs
+    from musicdenoise.runtime.shard import Shard
 
-    settings = _settings(request)
+    shard = None if request.shard is None else Shard.parse(request.shard)
+    settings = _settings(request, shard)
     _tell_network(request, settings)
     planned, failures = plan_jobs(
         request.inputs,
@@ -54,6 +57,9 @@ def denoise(request: options.Request) -> None:
         pictures=request.report,
         previews=settings.options.is_cut,
     )
+    if shard is not None:  # before songs are skipped, so that all shards divide the same list
+        planned = shard.part(planned, lambda job: str(job.source))
+        failures = shard.part(failures, lambda failure: str(failure[0]))
     for source, error in failures:
         tell_failure(source, error, as_json=request.as_json)
     rest = _without_finished(planned, quiet=request.quiet) if request.skip_existing else planned
@@ -98,7 +104,7 @@ def _check_usage(request: options.Request) -> None:
         raise UsageError("standard output is a WAV stream, which has no bit rate: leave --bitrate out")
 
 
-def _settings(request: options.Request) -> Run:
+def _settings(request: options.Request, shard: Shard | None) -> Run:
     """The options as the settings of a run."""
     from musicdenoise.cli.denoise_run import Run
     from musicdenoise.denoising.auto import AUTO
@@ -141,6 +147,7 @@ def _settings(request: options.Request) -> Run:
         ),
         skip_existing=request.skip_existing,
         pages=request.report,
+        shard=shard,
         processes=request.jobs,
         threads=request.threads,
         as_json=request.as_json,

@@ -31,6 +31,7 @@ from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError
 from musicdenoise.runtime.parallel import default_jobs
+from musicdenoise.runtime.shard import Shard
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["Outcome", "Run", "list_outputs", "run"]
@@ -50,6 +51,8 @@ class Run:
         Whether to pass over songs that are done, or that another run is denoising.
     pages
         Folder for the page to listen; None for none.
+    shard
+        The part of the songs that is done, which has a page of its own; None for all.
     processes, threads
         Songs at a time, and processor threads (None for one for each processor).
     as_json, verbose, quiet
@@ -64,6 +67,7 @@ class Run:
     options: FileOptions
     skip_existing: bool
     pages: Path | None
+    shard: Shard | None
     processes: int
     threads: int | None
     as_json: bool
@@ -117,7 +121,7 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
 
 def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -> bool:
     """Write the page to listen to all songs of the run; False, and an error, if that fails."""
-    from musicdenoise.denoising.listening_page import Listening, write_listening_page
+    from musicdenoise.denoising.listening_page import PAGE, Listening, write_listening_page
 
     songs = [
         Listening(
@@ -131,8 +135,9 @@ def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -
     ]
     if not songs:
         return True
+    shard = settings.shard
     try:
-        page = write_listening_page(folder, songs)
+        page = write_listening_page(folder, songs, name=PAGE if shard is None else f"index_{shard.name}.html")
     except AudioError as error:
         print_error(error)
         return False

@@ -274,6 +274,14 @@ class Request:
         int, typer.Option("-j", "--jobs", min=1, help="How many songs to denoise at once, in a process each.")
     ] = 1
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads to use. Default: all.")] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Denoise only the I-th of N equal parts of the songs, sorted by name. N machines that are "
+            "given 1/N to N/N share the work.",
+        ),
+    ] = None
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
     skip_existing: Annotated[
         bool,
@@ -303,7 +311,7 @@ PANELS = {
     ),
     "Where noise is looked for": ("find_noise", "always"),
     "Output": ("output", "output_format", "bit_depth", "bitrate", "residual", "start", "duration", "force"),
-    "Many songs": ("skip_existing", "jobs", "dry_run"),
+    "Many songs": ("skip_existing", "jobs", "shard", "dry_run"),
     "Speed": ("device", "cuda", "threads", "segment_seconds", "batch_size", "precision", "compile"),
     "Reports": ("report", "as_json", "verbose", "quiet"),
     "Networks from elsewhere": ("weights_url", "offline"),

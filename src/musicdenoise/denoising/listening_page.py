@@ -26,9 +26,10 @@ from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_text
 from musicdenoise.runtime.pages import content_policy, data_url, page_template
 
-__all__ = ["Listening", "player", "song_section", "write_listening_page"]
+__all__ = ["PAGE", "Listening", "player", "song_section", "write_listening_page"]
 
 PAGE = "index.html"
+"""Usual name of the page."""
 
 _MOST_SECONDS = 120.0  # of all songs together: about 50 MB
 _SONG_SECONDS = (5.0, 30.0)  # of one song, at least and at most
@@ -58,17 +59,17 @@ class Listening:
     start_seconds: float = 0.0
 
 
-def write_listening_page(folder: Path, songs: Sequence[Listening]) -> Path:
-    """Write the page, or replace an earlier one.
+def write_listening_page(folder: Path, songs: Sequence[Listening], *, name: str = PAGE) -> Path:
+    """Write the page, or replace an earlier one of that name.
 
     Raises
     ------
     AudioError
         If a song cannot be read.
     AudioWriteError
-        If the page cannot be written, or there is another ``index.html``.
+        If the page cannot be written, or there is another file of its name.
     """
-    path = folder / PAGE
+    path = folder / name
     try:
         if path.exists() and _MARK not in path.read_text("utf-8", "replace"):
             raise AudioWriteError(
