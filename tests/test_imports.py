@@ -45,6 +45,7 @@ ONLY_IN = {
     "av": {"audio/backends", "audio/pipes"},
     "onnx": {"weights"},
     "onnxruntime": {"weights"},
+    "huggingface_hub": {"weights"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "mutagen": {"audio/tags", "audio/bitrate.py"},

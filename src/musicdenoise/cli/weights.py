@@ -1,4 +1,4 @@
-"""``musicdenoise weights``: list, fetch, verify, path, remove, export."""
+"""``musicdenoise weights``: list, fetch, verify, path, remove, export; ``weights_hub`` has push and pull."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from musicdenoise.cli import options
 from musicdenoise.cli.common import FAILED, note, print_error, print_json, reports_errors
 from musicdenoise.cli.completion import propose_networks
 from musicdenoise.cli.help import Command, examples
+from musicdenoise.cli.weights_hub import pull, push
 from musicdenoise.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and verify the pretrained networks.")
+app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and share networks.")
 
 
 class ExportFormat(str, Enum):
@@ -55,17 +56,17 @@ AllOwn = Annotated[
 )
 @reports_errors
 def list_weights(as_json: ListJson = False) -> None:
-    """List the pretrained networks, and which one to take for which noise.
+    """List the networks, and which one to take for which noise.
 
     The first table shows kind, size, figures, licence, and whether a network is in the cache. The second one
     shows the words that 'denoise --noise' takes.
     """
-    from musicdenoise.weights.index import load_aliases, load_index
+    from musicdenoise.weights.index import load_aliases
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
     if as_json:
-        for entry in load_index():
+        for entry in store.entries():
             fields = {**asdict(entry), "class": _class_of(entry), "cached": store.is_cached(entry)}
             fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
             print_json(fields)
@@ -97,7 +98,7 @@ def fetch(
 
     store = WeightsStore.of_user(mirror=url, offline=offline)
     failed = 0
-    for entry in _chosen(names, every=every):
+    for entry in _chosen(names, store, every=every):
         if every and entry.git_blob is not None:
             continue
         try:
@@ -120,12 +121,11 @@ def fetch(
 @reports_errors
 def verify(quiet: options.Quiet = False) -> None:
     """Compare the networks in the cache folder with their digests; exit code 1 if one is damaged."""
-    from musicdenoise.weights.index import load_index
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
     failed = 0
-    for entry in load_index():
+    for entry in store.entries():
         path = store.path(entry)
         if not path.exists():
             note(f"{entry.name}: not in the cache", quiet=quiet)
@@ -154,11 +154,10 @@ def path(
     ] = None,
 ) -> None:
     """Print the cache folder, or where a network's file lies in it."""
-    from musicdenoise.weights.index import find_entry
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
-    typer.echo(store.folder if name is None else store.path(find_entry(name)))
+    typer.echo(store.folder if name is None else store.path(store.find(name)))
 
 
 @app.command(
@@ -172,7 +171,7 @@ def remove(names: Names = None, every: All = False, quiet: options.Quiet = False
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
-    for entry in _chosen(names, every=every):
+    for entry in _chosen(names, store, every=every):
         removed = store.remove(entry)
         note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}", quiet=quiet)
 
@@ -222,11 +221,24 @@ def export(
     note(f"{path}: differs from the network by {difference:.0f} dB in ONNX Runtime", quiet=quiet)
 
 
-def _network_table(store: WeightsStore) -> Table:
-    from musicdenoise.weights.index import load_index
+app.command(
+    "push",
+    cls=Command,
+    epilog=examples("musicdenoise weights push runs/siren/best.safetensors jane/siren-denoiser"),
+)(push)
+app.command(
+    "pull",
+    cls=Command,
+    epilog=examples(
+        "musicdenoise weights pull jane/siren-denoiser siren2",
+        "musicdenoise denoise song.mp3 --weights siren2",
+    ),
+)(pull)
 
+
+def _network_table(store: WeightsStore) -> Table:
     table = _table("name", "noise", "MB", "gain", "licence", "cached")
-    for entry in load_index():
+    for entry in store.entries():
         gain = entry.metrics.get("snr_improvement_db")
         table.add_row(
             entry.name,
@@ -267,9 +279,7 @@ def _class_of(entry: IndexEntry) -> int | None:
     return NOISE_CLASSES.index(entry.noise_kind) if entry.noise_kind in NOISE_CLASSES else None
 
 
-def _chosen(names: list[str] | None, *, every: bool) -> list[IndexEntry]:
-    from musicdenoise.weights.index import find_entry, load_index
-
+def _chosen(names: list[str] | None, store: WeightsStore, *, every: bool) -> list[IndexEntry]:
     if every == bool(names):
         raise UsageError("give the names of networks, or --all (see 'musicdenoise weights list')")
-    return list(load_index()) if every else [find_entry(name) for name in names or ()]
+    return list(store.entries()) if every else [store.find(name) for name in names or ()]

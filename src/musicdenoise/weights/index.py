@@ -134,8 +134,8 @@ def network_names() -> tuple[str, ...]:
     return (*(entry.name for entry in load_index()), *load_aliases())
 
 
-def find_entry(name: str) -> IndexEntry:
-    """Entry of a pretrained network, by its name or an alias.
+def find_entry(name: str, others: tuple[IndexEntry, ...] = ()) -> IndexEntry:
+    """Entry of a pretrained network, by its name or an alias, or of one of ``others`` by its name.
 
     Raises
     ------
@@ -143,8 +143,8 @@ def find_entry(name: str) -> IndexEntry:
         If the name is unknown.
     """
     wanted = load_aliases().get(name, name)
-    for entry in load_index():
+    for entry in (*load_index(), *others):
         if entry.name == wanted:
             return entry
-    names = ", ".join(network_names())
+    names = ", ".join((*network_names(), *(entry.name for entry in others)))
     raise WeightsError(f"there are no pretrained weights named {name!r}: choose {names}, or give a file")

@@ -28,8 +28,10 @@ from musicdenoise.weights.index import (
     BUNDLED_FOLDER,
     IndexEntry,
     find_entry,
+    load_index,
     network_names,
 )
+from musicdenoise.weights.pulled import forget, read_pulled
 
 __all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
 
@@ -74,6 +76,20 @@ class WeightsStore:
             mirror=mirror or os.environ.get(MIRROR_VARIABLE) or None,
             offline=offline,
         )
+
+    def entries(self) -> tuple[IndexEntry, ...]:
+        """The pretrained networks, then those that were pulled into the folder."""
+        return (*load_index(), *read_pulled(self.folder))
+
+    def find(self, name: str) -> IndexEntry:
+        """One of them, by its name or an alias.
+
+        Raises
+        ------
+        WeightsError
+            If the name is unknown.
+        """
+        return find_entry(name, read_pulled(self.folder))
 
     def path(self, entry: IndexEntry) -> Path:
         """Where the network's file is, or would be."""
@@ -160,6 +176,8 @@ class WeightsStore:
         try:
             self._part(self.path(entry)).unlink(missing_ok=True)
             remove_converted(self.path(entry))
+            if entry in read_pulled(self.folder):
+                forget(self.folder, entry.name)
             self.path(entry).unlink()
         except FileNotFoundError:
             return False
@@ -244,12 +262,12 @@ class ResolvedWeights:
 def resolve_weights(
     name_or_path: str | Path, store: WeightsStore | None = None, on_progress: Progress | None = None
 ) -> ResolvedWeights:
-    """File of a pretrained network, fetched if needed, or the file at a path.
+    """File of a pretrained or pulled network, fetched if needed, or the file at a path.
 
     Parameters
     ----------
     name_or_path
-        Name in the index, or a path. A string is looked up as a name first.
+        Name of a network, or a path. A string is looked up as a name first.
     store
         Where pretrained networks are kept; that of the user by default.
     on_progress
@@ -261,14 +279,16 @@ def resolve_weights(
         If there is neither such a name nor such a file, or the network cannot be fetched.
     """
     path, text = Path(name_or_path), str(name_or_path)
-    is_name = isinstance(name_or_path, str) and text in network_names()
+    store = store or WeightsStore.of_user()
+    names = (*network_names(), *(entry.name for entry in read_pulled(store.folder)))
+    is_name = isinstance(name_or_path, str) and text in names
     if not is_name:
         if path.is_file():
             return ResolvedWeights(name=path.name, path=path)
         if isinstance(name_or_path, Path) or path.suffix or "/" in text or os.sep in text:
             raise WeightsError(f"there is no weights file {path}")
-    entry = find_entry(text)
-    fetched = (store or WeightsStore.of_user()).fetch(entry, on_progress)
+    entry = store.find(text)
+    fetched = store.fetch(entry, on_progress)
     return ResolvedWeights(name=entry.name, path=fetched)
 
 
