@@ -90,3 +90,22 @@ def test_an_error_of_a_call_is_raised_and_the_rest_dropped() -> None:
         began.wait()
         raise KeyboardInterrupt
     assert done == []
+
+
+@pytest.mark.parametrize("make", [lambda: ReadAhead(iter([1, 2])), WriteBehind])
+def test_an_interrupt_while_the_thread_starts_leaves_none(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught, make() as io:
+        io(int) if isinstance(io, WriteBehind) else next(io)
+    (thread,) = started
+    thread.join(10.0)
+    assert not thread.is_alive(), "the program would not end"
+    assert caught.value is not None  # its traceback kept alive what started the thread, as a program's does

@@ -32,18 +32,18 @@ class ReadAhead(Generic[Item]):
 
     def __init__(self, items: Iterator[Item]) -> None:
         self._items = items
-        self._executor = ThreadPoolExecutor(1)
+        self._executor = _one_thread()
         self._coming: deque[Future[object]] = deque()
-        for _ in range(_ON_THE_WAY):
-            self._prepare()
 
     def _prepare(self) -> None:
-        self._coming.append(self._executor.submit(next, self._items, _END))
+        while len(self._coming) < _ON_THE_WAY:
+            self._coming.append(self._executor.submit(next, self._items, _END))
 
     def __iter__(self) -> Iterator[Item]:
         return self
 
     def __next__(self) -> Item:
+        self._prepare()
         item = self._coming[0].result()
         if item is _END:
             raise StopIteration
@@ -65,7 +65,7 @@ class WriteBehind:
     """
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1)
+        self._executor = _one_thread()
         self._waiting: deque[Future[object]] = deque()
 
     def __call__(self, function: Callable[..., object], *arguments: object) -> None:
@@ -85,3 +85,18 @@ class WriteBehind:
                 self._waiting.popleft().result()
         finally:
             self._executor.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    """An executor whose thread runs, so that an interrupt finds it and ends it.
+
+    One that comes while a thread starts leaves a thread that the executor does not know. So the first task
+    does nothing, and the thread is told to end: otherwise the program would wait for it for ever.
+    """
+    executor = ThreadPoolExecutor(1)
+    try:
+        executor.submit(int)
+    except BaseException:
+        executor.shutdown(wait=False)
+        raise
+    return executor
