@@ -73,7 +73,7 @@ def test_an_interrupt_stops_all(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "denoise_file", lambda *_, **__: interrupt())
+    monkeypatch.setattr(batch, "denoise_staged", lambda *_, **__: interrupt())
     result = invoke(*songs, "--weights", mini_weights)
     assert result.exit_code == 130
     assert result.stderr == "error: interrupted\n"

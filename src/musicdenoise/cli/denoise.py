@@ -21,6 +21,7 @@ from musicdenoise.cli.common import (
     tell_failure,
 )
 from musicdenoise.errors import UsageError
+from musicdenoise.runtime.remote import RemotePath
 
 if TYPE_CHECKING:
     from musicdenoise.cli.denoise_run import Run
@@ -86,6 +87,13 @@ def _check_usage(request: options.Request) -> None:
         ("--force", request.force, "--skip-existing", request.skip_existing, "contradict each other"),
         ("--verbose", request.verbose, "--quiet", request.quiet, "contradict each other"),
         ("--bit-depth", request.bit_depth, "--bitrate", request.bitrate is not None, "exclude each other"),
+        (
+            "--offline",
+            request.offline,
+            "an address such as s3://",
+            any(isinstance(path, RemotePath) for path in (*request.inputs, request.output)),
+            "contradict each other",
+        ),
         ("--jobs", request.jobs > 1, "--threads", request.threads, "both share out the processors"),
     )
     if request.no_network and not request.noise_sample and not request.find_noise:
@@ -98,6 +106,8 @@ def _check_usage(request: options.Request) -> None:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
     if not request.start < math.inf:
         raise UsageError(f"--start is {request.start:g}; it must be a number of seconds")
+    if isinstance(request.report, RemotePath):
+        raise UsageError(f"--report is {request.report}; give a folder on this machine")
     if request.output == _PIPE and (request.as_json or request.residual):
         raise UsageError("standard output holds the song already: leave --json and --residual out")
     if request.output == _PIPE and request.bitrate is not None:

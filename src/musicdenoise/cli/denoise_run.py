@@ -31,6 +31,7 @@ from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import AudioError
 from musicdenoise.runtime.parallel import default_jobs
+from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.runtime.shard import Shard
 from musicdenoise.weights.store import WeightsStore
 
@@ -131,7 +132,7 @@ def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -
             start_seconds=settings.options.start_seconds,
         )
         for report in reports
-        if PIPE not in (report.source, report.target)
+        if not any(path == PIPE or isinstance(path, RemotePath) for path in (report.source, report.target))
     ]
     if not songs:
         return True

@@ -12,7 +12,9 @@ import typer
 from musicdenoise.cli.completion import propose_formats, propose_networks, propose_noises
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
+from musicdenoise.errors import UsageError
 from musicdenoise.runtime.precision import Precision
+from musicdenoise.runtime.remote import parse_path
 
 __all__ = [
     "PANELS",
@@ -72,7 +74,10 @@ def _path(text: str) -> Path:
     """A path from the command line. Whether it can be read or written shows later."""
     if not text:
         raise typer.BadParameter("the path is empty; is a variable of the shell not set?")
-    return Path(text)
+    try:
+        return parse_path(text)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 Json = Annotated[
@@ -113,7 +118,8 @@ class Request:
         typer.Argument(
             metavar="INPUT",
             parser=_path,
-            help="Songs, folders of songs, patterns, or - for standard input.",
+            help="Songs, folders of songs, patterns, addresses (s3://, gs://, https://), or - for standard "
+            "input.",
             show_default=False,
         ),
     ]
@@ -125,7 +131,8 @@ class Request:
             metavar="PATH",
             parser=_path,
             help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
-            "The suffix of a file decides its format; - is standard output, as WAV.",
+            "The suffix of a file decides its format; - is standard output, as WAV. s3:// and gs:// are "
+            "possible, too.",
         ),
     ] = None
     noise: Annotated[

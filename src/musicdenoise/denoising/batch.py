@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -14,15 +15,16 @@ from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.file_options import FileOptions
-from musicdenoise.denoising.files import denoise_file
 from musicdenoise.denoising.find import exists
 from musicdenoise.denoising.noise_sample import NoiseSample
 from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
+from musicdenoise.denoising.staging import denoise_staged
 from musicdenoise.errors import AudioError, AudioWriteError, DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.claim import claimed
 from musicdenoise.runtime.parallel import default_jobs, map_jobs
+from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["PassedOver", "Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
@@ -141,12 +143,15 @@ def try_to_denoise(
             if passed_over is not None:
                 return passed_over
             task.check_outputs()
-            return denoise_file(
+            return denoise_staged(
                 denoiser, source, task.job.target, options=task.options, on_progress=on_progress
             )
     except (UsageError, BrokenPipeError):
         raise
     except AudioError as error:
+        target, was_beaten = task.job.target, isinstance(error.__cause__, FileExistsError)
+        if task.skip_existing and was_beaten and isinstance(target, RemotePath):
+            return PassedOver(reason=f"{target}: another run has written it")
         return _with_name(error, task)
     except MusicDenoiseError as error:
         return AudioError(f"{source}: {error.args[0]}", **error.fields)
@@ -166,7 +171,8 @@ def _claimed(task: Task) -> Iterator[PassedOver | None]:
     if target == PIPE:
         yield None
         return
-    with claimed(target) as is_ours:
+    # Nothing can be locked in a store. What is stored second is refused there.
+    with nullcontext(True) if isinstance(target, RemotePath) else claimed(target) as is_ours:
         if not is_ours and not task.skip_existing:
             raise AudioWriteError(
                 f"{target}: another run is writing it; wait for it, or choose another output"

@@ -53,7 +53,7 @@ class FileOptions:
 
     def __post_init__(self) -> None:
         for name in ("residual", "picture"):
-            if getattr(self, name) is not None:
+            if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
         if not 0.0 <= self.start_seconds < math.inf:
             raise ConfigurationError.wrong("start_seconds", self.start_seconds, "0 or more")

@@ -189,7 +189,7 @@ def _draw(picture: Path | None, meter: SongMeter, song: Song) -> tuple[Path | No
     """The picture, or the reason why there is none. That does not fail the song, which is done."""
     if picture is not None:
         try:
-            write_picture(picture, meter.spectra(), song.name)
+            write_picture(picture, meter.spectra(), Path(song.name).name)
         except AudioWriteError as error:
             return None, str(error)
     return picture, None

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicdenoise.audio import find_audio
+from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
 from musicdenoise.errors import AudioReadError, UsageError
+from musicdenoise.runtime.remote import RemotePath
 
 __all__ = [
     "PREVIEW_SUFFIX",
@@ -71,8 +72,10 @@ def find_songs(given: Path) -> tuple[list[Found], list[Missing]]:
     Raises
     ------
     UsageError
-        If a pattern makes no sense.
+        If a pattern makes no sense, or a package for a remote path is not installed.
     """
+    if isinstance(given, RemotePath):
+        return _find_remote(given)
     if is_pattern(given):
         return _find_by_pattern(given)
     if is_folder(given):
@@ -160,6 +163,28 @@ def _find_by_pattern(pattern: Path) -> tuple[list[Found], list[Missing]]:
             reason = "only results of earlier runs fit it; name them to denoise them again"
         failures[pattern] = AudioReadError(f"{pattern}: {reason}")
     return list(songs.values()), list(failures.items())
+
+
+def _find_remote(given: RemotePath) -> tuple[list[Found], list[Missing]]:
+    """The same for an address; a pattern finds files only, not folders."""
+    if given.suffix.lower() in AUDIO_SUFFIXES and not _WILDCARDS.search(given.name):
+        return [Found(given)], []  # fetching it tells whether it is there
+    try:
+        files = given.files()
+    except AudioReadError as error:
+        return [], [(given, error)]
+    fixed = next((i for i, part in enumerate(given.parts) if _WILDCARDS.search(part)), len(given.parts))
+    is_result_wanted = any(suffix in given.name for suffix in _RESULT_SUFFIXES)
+    found = [
+        Found(file, Path(*file.parent.parts[fixed:]))
+        for file in files
+        if file.suffix.lower() in AUDIO_SUFFIXES
+        and not _is_hidden(Path(*file.parts[fixed:]))
+        and (is_result_wanted or not _is_result(file))
+    ]
+    if not found:
+        return [], [(given, AudioReadError(f"{given}: there are no audio files; give others, or a folder"))]
+    return found, []
 
 
 def _is_hidden(path: Path) -> bool:

@@ -27,6 +27,7 @@ from musicdenoise.denoising.find import (
 )
 from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import UsageError
+from musicdenoise.runtime.remote import RemotePath
 
 __all__ = ["Job", "plan_jobs"]
 
@@ -82,7 +83,7 @@ def plan_jobs(
     runs (``..._denoised``, ``..._residual`` and ``..._preview``), unless the pattern names them. Results go
     beside their inputs, or into the folder ``output``, which keeps the folders below an input folder or
     below the fixed part of a pattern. For a single input file ``output`` may be a file. ``-`` is standard
-    input or output, and must be the only one.
+    input or output, and must be the only one. A `RemotePath` is treated in the same way.
 
     Parameters
     ----------
@@ -115,6 +116,9 @@ def plan_jobs(
         If two outputs have the same name, an output would replace an input, several inputs would go into
         one file, its suffix is wrong or unknown, or a pattern makes no sense.
     """
+    for place in inputs if output is None else (output,):
+        if isinstance(place, RemotePath):
+            place.check_writable()
     _check_output(inputs, output, suffix)
     if pictures is not None and exists(pictures) and not pictures.is_dir():
         raise UsageError(f"the reports' folder {pictures} is a file: give a folder")

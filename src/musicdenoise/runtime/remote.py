@@ -1,0 +1,182 @@
+"""Files that are not on this machine: in object stores and on web servers, through fsspec.
+
+A `RemotePath` stands where a `Path` stands, and names are made from it as from any other. Nothing can open
+it: its file is fetched, and results are stored as a whole. fsspec is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from musicdenoise.errors import AudioError, AudioReadError, AudioWriteError, UsageError
+
+if sys.platform == "win32":
+    from pathlib import WindowsPath as LocalPath
+else:
+    from pathlib import PosixPath as LocalPath
+
+__all__ = ["RemotePath", "parse_path"]
+
+# Schemes, and the extra of this package that each needs.
+_EXTRAS = {"s3": "s3", "gs": "gcs", "http": "remote", "https": "remote", "memory": "remote"}
+_READ_ONLY = frozenset({"http", "https"})
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # a single letter is a drive
+
+
+class RemotePath(LocalPath):
+    """The address of a file or folder, such as ``s3://bucket/album/song.flac``.
+
+    Empty parts of an address (``//``) count for nothing, as in all paths.
+    """
+
+    @property
+    def scheme(self) -> str:
+        """``"s3"``, ``"gs"``, ``"https"`` and so on."""
+        return self.parts[0].removesuffix(":")
+
+    @property
+    def name(self) -> str:
+        """Its last part. What follows a question mark in the address of a web page is left out."""
+        if self.scheme not in _READ_ONLY:
+            return super().name
+        return unquote(super().name.partition("?")[0]).replace("/", "_")
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{'/'.join(self.parts[1:])}"
+
+    def resolve(self, strict: bool = False) -> RemotePath:
+        """Itself: there are no links."""
+        return self
+
+    def exists(self, **_: Any) -> bool:
+        """Whether there is a file of this address, or a folder with one in it."""
+        with self._told(AudioReadError, "read"):
+            return bool(self._system.exists(str(self)))
+
+    def is_dir(self, **_: Any) -> bool:
+        """Whether it is the beginning of the addresses of files; web servers have no folders."""
+        with self._told(AudioReadError, "read"):
+            return self.scheme not in _READ_ONLY and bool(self._system.isdir(str(self)))
+
+    def files(self) -> list[RemotePath]:
+        """The files in this folder and those inside it, or those that fit if it is a pattern. Sorted."""
+        with self._told(AudioReadError, "read"):
+            is_folder = self.is_dir()
+            found = (self._system.find if is_folder else self._system.glob)(str(self), detail=True)
+            return sorted(
+                RemotePath(f"{self.scheme}://{name.lstrip('/')}")
+                for name, info in found.items()
+                if info["type"] == "file"
+            )
+
+    def check_writable(self) -> None:
+        """Check, as far as that is possible without writing, that files can be written below this address.
+
+        Raises
+        ------
+        UsageError
+            If nothing can be written there.
+        AudioWriteError
+            If there is no such bucket, or no one can be reached.
+        """
+        if self.scheme in _READ_ONLY:
+            raise UsageError(
+                f"{self}: nothing can be written to web servers; choose a folder, s3:// or gs:// "
+                "with {output}",
+                output=str(self),
+            )
+        bucket = f"{self.scheme}://{''.join(self.parts[1:2])}"
+        # Who may write need not be allowed to look. Writing will tell.
+        with self._told(AudioWriteError, "written"), contextlib.suppress(PermissionError):
+            self._system.info(bucket)
+
+    def fetch(self, target: Path) -> None:
+        """Copy the file to this machine.
+
+        Raises
+        ------
+        AudioReadError
+            If it is not there or cannot be read.
+        """
+        with self._told(AudioReadError, "read"):
+            self._system.get_file(str(self), str(target))
+
+    def store(self, source: Path, *, replace: bool) -> None:
+        """Make it a copy of a file on this machine, whole or not at all.
+
+        Raises
+        ------
+        AudioWriteError
+            If it cannot be written, or if it exists and may not be replaced (from `FileExistsError`).
+        """
+        with self._told(AudioWriteError, "written"):
+            if not replace and self._system.exists(str(self)):
+                raise FileExistsError(str(self))
+            # What is written in a transaction appears at its end, and never if it ends by an exception.
+            with self._system.transaction, source.open("rb") as data:
+                file = self._system.open(str(self), "wb" if replace else "xb")
+                shutil.copyfileobj(data, file, file.blocksize if hasattr(file, "blocksize") else 0)
+                file.close()
+
+    @property
+    def _system(self) -> Any:
+        """The file system, which knows the newest state."""
+        import fsspec
+
+        # Proxies and passwords for web servers come from where other programs have them.
+        options = {"client_kwargs": {"trust_env": True}} if self.scheme in _READ_ONLY else {}
+        return fsspec.filesystem(self.scheme, use_listings_cache=False, **options)
+
+    @contextlib.contextmanager
+    def _told(self, kind: type[AudioError], done: str) -> Iterator[None]:
+        """Turn what goes wrong inside the block into one line about this address."""
+        try:
+            yield
+        except AudioError:
+            raise
+        except ImportError as error:
+            extra = _EXTRAS[self.scheme]
+            raise UsageError(
+                f"{self}: a package for {self.scheme}:// is not installed: "
+                f"pip install 'musicdenoise[{extra}]'"
+            ) from error
+        except FileExistsError as error:
+            raise kind(f"{self}: already exists; {{overwrite}} replaces it", overwrite=False) from error
+        except FileNotFoundError as error:
+            raise kind(f"{self}: cannot be {done}: there is no such file, folder or bucket") from error
+        except Exception as error:  # each store has errors of its own
+            raise kind(f"{self}: cannot be {done}: {_reason(error)}") from error
+
+
+def parse_path(text: str) -> Path:
+    """A path of this machine, or a `RemotePath` if the text is an address.
+
+    Raises
+    ------
+    UsageError
+        If it is an address of an unknown kind, or holds a password.
+    """
+    match = _SCHEME.match(text)
+    if match is None:
+        return Path(text)
+    scheme = match[1].lower()
+    if scheme not in _EXTRAS:
+        raise UsageError(f"{text}: {scheme}:// is not known; use s3://, gs:// or https://, or a file")
+    if scheme in _READ_ONLY and "@" in text[match.end() :].partition("/")[0]:  # messages show addresses
+        raise UsageError(f"an address of {scheme}:// may not hold a password; put it into ~/.netrc")
+    return RemotePath(f"{scheme}://{text[match.end() :]}")
+
+
+def _reason(error: Exception) -> str:
+    """One line of what a store says, with advice if it is about rights."""
+    told = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PermissionError) or "credentials" in f"{type(error).__name__} {told}".lower():
+        return f"your credentials are missing, wrong, or do not allow it ({told})"
+    return told
