@@ -318,7 +318,7 @@ def test_several_songs_at_a_time(tmp_path: Path, mini_weights: Path, write_wav, 
 def test_an_interrupt_ends_all_processes_and_leaves_nothing(
     tmp_path: Path, mini_weights: Path, write_wav, tune
 ) -> None:
-    songs = [write_wav(f"{name}.wav", tune.repeat(1, 40)) for name in "abcdef"]
+    songs = [write_wav(f"{name}.wav", tune.repeat(1, 20)) for name in "abcd"]
     process = subprocess.Popen(
         [
             sys.executable,
