@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from musicdenoise.audio import PipeReader, WavPipeWriter, open_writer, probe, read_audio
+from musicdenoise.cli.app import app
 from musicdenoise.errors import AudioReadError, AudioWriteError
 
 COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
@@ -22,6 +24,11 @@ COMMAND = [sys.executable, "-m", "musicdenoise", "denoise"]
 
 def run(*arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, check=False)
+
+
+def invoke(*arguments: object, data: bytes = b""):
+    """The same without a process of its own, and without real pipes."""
+    return CliRunner().invoke(app, ["denoise", *map(str, arguments)], input=data)
 
 
 def open_length(wav: bytes) -> bytes:
@@ -182,27 +189,27 @@ def test_signals_while_a_pipe_is_silent(
 
 def test_a_pipe_gives_what_files_give(tmp_path: Path, write_wav, noisy_tune, mini_weights: Path) -> None:
     song = write_wav("song.wav", noisy_tune[:, :100_000], subtype="PCM_24")
-    assert run(song, "--weights", mini_weights).returncode == 0
+    assert invoke(song, "--weights", mini_weights).exit_code == 0
     expected = read_audio(tmp_path / "song_denoised.wav").samples
     result = run("-", "--weights", mini_weights, data=open_length(song.read_bytes()))
     assert result.returncode == 0, result.stderr
     assert result.stderr == b""
     assert np.array_equal(parse(result.stdout, tmp_path), expected)
-    result = run(song, "-o", "-", "--weights", mini_weights)  # a file into a pipe, and a pipe into a file
-    assert np.array_equal(parse(result.stdout, tmp_path), expected)
+    result = invoke(song, "-o", "-", "--weights", mini_weights)  # a file into a pipe, and a pipe into a file
+    assert np.array_equal(parse(result.stdout_bytes, tmp_path), expected)
     target = tmp_path / "out.flac"
-    assert run("-", "-o", target, "--weights", mini_weights, data=song.read_bytes()).returncode == 0
+    assert invoke("-", "-o", target, "--weights", mini_weights, data=song.read_bytes()).exit_code == 0
     assert np.array_equal(read_audio(target).samples, expected)
 
 
 def test_failures_leave_standard_output_empty(write_wav, mini_weights: Path) -> None:
     for data, message in (
-        (b"no music", b"is not audio"),
-        (write_wav("a.wav", np.zeros((1, 100))).read_bytes(), b"too short"),
+        (b"no music", "is not audio"),
+        (write_wav("a.wav", np.zeros((1, 100))).read_bytes(), "too short"),
     ):
-        result = run("-", "--weights", mini_weights, data=data)
-        assert result.returncode == 1
-        assert result.stdout == b""
+        result = invoke("-", "--weights", mini_weights, data=data)
+        assert result.exit_code == 1
+        assert result.stdout_bytes == b""
         assert message in result.stderr
         assert len(result.stderr.splitlines()) == 1
 
@@ -219,13 +226,13 @@ def test_failures_leave_standard_output_empty(write_wav, mini_weights: Path) -> 
 )
 def test_wrong_usage(write_wav, mini_weights: Path, noisy_tune, arguments: list[str]) -> None:
     data = write_wav("a.wav", noisy_tune[:, :20_000]).read_bytes()
-    result = run(*arguments, "--weights", mini_weights, data=data)
-    assert result.returncode == 2, result.stderr
-    assert result.stdout == b""
+    result = invoke(*arguments, "--weights", mini_weights, data=data)
+    assert result.exit_code == 2, result.stderr
+    assert result.stdout_bytes == b""
 
 
 def test_output_starts_before_the_input_ends(write_wav, noisy_tune, mini_weights: Path) -> None:
-    wav = open_length(write_wav("a.wav", noisy_tune.repeat(1, 2)).read_bytes())
+    wav = open_length(write_wav("a.wav", noisy_tune.repeat(1, 3)).read_bytes())
     process = subprocess.Popen(
         [*COMMAND, "-", "--weights", str(mini_weights), "--segment-seconds", "1"],
         stdin=subprocess.PIPE,
@@ -235,22 +242,24 @@ def test_output_starts_before_the_input_ends(write_wav, noisy_tune, mini_weights
     assert source is not None
     assert sink is not None
     output_seen = threading.Event()
+    was_seen: list[bool] = []
 
     def feed() -> None:
-        source.write(wav[: len(wav) // 2])
+        part = 2 * len(wav) // 3
+        source.write(wav[:part])
         source.flush()
-        output_seen.wait(60)
-        source.write(wav[len(wav) // 2 :])
+        was_seen.append(output_seen.wait(60))
+        source.write(wav[part:])
         source.close()
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    header = sink.read(44)  # comes while the input is still open
-    assert not output_seen.is_set()
+    header = sink.read(44)
     output_seen.set()
     samples = sink.read()
     sink.close()
     feeder.join()
+    assert was_seen == [True], "nothing came while the input was open"
     assert process.wait() == 0
     assert header.startswith(b"RIFF")
     assert len(samples) == len(wav) - wav.index(b"data") - 8
