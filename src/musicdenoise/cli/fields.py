@@ -17,6 +17,7 @@ _OPTIONS = {
     "duration_seconds": "--duration",
     "file_format": "--format",
     "initial": "--init",
+    "loggers": "--logger",
     "most_lag_seconds": "--max-lag",
     "noise_class": "--class",
     "num_samples": "--length",

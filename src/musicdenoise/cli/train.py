@@ -45,12 +45,15 @@ class _Command:
 
     def run(self) -> None:
         from musicdenoise.training.distributed import Topology
+        from musicdenoise.training.loggers import check_loggers
 
         request = self.request
         device = choose_device(request.device, cuda=request.cuda)
+        is_first = Topology.from_environment().is_first
+        if is_first:
+            check_loggers(request.logger or ())  # before any long work
         initial = self._initial()
         config = self._config(initial)
-        is_first = Topology.from_environment().is_first
         data = self._data(config)
         config = self._with_epochs(config, data)
         if request.noise is None:
@@ -168,6 +171,7 @@ class _Command:
                 initial=initial,
                 resume=self.request.resume,
                 workers=self.request.workers,
+                loggers=self.request.logger or None,
                 on_progress=on_progress,
             )
 

@@ -139,6 +139,15 @@ class Request:
     ] = None
     device: Device = None
     cuda: Cuda = False
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who else is told the figures: tensorboard, wandb, mlflow. May be repeated. Default: "
+            "TensorBoard, if it is installed.",
+            show_default=False,
+        ),
+    ] = None
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print each validation and the result as one line of JSON on stdout."),
@@ -195,6 +204,6 @@ PANELS = {
     ),
     "Measurements and checkpoints": ("validate_every", "validate_seconds", "checkpoint_seconds"),
     "Speed": ("device", "cuda", "precision", "compile", "workers"),
-    "Reports": ("as_json", "quiet"),
+    "Reports": ("logger", "as_json", "quiet"),
     "Settings": ("config", "log_level"),
 }

@@ -2,8 +2,8 @@
 
 A run folder holds ``config.json``, ``history.jsonl`` (one line per validation), ``checkpoint.pt`` (the
 whole state, replaced every few minutes), ``best.safetensors`` (the averaged weights of the best
-validation by mean SNR improvement), ``curves.png`` and ``improvements.png``, and TensorBoard events if
-tensorboard is installed.
+validation by mean SNR improvement), ``curves.png`` and ``improvements.png``. What else is told, and
+to whom, is in `musicdenoise.training.loggers`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from musicdenoise.runtime.atomic import remove_abandoned
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.distributed import Topology, process_group
 from musicdenoise.training.feed import BatchPlan, feed
+from musicdenoise.training.loggers import RunLog, open_log
 from musicdenoise.training.plots import draw_curves, draw_histogram
 from musicdenoise.training.records import (
     CONFIG,
     CURVES,
     HISTOGRAM,
-    EventLog,
     only_writer,
     write_history,
     write_record,
@@ -115,6 +115,7 @@ def train(
     initial: Network | None = None,
     resume: bool = False,
     workers: int = 0,
+    loggers: Sequence[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunReport:
     """Train a network, alone or as one of several processes that ``torchrun`` started.
@@ -139,6 +140,8 @@ def train(
         Go on from the checkpoint in the run folder; it must be there.
     workers
         Processes that prepare examples ahead.
+    loggers
+        Who is told the figures, by name; see `musicdenoise.training.loggers`.
     on_progress
         Called after every step.
 
@@ -146,7 +149,7 @@ def train(
     ------
     TrainingError
         If the folder holds a run and ``resume`` is false, another process trains there, the loss is not
-        finite, or a file cannot be written.
+        finite, a logger cannot begin, or a file cannot be written.
     """
     if not resume:
         _check_unused(run)
@@ -160,7 +163,8 @@ def train(
             if topology.is_first:
                 _prepare_folder(run, config)
                 write_history(run, state.history)
-            return _Run(state, validation, run, device, data, licence).go(source, workers, on_progress)
+            worker = _Run(state, validation, run, device, data, licence)
+            return worker.go(source, workers, loggers, on_progress)
 
 
 def _check_unused(run: Path) -> None:
@@ -192,12 +196,18 @@ class _Run:
         self.config, self.state, self.validation = state.config, state, validation
         self.folder, self.device, self.data, self.licence = folder, device, data, licence
         self.dtype = resolve_precision(self.config.precision, device)
-        self.events = EventLog(folder, state.step) if state.topology.is_first else None
+        self.log = RunLog({})
 
     def go(
-        self, source: ExampleSource, workers: int, on_progress: Callable[[Progress], None] | None
+        self,
+        source: ExampleSource,
+        workers: int,
+        loggers: Sequence[str] | None,
+        on_progress: Callable[[Progress], None] | None,
     ) -> RunReport:
         state, config = self.state, self.config
+        if state.topology.is_first:
+            self.log = open_log(loggers, self.folder, config.to_dict(), state.step)
         plan = BatchPlan(
             first_step=state.step,
             batch_size=config.batch_size,
@@ -222,8 +232,7 @@ class _Run:
                     stored = time.monotonic()
         finally:
             batches.close()
-            if self.events:
-                self.events.close()
+            self.log.close(is_complete=state.progress >= 1.0)
         return RunReport(
             best=self.folder / BEST, best_db=state.best_db, steps=state.step, seconds=state.seconds
         )
@@ -245,12 +254,11 @@ class _Run:
         record: Mapping[str, float] | None,
     ) -> None:
         state = self.state
-        if self.events:
-            rate = state.optimizer.param_groups[0]["lr"]
-            self.events.add(
-                state.step,
-                {"loss_db": loss_db, "gradient_norm": norm, "learning_rate": rate, **(record or {})},
-            )
+        rate = state.optimizer.param_groups[0]["lr"]
+        figures = {"loss_db": loss_db, "gradient_norm": norm, "learning_rate": rate}
+        self.log.add(state.step, {**figures, **(record or {})})
+        if record is not None:  # the checkpoint of a validation holds this step already
+            self.log.flush()
         if on_progress:
             on_progress(
                 Progress(
@@ -294,6 +302,7 @@ class _Run:
 
     def _save(self) -> None:
         if self.state.topology.is_first:
+            self.log.flush()
             save_checkpoint(self.folder / CHECKPOINT, self.state)
 
     def _metadata(self, metrics: Mapping[str, float]) -> CheckpointMetadata:

@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its weights: history, pictures, TensorBoard events.
+"""What a run leaves behind beside its weights: history and pictures.
 
 After every validation, ``history.jsonl`` is written again, atomically, from the history in the run's state.
 So it never disagrees with the checkpoint.
@@ -10,22 +10,17 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from musicdenoise.errors import TrainingError
 from musicdenoise.runtime.atomic import write_bytes
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
-
 __all__ = [
     "CONFIG",
     "CURVES",
     "HISTOGRAM",
     "HISTORY",
-    "EventLog",
     "only_writer",
     "write_history",
     "write_record",
@@ -80,33 +75,3 @@ def write_record(path: Path, content: str | bytes) -> None:
 def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write ``history.jsonl``: one line per validation."""
     write_record(folder / HISTORY, "".join(json.dumps(dict(record)) + "\n" for record in history))
-
-
-class EventLog:
-    """TensorBoard events in the folder ``events`` of a run; nothing if tensorboard is not installed.
-
-    Parameters
-    ----------
-    folder
-        The run folder.
-    first_step
-        Events from here on are dropped: a run that was killed had written them.
-    """
-
-    def __init__(self, folder: Path, first_step: int) -> None:
-        self._writer: SummaryWriter | None = None
-        with contextlib.suppress(ImportError):
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            self._writer = SummaryWriter(str(folder / "events"), purge_step=first_step)
-
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Note numbers by name at a step."""
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Write what is pending."""
-        if self._writer is not None:
-            self._writer.close()
