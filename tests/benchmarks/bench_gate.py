@@ -27,7 +27,7 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.denoising.auto import AutoDenoiser
-from musicdenoise.denoising.batch import make_denoiser
+from musicdenoise.denoising.batch import DenoiserSettings, make_denoiser
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file
@@ -135,10 +135,12 @@ def main() -> None:
         for weights in arguments.weights:
             denoisers = {
                 gated: make_denoiser(
-                    weights,
-                    device="cpu",
-                    config=DenoiseConfig(gate=gated, find_noise=False),
-                    store=WeightsStore.of_user(),
+                    DenoiserSettings(
+                        weights=weights,
+                        device="cpu",
+                        config=DenoiseConfig(gate=gated, find_noise=False),
+                        store=WeightsStore.of_user(),
+                    )
                 )
                 for gated in (True, False)
             }

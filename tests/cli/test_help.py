@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from musicdenoise.cli import (
     build_options,
     eval_options,
+    fleet,
     options,
     segment_options,
     serve,
@@ -26,10 +27,11 @@ COMMANDS = [
         ["info"],
         ["dataset", "build"],
         ["dataset", "segment"],
+        ["fleet", "denoise"],
     ),
     *(["weights", name] for name in ("list", "fetch", "verify", "path", "remove", "export")),
 ]
-GROUPS = [[], ["weights"], ["dataset"]]
+GROUPS = [[], ["weights"], ["dataset"], ["fleet"]]
 
 
 def help_of(command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -65,6 +67,7 @@ def test_every_command_has_two_examples(command: list[str], monkeypatch: pytest.
         (["train"], train_options),
         (["eval"], eval_options),
         (["dataset", "build"], build_options),
+        (["fleet", "denoise"], fleet),
         (["dataset", "segment"], segment_options),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -11,6 +11,7 @@ from musicdenoise.cli.correlate import correlate
 from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.evaluate import evaluate
+from musicdenoise.cli.fleet import fleet
 from musicdenoise.cli.help import Command, Group, examples
 from musicdenoise.cli.info import info
 from musicdenoise.cli.serve import serve
@@ -78,6 +79,7 @@ app.command(
 )(evaluate)
 app.add_typer(weights, name="weights", cls=Group)
 app.add_typer(dataset, name="dataset", cls=Group)
+app.add_typer(fleet, name="fleet", cls=Group)
 app.command(
     "correlate",
     cls=Command,

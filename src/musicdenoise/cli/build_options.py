@@ -62,6 +62,13 @@ class Request:
     target_dir: Annotated[Path | None, typer.Option(help="Folder of the targets, instead of --out.")] = None
     seed: Annotated[int, typer.Option(help="Seed of every choice and of the white noise.")] = 42
     jobs: Processes = None
+    fleet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Scheduler of a Dask cluster whose workers see the same folders. Default: processes here.",
+        ),
+    ] = None
     snr_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -110,6 +117,6 @@ PANELS = {
     "Songs and noises": ("kind", "songs", "noises", "noise_class", "split", "max_songs", "max_noises"),
     "Mixing": ("snr_range", "same_class", "sample_rate", "seed"),
     "Output": ("out", "input_dir", "target_dir", "file_format", "resume", "force", "dry_run", "quiet"),
-    "Speed": ("jobs", "device", "cuda"),
+    "Speed": ("jobs", "fleet", "device", "cuda"),
     "Settings": ("config", "log_level"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +37,8 @@ def build(request: options.Request) -> None:
     from musicdenoise.dataset.build import plan_build
     from musicdenoise.dataset.config import BuildConfig
 
+    if request.fleet is not None and request.jobs is not None:
+        raise UsageError("--fleet has workers of its own and --jobs starts some here: give one of them")
     if request.resume and request.force:
         raise UsageError("--resume keeps what is there and --force removes it: give one of them")
     config = BuildConfig(
@@ -65,7 +68,7 @@ def build(request: options.Request) -> None:
     if request.dry_run:
         _show_plan(planned)
         return
-    _run(planned, request.jobs, resume=request.resume, force=request.force, quiet=request.quiet)
+    _run(planned, request)
 
 
 def _check_device(device: str | None, *, cuda: bool, quiet: bool) -> None:
@@ -105,22 +108,32 @@ def _root(out: Path | None, input_dir: Path | None, target_dir: Path | None, con
     return common
 
 
-def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: bool) -> None:
+def _run(planned: Build, request: options.Request) -> None:
+    from contextlib import ExitStack
+
     from musicdenoise.cli.progress import song_progress
     from musicdenoise.dataset.build import build_dataset
     from musicdenoise.runtime.parallel import default_jobs
 
-    with song_progress(f"Mixing {planned.plan.num_pairs} pairs", quiet=quiet) as on_progress:
+    with ExitStack() as stack:
+        map_songs = None
+        if request.fleet is not None:
+            _check_absolute(planned)
+            from musicdenoise.fleet.workers import connected, map_on_fleet
+
+            map_songs = partial(map_on_fleet, stack.enter_context(connected(request.fleet)))
+        label = f"Mixing {planned.plan.num_pairs} pairs"
         summary = build_dataset(
             planned,
-            jobs=default_jobs() if jobs is None else jobs,
-            resume=resume,
-            force=force,
-            on_progress=on_progress,
+            jobs=default_jobs() if request.jobs is None else request.jobs,
+            resume=request.resume,
+            force=request.force,
+            on_progress=stack.enter_context(song_progress(label, quiet=request.quiet)),
+            map_songs=map_songs,
         )
     for failure in summary.failures:
         print_error(f"{failure.what}: {failure.reason.removeprefix(f'{failure.what}: ')}")
-    if not quiet:
+    if not request.quiet:
         _show_summary(summary, planned)
     if not summary.is_complete:
         damaged = sum(noise.is_damaged for noise in summary.skipped)
@@ -129,6 +142,18 @@ def _run(planned: Build, jobs: int | None, *, resume: bool, force: bool, quiet: 
             f"the other {summary.num_pairs} pairs are complete"
         )
         raise typer.Exit(FAILED)
+
+
+def _check_absolute(planned: Build) -> None:
+    """Refuse folders that workers in another folder would not find."""
+    songs = planned.plan.songs
+    pairs = [pair for song in songs for pair in song.pairs]
+    noises = [pick.path for pair in pairs for pick in (pair.input_noise, pair.target_noise) if pick]
+    for path in (planned.layout.root, *(song.song.path for song in songs), *noises):
+        if path is not None and not path.is_absolute():
+            raise UsageError(
+                f"--fleet needs folders that begin with /, and {path} does not: give whole names"
+            )
 
 
 def _show_plan(planned: Build) -> None:

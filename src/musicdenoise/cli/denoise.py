@@ -20,6 +20,13 @@ from musicdenoise.cli.common import (
     takes,
     tell_failure,
 )
+from musicdenoise.cli.denoiser_settings import (
+    check_choices,
+    check_denoiser,
+    denoiser_settings,
+    file_options,
+    tell_network,
+)
 from musicdenoise.errors import UsageError
 from musicdenoise.runtime.remote import RemotePath
 
@@ -49,7 +56,7 @@ def denoise(request: options.Request) -> None:
 
     shard = None if request.shard is None else Shard.parse(request.shard)
     settings = _settings(request, shard)
-    _tell_network(request, settings)
+    tell_network(request, settings.denoiser.weights)
     planned, failures = plan_jobs(
         request.inputs,
         request.output,
@@ -68,39 +75,14 @@ def denoise(request: options.Request) -> None:
 
 
 def _check_usage(request: options.Request) -> None:
-    _check_choices(
-        (
-            "--noise",
-            request.noise is not None,
-            "--weights",
-            request.weights is not None,
-            "both choose a network",
-        ),
-        ("--no-network", request.no_network, "--noise", request.noise is not None, "contradict each other"),
-        (
-            "--no-network",
-            request.no_network,
-            "--weights",
-            request.weights is not None,
-            "contradict each other",
-        ),
-        ("--force", request.force, "--skip-existing", request.skip_existing, "contradict each other"),
-        ("--verbose", request.verbose, "--quiet", request.quiet, "contradict each other"),
-        ("--bit-depth", request.bit_depth, "--bitrate", request.bitrate is not None, "exclude each other"),
-        (
-            "--offline",
-            request.offline,
-            "an address such as s3://",
-            any(isinstance(path, RemotePath) for path in (*request.inputs, request.output)),
-            "contradict each other",
-        ),
+    check_denoiser(request)
+    addresses = any(isinstance(path, RemotePath) for path in (*request.inputs, request.output))
+    contradict = "contradict each other"
+    check_choices(
+        ("--force", request.force, "--skip-existing", request.skip_existing, contradict),
+        ("--offline", request.offline, "an address such as s3://", addresses, contradict),
         ("--jobs", request.jobs > 1, "--threads", request.threads, "both share out the processors"),
     )
-    if request.no_network and not request.noise_sample and not request.find_noise:
-        raise UsageError(
-            "--no-network needs to know the noise: give --noise-sample FILE or START-END, or leave "
-            "--no-find-noise out"
-        )
     duration = request.duration
     if duration is not None and not 0.0 < duration < math.inf:
         raise UsageError(f"--duration is {duration:g}; it must be a positive number of seconds")
@@ -117,43 +99,14 @@ def _check_usage(request: options.Request) -> None:
 def _settings(request: options.Request, shard: Shard | None) -> Run:
     """The options as the settings of a run."""
     from musicdenoise.cli.denoise_run import Run
-    from musicdenoise.denoising.auto import AUTO
-    from musicdenoise.denoising.denoise_config import DenoiseConfig
-    from musicdenoise.denoising.file_options import FileOptions
-    from musicdenoise.denoising.model import NO_NETWORK
-    from musicdenoise.denoising.noise_sample import parse_noise_sample
-    from musicdenoise.kinds import parse_noise_word
-    from musicdenoise.weights.store import WeightsStore
 
-    noise, weights = request.noise, request.weights
-    if request.no_network:
-        weights = NO_NETWORK
-    elif noise is not None:
-        weights = AUTO if noise.strip().lower() == AUTO else parse_noise_word(noise)
     return Run(
-        weights=weights,
-        noise_samples=tuple(parse_noise_sample(text) for text in request.noise_sample or ()),
-        device=choose_device(request.device, cuda=request.cuda),
-        config=DenoiseConfig(
-            segment_seconds=request.segment_seconds,
-            batch_size=_parse_batch_size(request.batch_size),
-            precision=request.precision.value,
-            compile=request.compile,
-            strength=request.strength,
-            atten_limit_db=request.atten_limit,
-            gate=not request.always,
-            find_noise=request.find_noise,
-            match_level=request.noise_sample_level is options.SampleLevel.MATCH,
-            channels=request.channels.value,
-        ),
-        store=WeightsStore.of_user(mirror=request.weights_url, offline=request.offline),
-        options=FileOptions(
-            overwrite=request.force,
+        denoiser=denoiser_settings(request, choose_device(request.device, cuda=request.cuda)),
+        options=replace(
+            file_options(request),
             overwrite_extras=request.skip_existing,
             start_seconds=request.start,
             duration_seconds=request.duration,
-            bit_depth=request.bit_depth.value if request.bit_depth else None,
-            bitrate=None if request.bitrate is None else _parse_bitrate(request.bitrate),
         ),
         skip_existing=request.skip_existing,
         pages=request.report,
@@ -185,46 +138,6 @@ def _run(planned: Sequence[Job], failed: int, skipped: int, settings: Run, *, dr
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")
         raise typer.Exit(FAILED)
-
-
-def _check_choices(*pairs: tuple[str, object, str, object, str]) -> None:
-    for first, has_first, second, has_second, reason in pairs:
-        if has_first and has_second:
-            raise UsageError(f"{first} and {second} {reason}: give one of them")
-
-
-def _tell_network(request: options.Request, settings: Run) -> None:
-    """Say which network is used if its name is not what the user typed."""
-    from musicdenoise.weights.index import load_aliases
-
-    asked = (request.noise or request.weights or "").strip()
-    weights = settings.weights
-    network = load_aliases().get(weights or "", weights)
-    plain = asked if request.noise is None else asked.lower().replace("-", "_").replace(" ", "_")
-    if network is None or not asked or asked.isdecimal() or plain == network:
-        return
-    kind = f"the kind {weights!r}, with " if weights not in (network, plain) else ""
-    note(f"{asked}: {kind}the network {network!r}", quiet=settings.quiet, verbose=settings.verbose)
-
-
-def _parse_bitrate(text: str) -> int:
-    """Bits per second of ``"192"`` or ``"192k"``."""
-    try:
-        kbps = float(text.strip().lower().removesuffix("k"))
-    except ValueError:
-        kbps = math.nan
-    if not 1.0 <= kbps <= 10_000.0:
-        raise UsageError(f"--bitrate is {text!r}; give kilobits per second, such as 192 or 192k")
-    return round(kbps * 1000)
-
-
-def _parse_batch_size(text: str) -> int | None:
-    """Segments at once, or None for ``"auto"``."""
-    if text == "auto":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--batch-size is {text!r}; give a number of segments of at least 1, or auto")
-    return int(text)
 
 
 def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:

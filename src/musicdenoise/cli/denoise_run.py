@@ -15,6 +15,7 @@ from musicdenoise.cli.denoise_words import details, sample_line, summary
 from musicdenoise.cli.progress import Album, byte_progress, count_progress, song_progress
 from musicdenoise.cli.quoting import quoted
 from musicdenoise.denoising.batch import (
+    DenoiserSettings,
     PassedOver,
     Result,
     Task,
@@ -22,10 +23,8 @@ from musicdenoise.denoising.batch import (
     make_denoiser,
     try_to_denoise,
 )
-from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.file_options import FileOptions
-from musicdenoise.denoising.noise_sample import NoiseSample
 from musicdenoise.denoising.plan import Job
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_input import PIPE
@@ -33,7 +32,6 @@ from musicdenoise.errors import AudioError
 from musicdenoise.runtime.parallel import default_jobs
 from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.runtime.shard import Shard
-from musicdenoise.weights.store import WeightsStore
 
 __all__ = ["Outcome", "Run", "list_outputs", "run"]
 
@@ -44,8 +42,8 @@ class Run:
 
     Parameters
     ----------
-    weights, noise_samples, device, config, store
-        As for `musicdenoise.Denoiser`.
+    denoiser
+        How songs are denoised.
     options
         How files are treated.
     skip_existing
@@ -60,11 +58,7 @@ class Run:
         What is printed.
     """
 
-    weights: str | None
-    noise_samples: tuple[NoiseSample, ...]
-    device: str
-    config: DenoiseConfig
-    store: WeightsStore
+    denoiser: DenoiserSettings
     options: FileOptions
     skip_existing: bool
     pages: Path | None
@@ -90,14 +84,7 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
     if settings.threads is not None:
         torch.set_num_threads(min(settings.threads, default_jobs()))
     with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
-        denoiser = make_denoiser(
-            settings.weights,
-            noise_samples=settings.noise_samples,
-            device=settings.device,
-            config=settings.config,
-            store=settings.store,
-            on_fetch=on_fetch,
-        )
+        denoiser = make_denoiser(settings.denoiser, on_fetch)
     failed = passed_over = 0
     done: dict[int, DenoiseReport] = {}
     results = _one_by_one if settings.processes == 1 or len(tasks) == 1 else _side_by_side
@@ -128,7 +115,7 @@ def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -
         Listening(
             source=report.source,
             target=report.target,
-            words=summary(report, settings.config.removed_share),
+            words=summary(report, settings.denoiser.config.removed_share),
             start_seconds=settings.options.start_seconds,
         )
         for report in reports
@@ -176,15 +163,7 @@ def _side_by_side(
     tasks: Sequence[Task], _denoiser: SongDenoiser, settings: Run
 ) -> Iterator[tuple[int, Result]]:
     with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
-        for item in denoise_in_parallel(
-            tasks,
-            settings.weights,
-            noise_samples=settings.noise_samples,
-            device=settings.device,
-            config=settings.config,
-            store=settings.store,
-            processes=settings.processes,
-        ):
+        for item in denoise_in_parallel(tasks, settings.denoiser, processes=settings.processes):
             advance()
             yield item
 
@@ -193,7 +172,7 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.as_json:
         print_json(_document(report))
     name = "standard input" if report.source == PIPE else report.target
-    told = summary(report, settings.config.removed_share)
+    told = summary(report, settings.denoiser.config.removed_share)
     note(
         f"{name}: {told} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
         quiet=settings.quiet,

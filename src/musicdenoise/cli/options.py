@@ -21,6 +21,7 @@ __all__ = [
     "BitDepth",
     "ChannelMode",
     "Cuda",
+    "DenoiserRequest",
     "Device",
     "Json",
     "Offline",
@@ -110,31 +111,9 @@ Processes = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked for: the options as they were parsed."""
+class DenoiserRequest:
+    """How songs are denoised and written: what all commands that denoise have."""
 
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="INPUT",
-            parser=_path,
-            help="Songs, folders of songs, patterns, addresses (s3://, gs://, https://), or - for standard "
-            "input.",
-            show_default=False,
-        ),
-    ]
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            parser=_path,
-            help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
-            "The suffix of a file decides its format; - is standard output, as WAV. s3:// and gs:// are "
-            "possible, too.",
-        ),
-    ] = None
     noise: Annotated[
         str | None,
         typer.Option(
@@ -193,27 +172,6 @@ class Request:
     always: Annotated[bool, typer.Option("--always", help="Denoise even if there is next to no noise.")] = (
         False
     )
-    residual: Annotated[
-        bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
-    ] = False
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            parser=_path,
-            help="Write DIR/index.html, a page to listen to each song before and after and to what was "
-            "removed, and DIR/NAME_report.png, the spectrograms.",
-        ),
-    ] = None
-    output_format: Annotated[
-        OutputFormat | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            autocompletion=propose_formats,
-            help="Format of the results: wav, flac, mp3, ogg, opus or m4a. Default: that of each song.",
-        ),
-    ] = None
     bit_depth: Annotated[
         BitDepth | None,
         typer.Option(
@@ -225,15 +183,6 @@ class Request:
         typer.Option(
             metavar="KBPS", help="Of lossy results, such as 192. Default: the song's, or a high one."
         ),
-    ] = None
-    start: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0.0, help="Denoise only from here on, as a preview: NAME_preview.EXT."
-        ),
-    ] = 0.0
-    duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Length of the preview. Default: to the end.")
     ] = None
     channels: Annotated[
         ChannelMode,
@@ -277,6 +226,71 @@ class Request:
     offline: Offline = False
     device: Device = None
     cuda: Cuda = False
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say what was removed from each song, band by band.")
+    ] = False
+    quiet: Quiet = False
+    config: Config = None
+    log_level: LogLevel = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(DenoiserRequest):
+    """What is asked for: the options as they were parsed."""
+
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT",
+            parser=_path,
+            help="Songs, folders of songs, patterns, addresses (s3://, gs://, https://), or - for standard "
+            "input.",
+            show_default=False,
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            parser=_path,
+            help="Output file (for a single input) or folder. Default: NAME_denoised.EXT beside each input. "
+            "The suffix of a file decides its format; - is standard output, as WAV. s3:// and gs:// are "
+            "possible, too.",
+        ),
+    ] = None
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Also write what was removed, as NAME_residual.EXT.")
+    ] = False
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            parser=_path,
+            help="Write DIR/index.html, a page to listen to each song before and after and to what was "
+            "removed, and DIR/NAME_report.png, the spectrograms.",
+        ),
+    ] = None
+    output_format: Annotated[
+        OutputFormat | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            autocompletion=propose_formats,
+            help="Format of the results: wav, flac, mp3, ogg, opus or m4a. Default: that of each song.",
+        ),
+    ] = None
+    start: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0.0, help="Denoise only from here on, as a preview: NAME_preview.EXT."
+        ),
+    ] = 0.0
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Length of the preview. Default: to the end.")
+    ] = None
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", min=1, help="How many songs to denoise at once, in a process each.")
     ] = 1
@@ -289,7 +303,6 @@ class Request:
             "given 1/N to N/N share the work.",
         ),
     ] = None
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -303,12 +316,6 @@ class Request:
         ),
     ] = False
     as_json: Json = False
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say what was removed from each song, band by band.")
-    ] = False
-    quiet: Quiet = False
-    config: Config = None
-    log_level: LogLevel = None
 
 
 PANELS = {

@@ -89,15 +89,17 @@ def serve(request: Request) -> None:
 def _make(wish: Wish, device: str, request: Request) -> SongDenoiser:
     """What denoises as wished for."""
     from musicdenoise.denoising.auto import AUTO
-    from musicdenoise.denoising.batch import make_denoiser
+    from musicdenoise.denoising.batch import DenoiserSettings, make_denoiser
     from musicdenoise.denoising.denoise_config import DenoiseConfig
     from musicdenoise.kinds import parse_noise_word
     from musicdenoise.weights.store import WeightsStore
 
     weights = AUTO if wish.noise == AUTO else parse_noise_word(wish.noise) if wish.noise else None
     return make_denoiser(
-        weights,
-        device=device,
-        config=DenoiseConfig(strength=wish.strength, gate=not wish.always),
-        store=WeightsStore.of_user(mirror=request.weights_url, offline=request.offline),
+        DenoiserSettings(
+            weights=weights,
+            device=device,
+            config=DenoiseConfig(strength=wish.strength, gate=not wish.always),
+            store=WeightsStore.of_user(mirror=request.weights_url, offline=request.offline),
+        )
     )

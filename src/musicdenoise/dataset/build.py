@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,9 @@ from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_tex
 from musicdenoise.runtime.parallel import map_jobs
 
 __all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
+
+MapSongs = Callable[[Callable[[SongPlan], SongResult], Sequence[SongPlan]], Iterator[tuple[int, SongResult]]]
+"""Results of a function on songs, with the index of each, as they become ready."""
 
 _STATE_NAME = "state.json"
 _PARTS = "parts"
@@ -142,6 +145,7 @@ def build_dataset(
     resume: bool = False,
     force: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    map_songs: MapSongs | None = None,
 ) -> BuildSummary:
     """Make the files of a planned dataset, its manifest and ``build.json``.
 
@@ -157,6 +161,8 @@ def build_dataset(
         Remove what a former build left in the folder.
     on_progress
         Called with the number of pairs done and of all pairs.
+    map_songs
+        Makes the songs instead of processes here, such as other machines that see the same folders.
 
     Raises
     ------
@@ -172,7 +178,7 @@ def build_dataset(
     finished = plan.num_pairs - sum(len(song.pairs) for song in remaining)
     failures: dict[str, tuple[Failure, ...]] = {}
     render = partial(_render_and_store, config=build.config, layout=layout)
-    for index, result in map_jobs(render, remaining, jobs):
+    for index, result in (map_songs or partial(map_jobs, jobs=jobs))(render, remaining):
         done[_key(remaining[index])] = result.rows
         failures[_key(remaining[index])] = result.failures
         finished += len(remaining[index].pairs)

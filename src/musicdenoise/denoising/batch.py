@@ -27,7 +27,16 @@ from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["PassedOver", "Task", "denoise_in_parallel", "make_denoiser", "try_to_denoise"]
+__all__ = [
+    "DenoiserSettings",
+    "PassedOver",
+    "Result",
+    "Task",
+    "denoise_here",
+    "denoise_in_parallel",
+    "make_denoiser",
+    "try_to_denoise",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,38 +89,44 @@ class PassedOver:
     """A song that another run has done, or is doing, after this run planned it."""
 
     reason: str
+    is_done: bool = True
 
 
 Result = DenoiseReport | AudioError | PassedOver
+"""What came of a song."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Network:
-    """How to make a denoiser in a process."""
+class DenoiserSettings:
+    """How to make a denoiser, in any process.
+
+    Parameters
+    ----------
+    weights
+        As for `Denoiser`, or ``"auto"``, which chooses a network for each song.
+    noise_samples, device, config, store
+        As for `Denoiser`.
+    """
 
     weights: str | None
-    noise_samples: tuple[NoiseSample, ...]
+    noise_samples: tuple[NoiseSample, ...] = ()
     device: str
     config: DenoiseConfig
     store: WeightsStore
 
 
 def make_denoiser(
-    weights: str | None,
-    *,
-    noise_samples: tuple[NoiseSample, ...] = (),
-    device: str,
-    config: DenoiseConfig,
-    store: WeightsStore,
-    on_fetch: Callable[[int, int | None], None] | None = None,
+    settings: DenoiserSettings, on_fetch: Callable[[int, int | None], None] | None = None
 ) -> SongDenoiser:
-    """Denoiser with the network of a name or path; ``auto`` chooses one for each song."""
-    if weights == AUTO:
-        return AutoDenoiser(
-            noise_sample=noise_samples, device=device, config=config, store=store, on_fetch=on_fetch
-        )
-    return Denoiser(
-        weights, noise_sample=noise_samples, device=device, config=config, store=store, on_fetch=on_fetch
+    """Denoiser of these settings; ``on_fetch`` as for `Denoiser`."""
+    weights = settings.weights
+    make: Callable[..., SongDenoiser] = AutoDenoiser if weights == AUTO else partial(Denoiser, weights)
+    return make(
+        noise_sample=settings.noise_samples,
+        device=settings.device,
+        config=settings.config,
+        store=settings.store,
+        on_fetch=on_fetch,
     )
 
 
@@ -178,7 +193,7 @@ def _claimed(task: Task) -> Iterator[PassedOver | None]:
                 f"{target}: another run is writing it; wait for it, or choose another output"
             )
         if not is_ours:
-            yield PassedOver(reason=f"{target}: another run is writing it")
+            yield PassedOver(reason=f"{target}: another run is writing it", is_done=False)
         elif task.skip_existing and exists(target):
             yield PassedOver(reason=f"{target}: another run has written it")
         else:
@@ -195,14 +210,7 @@ def _with_name(error: AudioError, task: Task) -> AudioError:
 
 
 def denoise_in_parallel(
-    tasks: Sequence[Task],
-    weights: str | None,
-    *,
-    noise_samples: tuple[NoiseSample, ...] = (),
-    device: str,
-    config: DenoiseConfig,
-    store: WeightsStore,
-    processes: int,
+    tasks: Sequence[Task], settings: DenoiserSettings, *, processes: int
 ) -> Iterator[tuple[int, Result]]:
     """Denoise several songs at a time; the processors are shared among the processes.
 
@@ -210,8 +218,8 @@ def denoise_in_parallel(
     ----------
     tasks
         The songs.
-    weights, noise_samples, device, config, store
-        As for `Denoiser`; each process loads the network once.
+    settings
+        The denoiser; each process makes it once.
     processes
         How many at a time.
 
@@ -221,15 +229,12 @@ def denoise_in_parallel(
         Index of the task, and its report or the error, as they become ready. If a
         process is killed, the songs in work are done again, each alone. A song that is killed again fails.
     """
-    network = _Network(
-        weights=weights, noise_samples=noise_samples, device=device, config=config, store=store
-    )
     threads = max(1, default_jobs() // processes)
     waiting = list(range(len(tasks)))
     while waiting:
         batch = tuple(waiting)
         work = map_jobs(
-            partial(_denoise, network=network), [tasks[i] for i in batch], processes, threads=threads
+            partial(denoise_here, settings=settings), [tasks[i] for i in batch], processes, threads=threads
         )
         try:
             for position, result in work:
@@ -240,22 +245,23 @@ def denoise_in_parallel(
             # process was killed, and if memory ran out, it may be another song's fault.
             in_work, waiting = waiting[:processes], waiting[processes:]
             for index in in_work:
-                yield index, _denoise_alone(tasks[index], network)
+                yield index, _denoise_alone(tasks[index], settings)
 
 
-def _denoise_alone(task: Task, network: _Network) -> Result:
+def _denoise_alone(task: Task, settings: DenoiserSettings) -> Result:
     """One song in a process of its own, with nothing beside it."""
     try:
-        work = map_jobs(partial(_denoise, network=network), [task], 1, threads=default_jobs(), apart=True)
-        ((_, result),) = work
+        here = partial(denoise_here, settings=settings)
+        ((_, result),) = map_jobs(here, [task], 1, threads=default_jobs(), apart=True)
     except DataError as error:
         return AudioError(f"{task.job.source}: was not done: {error.args[0]}", **error.fields)
     return result
 
 
-def _denoise(task: Task, network: _Network) -> Result:
+def denoise_here(task: Task, settings: DenoiserSettings) -> Result:
+    """Denoise one song as `try_to_denoise`, with a denoiser that is kept for the next one in this process."""
     try:
-        return try_to_denoise(_denoiser(network), task)
+        return try_to_denoise(_kept_denoiser(settings), task)
     except SystemExit:
         if multiprocessing.parent_process() is not None:
             # Terminated, and nothing is left behind. The pool would take it for a result, and the process
@@ -264,12 +270,4 @@ def _denoise(task: Task, network: _Network) -> Result:
         raise
 
 
-@lru_cache(maxsize=1)
-def _denoiser(network: _Network) -> SongDenoiser:
-    return make_denoiser(
-        network.weights,
-        noise_samples=network.noise_samples,
-        device=network.device,
-        config=network.config,
-        store=network.store,
-    )
+_kept_denoiser = lru_cache(maxsize=1)(make_denoiser)

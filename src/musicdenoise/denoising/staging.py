@@ -46,6 +46,8 @@ def denoise_staged(
             for role, place in zip(("source", "target", "residual"), places, strict=True)
             if place is not None
         }
+        if isinstance(target, RemotePath):
+            target.check_writable()  # before the work, not after it
         if isinstance(source, RemotePath):
             local[source].parent.mkdir()
             source.fetch(local[source])

@@ -55,6 +55,10 @@ class RemotePath(LocalPath):
         """Itself: there are no links."""
         return self
 
+    def absolute(self) -> RemotePath:
+        """Itself: it means the same everywhere."""
+        return self
+
     def exists(self, **_: Any) -> bool:
         """Whether there is a file of this address, or a folder with one in it."""
         with self._told(AudioReadError, "read"):

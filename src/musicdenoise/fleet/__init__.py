@@ -1,0 +1,1 @@
+"""Many songs on many machines, through Dask Distributed."""
