@@ -85,8 +85,16 @@ class Request:
         ),
     ] = None
     file_format: Annotated[
-        str, typer.Option("--format", metavar="wav|flac", help="32-bit float WAV, or 24-bit FLAC.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="wav|flac|webdataset",
+            help="32-bit float WAV, 24-bit FLAC, or FLAC in shards for WebDataset.",
+        ),
     ] = "wav"
+    shard_size: Annotated[
+        int | None, typer.Option(metavar="MB", help="Size of a shard.", show_default="500")
+    ] = None
     sample_rate: Annotated[int, typer.Option(help="Rate of the dataset in Hz.")] = 44_100
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was stopped.")] = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace a dataset in the folder.")] = False
@@ -116,7 +124,10 @@ class Request:
 PANELS = {
     "Songs and noises": ("kind", "songs", "noises", "noise_class", "split", "max_songs", "max_noises"),
     "Mixing": ("snr_range", "same_class", "sample_rate", "seed"),
-    "Output": ("out", "input_dir", "target_dir", "file_format", "resume", "force", "dry_run", "quiet"),
+    "Output": (
+        *("out", "input_dir", "target_dir", "file_format", "shard_size", "resume", "force"),
+        *("dry_run", "quiet"),
+    ),
     "Speed": ("jobs", "fleet", "device", "cuda"),
     "Settings": ("config", "log_level"),
 }

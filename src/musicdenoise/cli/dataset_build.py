@@ -56,6 +56,7 @@ def build(request: options.Request) -> None:
         snr_range_db=request.snr_range,
         same_class=request.same_class,
         file_format=request.file_format,
+        **({} if request.shard_size is None else {"shard_megabytes": request.shard_size}),
         sample_rate=request.sample_rate,
     )
     _check_device(request.device, cuda=request.cuda or request.use_cuda, quiet=request.quiet)

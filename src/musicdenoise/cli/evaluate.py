@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from musicdenoise.cli import eval_options as options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes, warn
 from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.errors import DataError, UsageError
 
@@ -105,7 +105,9 @@ def _measure(items: list[EvalItem], systems: list[System], request: options.Requ
 
 def _find_items(request: options.Request) -> list[EvalItem]:
     from musicdenoise.data.manifest import SPLITS
+    from musicdenoise.data.shards import dataset_folder
     from musicdenoise.evaluation.items import find_items, items_of_folders
+    from musicdenoise.weights.store import cache_folder
 
     if request.split not in SPLITS:
         raise UsageError(f"--split is {request.split!r}; it must be one of {', '.join(SPLITS)}")
@@ -114,7 +116,8 @@ def _find_items(request: options.Request) -> list[EvalItem]:
             raise DataError(f"{folder}: there is no such folder; give a dataset, or NOISY_DIR and CLEAN_DIR")
     if request.clean is not None:
         return items_of_folders(request.data, request.clean)
-    return find_items(request.data, request.split, root=request.root, verify=request.verify)
+    data = dataset_folder(str(request.data), cache_folder(), warn)
+    return find_items(data, request.split, root=request.root, verify=request.verify)
 
 
 def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet: bool) -> None:

@@ -23,6 +23,7 @@ _OPTIONS = {
     "num_samples": "--length",
     "overwrite": "--force",
     "pairs_per_song": "--max-noises",
+    "shard_megabytes": "--shard-size",
     "skip_end_seconds": "--skip-end",
     "skip_start_seconds": "--skip-start",
     "snr_range_db": "--snr-range",

@@ -91,16 +91,18 @@ class _Command:
         return None if init is None else load_network(resolve_weights(init).path)[0]
 
     def _data(self, config: TrainConfig) -> TrainingData:
+        from musicdenoise.data.shards import dataset_folder
         from musicdenoise.training.sources import mixed_on_the_fly, pairs_on_disk
         from musicdenoise.weights.store import cache_folder
 
         request = self.request
         cache = request.cache or cache_folder() / "decoded"
         if request.data is not None:
+            folder = dataset_folder(request.data, request.cache or cache_folder(), warn)
             kind = None if request.noise is None else config.noise_kind
             return pairs_on_disk(
                 config,
-                request.data,
+                folder,
                 valid_kind=kind,
                 cache=cache,
                 valid_songs=request.valid_songs,

@@ -21,10 +21,11 @@ class Request:
     """What is asked for: the options as they were parsed."""
 
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="DATA",
-            help="Dataset with manifest.jsonl, or with folders train|test/input|target. To mix songs with "
+            help="Dataset with manifest.jsonl, or with folders train|test/input|target, or WebDataset shards "
+            "(a folder, or names such as train-{000000..000009}.tar, joined by '::'). To mix songs with "
             "noise on the fly, give --songs instead.",
             show_default=False,
         ),

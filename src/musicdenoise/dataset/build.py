@@ -3,6 +3,7 @@
 The work is divided by songs. When all files of a song are there, its rows go into a small file in the
 hidden folder of the build, so a killed run loses only the songs in progress. The manifest is made at the
 end, in the order of the plan, so it does not depend on the number of processes or on interruptions.
+A dataset in shards has no manifest: its files become shards at the end (`musicdenoise.dataset.pack`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,22 @@ from pathlib import Path
 from musicdenoise.audio import probe
 from musicdenoise.data.manifest import (
     MANIFEST_NAME,
-    SPLITS,
     PairRow,
     read_manifest,
     rows_to_text,
     write_manifest,
 )
-from musicdenoise.dataset.config import BuildConfig, BuildLayout
+from musicdenoise.dataset.config import WEBDATASET, BuildConfig, BuildLayout
+from musicdenoise.dataset.folder import (
+    STATE_NAME,
+    check_own,
+    check_same,
+    occupied_places,
+    remove_files,
+    remove_own,
+)
 from musicdenoise.dataset.layouts import find_song_splits, find_split_noises, match_class
+from musicdenoise.dataset.pack import find_shards, pack, packed_rows
 from musicdenoise.dataset.plan import BuildPlan, SongPlan, limit_to_class, plan_pairs
 from musicdenoise.dataset.render import SongResult, render_song, try_noise
 from musicdenoise.dataset.summary import SUMMARY_NAME, BuildSummary, summarise
@@ -37,10 +46,8 @@ __all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
 MapSongs = Callable[[Callable[[SongPlan], SongResult], Sequence[SongPlan]], Iterator[tuple[int, SongResult]]]
 """Results of a function on songs, with the index of each, as they become ready."""
 
-_STATE_NAME = "state.json"
 _PARTS = "parts"
 _BYTES_PER_SAMPLE = {"wav": 4, "flac": 3}
-_OWN_FILES = ("INPUT-S*N*-(*)-(*).*", "TARGET-S*N*-(*)-(*).*", "CLEAN-S*-(*).*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,11 @@ class Build:
     config: BuildConfig
     layout: BuildLayout
     plan: BuildPlan
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it comes in shards."""
+        return self.config.file_format == WEBDATASET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +92,14 @@ def plan_build(
         If the noise class is unknown, or the folders contradict each other.
     """
     BuildLayout(root=root, splits=(), input_dir=input_dir, target_dir=target_dir)  # before any long work
+    if config.file_format == WEBDATASET and input_dir is not None:
+        raise UsageError(
+            f"{{file_format}} {WEBDATASET} puts inputs and targets into the same files: leave {{input_dir}} "
+            "and {target_dir} out",
+            file_format=WEBDATASET,
+            input_dir=input_dir,
+            target_dir=target_dir,
+        )
     songs = find_song_splits(config.songs, config.split)
     noises = {} if config.kind == "white" else find_split_noises(config.noises, tuple(songs))
     same_class = config.same_class
@@ -134,7 +154,7 @@ def estimate_build(build: Build) -> Estimate:
             continue  # the build itself will name it
         seconds += len(song.pairs) * duration
         files_seconds += (2 * len(song.pairs) + (song.split == "train")) * duration
-    size = 2 * _BYTES_PER_SAMPLE[build.config.file_format] * build.config.sample_rate
+    size = 2 * _BYTES_PER_SAMPLE[build.config.audio_format] * build.config.sample_rate
     return Estimate(hours=seconds / 3600.0, megabytes=files_seconds * size / 1e6)
 
 
@@ -173,12 +193,34 @@ def build_dataset(
     """
     layout, plan = build.layout, build.plan
     _prepare(build, resume=resume, force=force)
+    rows = _packed_rows(build) if resume else []
+    failed: list[Failure] = []
+    if not rows:
+        rows, failed = _make_pairs(build, map_songs or partial(map_jobs, jobs=jobs), on_progress)
+        if build.is_packed:
+            pack(layout.root, rows, build.config.shard_megabytes)
+        else:
+            write_manifest(layout.root, rows)
+    summary = summarise(rows, _files(build, rows), plan, failed)
+    write_text(layout.root / SUMMARY_NAME, summary.to_json(build.config, plan) + "\n")
+    if not failed:
+        if build.is_packed:
+            remove_files(layout)
+        shutil.rmtree(layout.work)
+    return summary
+
+
+def _make_pairs(
+    build: Build, mapping: MapSongs, on_progress: Callable[[int, int], None] | None
+) -> tuple[list[PairRow], list[Failure]]:
+    """Write the files of all pairs that are not there yet."""
+    layout, plan = build.layout, build.plan
     done = _known_rows(build)
     remaining = [song for song in plan.songs if _key(song) not in done]
     finished = plan.num_pairs - sum(len(song.pairs) for song in remaining)
     failures: dict[str, tuple[Failure, ...]] = {}
     render = partial(_render_and_store, config=build.config, layout=layout)
-    for index, result in (map_songs or partial(map_jobs, jobs=jobs))(render, remaining):
+    for index, result in mapping(render, remaining):
         done[_key(remaining[index])] = result.rows
         failures[_key(remaining[index])] = result.failures
         finished += len(remaining[index].pairs)
@@ -187,14 +229,26 @@ def build_dataset(
     rows = [row for song in plan.songs for row in done[_key(song)]]
     failed = [failure for song in plan.songs for failure in failures.get(_key(song), ())]
     if not rows:
-        _remove_own(layout)
+        remove_own(layout)
         raise DataError(f"no pair could be made; the first reason of {len(failed)}: {failed[0].reason}")
-    write_manifest(layout.root, rows)
-    summary = summarise(layout.root, rows, plan, failed)
-    write_text(layout.root / SUMMARY_NAME, summary.to_json(build.config, plan) + "\n")
-    if not failed:
-        shutil.rmtree(layout.work)
-    return summary
+    return rows, failed
+
+
+def _packed_rows(build: Build) -> list[PairRow]:
+    """The pairs of a dataset in shards that is finished; none if it is not."""
+    if not build.is_packed or not (build.layout.root / SUMMARY_NAME).is_file():
+        return []
+    rows = packed_rows(build.layout.root)
+    planned = sorted(name for song in build.plan.songs for name in _ids(song))
+    return rows if sorted(row.id for row in rows) == planned else []
+
+
+def _files(build: Build, rows: list[PairRow]) -> set[Path]:
+    """The files that hold the sound of a dataset."""
+    root = build.layout.root
+    if build.is_packed:
+        return set(find_shards(root))
+    return {root / name for row in rows for name in (row.input, row.target, row.clean) if name is not None}
 
 
 def _render_and_store(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> SongResult:
@@ -217,11 +271,11 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
     layout = build.layout
     state: dict[str, object] = {"options": build.config.to_dict(), "plan_sha256": build.plan.digest()}
     if force:
-        _check_own(layout)
-        _remove_own(layout)
+        check_own(layout)
+        remove_own(layout)
     elif resume:
-        _check_same(layout, state)
-    occupied = [] if resume or force else _occupied(layout)
+        check_same(layout, state)
+    occupied = [] if resume or force else occupied_places(layout)
     if occupied:
         raise DataError(
             f"{occupied[0]}: is not empty; give {{resume}} to go on with the dataset in it, {{force}} to "
@@ -234,55 +288,7 @@ def _prepare(build: Build, *, resume: bool, force: bool) -> None:
         remove_abandoned(folder)
     for scratch in layout.work.glob("*.raw"):
         scratch.unlink()
-    write_text(layout.work / _STATE_NAME, json.dumps(state, ensure_ascii=False))
-
-
-def _occupied(layout: BuildLayout) -> list[Path]:
-    """Folders and files that prevent a new dataset."""
-    if layout.input_dir is None:
-        return [layout.root] if layout.root.is_dir() and any(layout.root.iterdir()) else []
-    found = [folder for folder in layout.folders() if folder.is_dir() and any(folder.iterdir())]
-    own = (layout.root / MANIFEST_NAME, layout.root / SUMMARY_NAME, layout.work)
-    return found + [path for path in own if path.exists()]
-
-
-def _check_same(layout: BuildLayout, state: dict[str, object]) -> None:
-    """Check that a dataset in the folder was begun with the same options, songs and noises."""
-    for path in (layout.work / _STATE_NAME, layout.root / SUMMARY_NAME):
-        if not path.is_file():
-            continue
-        try:
-            former = json.loads(path.read_text(encoding="utf-8"))
-            options, plan = former["options"], former["plan_sha256"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{path}: cannot be understood ({error}); give {{force}} to build it again", force=False
-            ) from error
-        wanted = state["options"]
-        if options != wanted and isinstance(wanted, dict):
-            different = ", ".join(
-                f"{name} was {options.get(name)!r} and is {value!r}"
-                for name, value in wanted.items()
-                if options.get(name) != value
-            )
-            raise DataError(
-                f"{layout.root}: was begun with other options ({different}); repeat those, or give {{force}}",
-                force=False,
-            )
-        if plan != state["plan_sha256"]:
-            raise DataError(
-                f"{layout.root}: was begun when the folders held other songs or noises; "
-                "restore them, or give {force} to build it again",
-                force=False,
-            )
-        return
-    occupied = _occupied(layout)
-    if occupied:
-        raise DataError(
-            f"{occupied[0]}: is not empty and holds no dataset that was begun; choose another folder, "
-            "or give {force} to build into it",
-            force=False,
-        )
+    write_text(layout.work / STATE_NAME, json.dumps(state, ensure_ascii=False))
 
 
 def _known_rows(build: Build) -> dict[str, tuple[PairRow, ...]]:
@@ -302,28 +308,3 @@ def _known_rows(build: Build) -> dict[str, tuple[PairRow, ...]]:
 
 def _ids(song: SongPlan) -> list[str]:
     return [f"{_key(song)}N{pair.number}" for pair in song.pairs]
-
-
-def _check_own(layout: BuildLayout) -> None:
-    """Check that a manifest in the folder comes from a build."""
-    root = layout.root
-    if (root / MANIFEST_NAME).exists() and not (root / SUMMARY_NAME).exists() and not layout.work.exists():
-        raise UsageError(
-            f"{root}: holds pairs that no build made, such as segments; choose another {{out}}", out=root
-        )
-
-
-def _remove_own(layout: BuildLayout) -> None:
-    """Remove what builds write, and folders that are empty then. Leave everything else."""
-    folders = layout.cleared()
-    for folder in folders:
-        for pattern in _OWN_FILES:
-            for path in folder.glob(pattern):
-                path.unlink()
-        remove_abandoned(folder)
-    for name in (MANIFEST_NAME, SUMMARY_NAME):
-        (layout.root / name).unlink(missing_ok=True)
-    shutil.rmtree(layout.work, ignore_errors=True)
-    for folder in [*folders, *(layout.root / split for split in SPLITS)]:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()

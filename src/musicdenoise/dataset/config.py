@@ -10,14 +10,18 @@ from musicdenoise.data.manifest import SPLITS
 from musicdenoise.dataset.output import FILE_FORMATS
 from musicdenoise.errors import UsageError
 
-__all__ = ["BUILD_KINDS", "WORK_NAME", "BuildConfig", "BuildLayout"]
+__all__ = ["BUILD_KINDS", "WEBDATASET", "WORK_NAME", "BuildConfig", "BuildLayout"]
 
 BUILD_KINDS = ("real", "class", "mixed", "white")
 """Kinds of noise: recordings of all classes, of one class, recordings and white noise, white noise."""
 
+WEBDATASET = "webdataset"
+"""The format that is no format of files: FLAC files in tar files; see `musicdenoise.dataset.pack`."""
+
 WORK_NAME = ".build"
 """Hidden folder of a build in progress, in the folder of its dataset."""
 
+_SHARD_MEGABYTES = 500  # within what WebDataset advises: some hundred megabytes up to a few thousand
 _SNR_LIMIT_DB = 120.0  # more than 16 bits hold; chosen, not measured
 
 
@@ -46,7 +50,9 @@ class BuildConfig:
     same_class
         Whether both noises of a pair come from one class. None: from different ones, if possible.
     file_format
-        A key of `musicdenoise.dataset.output.FILE_FORMATS`.
+        A key of `musicdenoise.dataset.output.FILE_FORMATS`, or `WEBDATASET`.
+    shard_megabytes
+        Most megabytes of a shard; for `WEBDATASET` only.
     sample_rate
         Rate of the dataset in Hz; songs and noises of other rates are converted.
 
@@ -67,18 +73,20 @@ class BuildConfig:
     snr_range_db: tuple[float, float] | None = None
     same_class: bool | None = None
     file_format: str = "wav"
+    shard_megabytes: int = _SHARD_MEGABYTES
     sample_rate: int = 44_100
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("kind", self.kind, BUILD_KINDS),
-            ("file_format", self.file_format, tuple(FILE_FORMATS)),
+            ("file_format", self.file_format, (*FILE_FORMATS, WEBDATASET)),
             ("split", self.split, (*SPLITS, "both", None)),
         ):
             if value not in allowed:
                 listed = ", ".join(str(choice) for choice in allowed if choice is not None)
                 raise UsageError.wrong(name, value, f"one of {listed}", repr(value))
-        for name, count in (("max_songs", self.max_songs), ("pairs_per_song", self.pairs_per_song)):
+        for name in ("max_songs", "pairs_per_song", "shard_megabytes"):
+            count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError.wrong(name, count, "at least 1")
         if self.seed < 0:
@@ -119,8 +127,14 @@ class BuildConfig:
                     snr_range_db=self.snr_range_db,
                 )
 
+    @property
+    def audio_format(self) -> str:
+        """Format of the audio files, a key of `musicdenoise.dataset.output.FILE_FORMATS`."""
+        return "flac" if self.file_format == WEBDATASET else self.file_format
+
     def to_dict(self) -> dict[str, object]:
         """The configuration for JSON, by the names of the options."""
+        shards = {"shard_size": self.shard_megabytes} if self.file_format == WEBDATASET else {}
         return {
             "kind": self.kind,
             "songs": str(self.songs),
@@ -134,6 +148,7 @@ class BuildConfig:
             "same_class": self.same_class,
             "format": self.file_format,
             "sample_rate": self.sample_rate,
+            **shards,
         }
 
 

@@ -148,7 +148,7 @@ class _Song:
         self.clean_path: Path | None = None
         self.clean_sha256: str | None = None
         if plan.split == "train":
-            name = clean_name(plan.number, plan.song.name, config.file_format)
+            name = clean_name(plan.number, plan.song.name, config.audio_format)
             self.clean_path = layout.folder("train", "clean") / name
             gain = np.float32(self.clean_gain)
             with self._file(self.clean_path) as output:
@@ -259,13 +259,13 @@ class _Song:
         return powers[0] / count, powers[1] / count
 
     def _file(self, path: Path) -> DatasetFile:
-        rate, file_format = self.config.sample_rate, self.config.file_format
+        rate, file_format = self.config.sample_rate, self.config.audio_format
         return DatasetFile(path, sample_rate=rate, channels=2, file_format=file_format)
 
     def _paths(self, pair: PairPlan) -> tuple[Path, Path]:
         names = (
             pair_name(
-                role, self.plan.number, pair.number, noise, self.plan.song.name, self.config.file_format
+                role, self.plan.number, pair.number, noise, self.plan.song.name, self.config.audio_format
             )
             for role, noise in (("INPUT", pair.input_noise), ("TARGET", pair.target_noise))
         )

@@ -90,20 +90,19 @@ class BuildSummary:
 
 
 def summarise(
-    root: Path, rows: Sequence[PairRow], plan: BuildPlan, failures: Iterable[Failure]
+    rows: Sequence[PairRow], files: Iterable[Path], plan: BuildPlan, failures: Iterable[Failure]
 ) -> BuildSummary:
-    """Summary of the rows of a dataset in the folder ``root``."""
+    """Summary of the rows of a dataset that has these files."""
     hours: dict[str, float] = {}
     for row in rows:
         hours[row.split] = hours.get(row.split, 0.0) + row.duration_seconds / 3600.0
-    files = {name for row in rows for name in (row.input, row.target, row.clean) if name is not None}
     classes = Counter(
         label for row in rows for label in (row.input_class, row.target_class) if label is not None
     )
     return BuildSummary(
         pairs=Counter(row.split for row in rows),
         hours={split: round(value, 4) for split, value in hours.items()},
-        megabytes=round(sum((root / name).stat().st_size for name in files) / 1e6, 3),
+        megabytes=round(sum(path.stat().st_size for path in files) / 1e6, 3),
         snrs=snr_histogram(rows),
         classes=dict(sorted(classes.items())),
         scaled=sum(row.gain != 1.0 for row in rows),
