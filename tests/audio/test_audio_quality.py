@@ -48,7 +48,7 @@ def music(seconds: float = 6.0, channels: int = 2) -> np.ndarray:
 def test_files_have_the_bitrate_that_was_asked_for(
     tmp_path: Path, subtype: str, kbps: int, channels: int
 ) -> None:
-    samples = music(channels=channels)
+    samples = music(3.0, channels)
     bitrate = 1000 * kbps * channels
     path = write(tmp_path / f"x.{CONTAINERS[subtype][1]}", subtype, samples, bitrate=bitrate)
     made = 8 * path.stat().st_size / (samples.shape[1] / 48_000)

@@ -17,16 +17,16 @@ from musicdenoise.denoising.sound_features import band_powers, flatness_db, stea
 RATE = 44_100
 
 
-def white(seconds: float = 6.0) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((2, round(seconds * RATE))).astype(np.float32)
+def white(seconds: float = 6.0, *, channels: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((channels, round(seconds * RATE))).astype(np.float32)
 
 
 def brown() -> np.ndarray:
     return np.cumsum(white(), axis=1).astype(np.float32)
 
 
-def bursts() -> np.ndarray:
-    noise = white()
+def bursts(*, channels: int = 2) -> np.ndarray:
+    noise = white(channels=channels)
     return noise * (np.arange(noise.shape[1]) % RATE < RATE // 4)
 
 
@@ -87,14 +87,14 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch, noise: np.ndarray, name: st
 
 @pytest.mark.parametrize("rate", [16_000, 96_000, 192_000])
 def test_white_noise_is_known_at_other_rates(rate: int) -> None:
-    tune = resample(synthesise_tune(6.0), RATE, rate).numpy()
-    noisy = tune + 0.05 * white(tune.shape[1] / RATE)
+    tune = resample(synthesise_tune(6.0)[:1], RATE, rate).numpy()
+    noisy = tune + 0.05 * white(tune.shape[1] / RATE, channels=1)
     assert AutoDenoiser(device="cpu").choose(noisy, rate).weights_name == "white"
 
 
 @pytest.mark.parametrize("seconds", [0.5, 8.0])
 def test_the_song_is_whole_after_the_choice(tmp_path: Path, write_wav, seconds: float) -> None:
-    samples = synthesise_tune(seconds).numpy() + 0.05 * white(seconds)
+    samples = synthesise_tune(seconds)[:1].numpy() + 0.05 * white(seconds, channels=1)
     song = write_wav("song.wav", samples)
     report = denoise_file(AutoDenoiser(device="cpu"), song, tmp_path / "out.wav")
     assert report.num_samples == samples.shape[1]
@@ -103,13 +103,17 @@ def test_the_song_is_whole_after_the_choice(tmp_path: Path, write_wav, seconds: 
 
 @pytest.mark.parametrize(
     ("silence", "noise", "weights"),
-    [(7.3, white(), "white"), (7.3, bursts(), "mixed"), (31.0, white(), "mixed")],
+    [
+        (7.3, white(channels=1), "white"),
+        (7.3, bursts(channels=1), "mixed"),
+        (31.0, white(channels=1), "mixed"),
+    ],
 )
 def test_silence_in_front_is_not_listened_to(
     tmp_path: Path, write_wav, silence: float, noise: np.ndarray, weights: str
 ) -> None:
-    sound = synthesise_tune(6.0).numpy() + 0.05 * noise
-    song = write_wav("song.wav", np.concatenate([np.zeros((2, round(silence * RATE))), sound], axis=1))
+    sound = synthesise_tune(6.0)[:1].numpy() + 0.05 * noise
+    song = write_wav("song.wav", np.concatenate([np.zeros((1, round(silence * RATE))), sound], axis=1))
     report = denoise_file(AutoDenoiser(device="cpu"), song, tmp_path / "out.wav")
     assert report.num_samples == round(silence * RATE) + 6 * RATE
     assert report.weights == weights

@@ -185,19 +185,26 @@ def test_noise_in_front_is_found_and_none_in_clean_music() -> None:
     assert find_known_noise(SongSamples(synthesise_tune(8.0).numpy(), RATE, "song")) is None
 
 
-@pytest.mark.parametrize("size", [4_410, 44_100, 1_000_000])
-@pytest.mark.parametrize("sample", [(0.0, 1.5), "array", None])
-def test_a_stream_gives_what_the_whole_gives(size: int, sample: object) -> None:
+@pytest.fixture(scope="module", params=[(0.0, 1.5), "array", None], ids=["stretch", "array", "found"])
+def whole(request: pytest.FixtureRequest) -> tuple[Denoiser, object, np.ndarray, np.ndarray]:
+    """A denoiser, a noise sample, a song, and what becomes of the song at once."""
     noisy = in_front(3.0)
-    given = (hum(1.5, seed=3), RATE) if sample == "array" else sample
+    given = (hum(1.5, seed=3), RATE) if request.param == "array" else request.param
     denoiser = mini(segment_seconds=0.5, context_seconds=0.2, match_level=False)
-    expected = denoiser.denoise(noisy, RATE, noise_sample=given)
+    return denoiser, given, noisy, denoiser.denoise(noisy, RATE, noise_sample=given)
+
+
+@pytest.mark.parametrize("size", [4_410, 44_100, 1_000_000])
+def test_a_stream_gives_what_the_whole_gives(
+    whole: tuple[Denoiser, object, np.ndarray, np.ndarray], size: int
+) -> None:
+    denoiser, given, noisy, expected = whole
     stream = denoiser.stream(RATE, 2, noise_sample=given)
     parts = [stream.push(noisy[:, start : start + size]) for start in range(0, noisy.shape[1], size)]
     result = np.concatenate([*parts, stream.flush()], axis=1)
     assert stream.steps is not None
     assert stream.steps.report is not None
-    if sample is None:  # the beginning alone was heard
+    if given is None:  # the beginning alone was heard
         assert stream.steps.report.source == "found"
         assert relative_db(result - expected, expected) < -20
     else:

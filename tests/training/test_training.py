@@ -61,7 +61,7 @@ def test_a_small_network_overfits_one_pair() -> None:
     clean = sum(torch.sin(2 * math.pi * hz * t) for hz in (220.0, 277.2, 329.6))[None, None] * 0.1
     noisy = clean + 0.1 * torch.randn(clean.shape)
     before = snr(clean, noisy)
-    for _ in range(60):
+    for _ in range(30):
         step(state, noisy, clean)
     state.network.train()
     with torch.no_grad():
