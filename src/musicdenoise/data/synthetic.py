@@ -8,6 +8,7 @@ arguments give the same samples.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -70,6 +71,7 @@ def _add(voice: Tensor, start: int, sound: Tensor) -> None:
     voice[start : start + length] += sound[:length]
 
 
+@lru_cache(maxsize=32)  # few notes, again and again
 def _pluck(hz: float, sample_rate: int, brightness: float = 1.0) -> Tensor:
     """A string: harmonics that decay faster the higher they are."""
     t = torch.arange(2 * sample_rate) / sample_rate
