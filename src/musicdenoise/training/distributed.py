@@ -142,10 +142,10 @@ def wrap(network: Network, topology: Topology, device: torch.device) -> nn.Modul
     """The network as the steps run it: itself, or with gradients averaged over processes."""
     if topology.is_alone:
         return network
-    # The norms keep their buffers equal, and every process begins with the same weights.
-    return DistributedDataParallel(
-        network, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
-    )
+    runner = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    # The norms keep their buffers equal. The attribute, because PyTorch 2.14 has renamed the argument.
+    runner.broadcast_buffers = False
+    return runner
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
