@@ -51,6 +51,7 @@ ONLY_IN = {
     "mutagen": {"audio/tags", "audio/bitrate.py"},
     "fsspec": {"runtime/remote.py"},
     "distributed": {"fleet/workers.py"},
+    "dask": {"fleet/workers.py"},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

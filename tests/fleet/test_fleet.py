@@ -1,11 +1,13 @@
 """``musicdenoise fleet denoise``: each song once, whatever happens to workers and to the program."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,7 +69,7 @@ def test_a_list_is_done_once_and_failures_are_tried_on_both_workers(
     assert [row["status"] for row in told] == ["done", "failed", "done"]
     assert [row["tries"] for row in told] == [1, 3, 1]
     assert all(str(row["worker"]).startswith("tcp://") for row in told)
-    assert set(told[0]) == {"in", "out", "status", "seconds", "error", "worker", "tries"}
+    assert set(told[0]) == {"in", "out", "status", "seconds", "error", "warnings", "worker", "tries"}
     assert told[1]["error"] == result.stderr.splitlines()[0].removeprefix("error: ")
     assert "b.wav: " in str(told[1]["error"])
     assert result.stderr.splitlines()[-2].startswith("2 songs done, 0 there already, 1 failed; see ")
@@ -135,7 +137,26 @@ def test_what_fails_on_one_worker_is_done_on_another(tmp_path: Path, address: st
             list(map_on_fleet(client, raises_ours, [1]))
 
 
-def test_no_scheduler_no_worker_and_a_lost_scheduler(monkeypatch: pytest.MonkeyPatch, songs: Path) -> None:
+def test_workers_that_join_get_items_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_JOINING_SECONDS", 0.3)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        threading.Timer(0.2, cluster.scale, [2]).start()
+        with workers.connected(cluster.scheduler_address) as client:
+            answers = spread(client, time.sleep, [4.0, 0.0])
+            assert next(answers).index == 1  # while the first worker sleeps
+            monkeypatch.setattr(distributed, "wait", cancelled)
+            with pytest.raises(DataError, match="the scheduler is gone; start it and its workers"):
+                next(answers)
+
+
+def cancelled(*_: object, **__: object) -> None:
+    """What Dask does when it has lost the scheduler."""
+    raise concurrent.futures.CancelledError
+
+
+def test_no_scheduler_and_no_worker(monkeypatch: pytest.MonkeyPatch, songs: Path) -> None:
     monkeypatch.setattr(workers, "_CONNECTING_SECONDS", 0.5)
     monkeypatch.setattr(workers, "_JOINING_SECONDS", 1.0)
     result = invoke(songs, "--address", "tcp://127.0.0.1:1")

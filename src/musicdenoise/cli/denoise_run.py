@@ -189,16 +189,8 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
     if settings.verbose:
         for line in details(report):
             note(line, verbose=True)
-    for start, length in report.gaps_seconds:
-        place = f"from {start:.2f} to {start + length:.2f} s"
-        warn(f"{report.source}: is damaged or empty {place}; the result is silent there")
-    for remark in report.notes:
-        warn(f"{report.source}: {remark}")
-    if report.num_tracks > 1:
-        tracks = f"has {report.num_tracks} audio tracks; the first was denoised, the others were left out"
-        warn(f"{report.source}: {tracks}")
-    if report.clipped_samples:
-        warn(f"{name}: {report.clipped_samples} samples beyond full scale were limited")
+    for remark in report.remarks:
+        warn(f"{'standard input' if report.source == PIPE else report.source}: {remark}")
 
 
 def _document(report: DenoiseReport) -> dict[str, Any]:

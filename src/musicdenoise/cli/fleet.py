@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, takes
+from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, takes, warn
 from musicdenoise.cli.denoiser_settings import check_denoiser, denoiser_settings, file_options, tell_network
 from musicdenoise.cli.help import Command, examples
 from musicdenoise.errors import UsageError
@@ -128,6 +128,8 @@ def _run(songs: list[ListedSong], path: Path, request: Request) -> tuple[int, in
         for result in answers:
             append_result(file, result)
             advance()
+            for warning in result.warnings:
+                warn(f"{result.source}: {warning}")
             if result.error is None:
                 done += 1
             else:

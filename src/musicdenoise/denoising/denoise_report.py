@@ -98,3 +98,19 @@ class DenoiseReport:
     def speed(self) -> float:
         """Seconds of the song for each second taken."""
         return self.audio_seconds / max(self.seconds, 1e-9)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is odd about the file or its result, a sentence each, without its name."""
+        gaps = (
+            f"is damaged or empty from {start:.2f} to {start + length:.2f} s; the result is silent there"
+            for start, length in self.gaps_seconds
+        )
+        rest = []
+        if self.num_tracks > 1:
+            rest.append(
+                f"has {self.num_tracks} audio tracks; the first was denoised, the others were left out"
+            )
+        if self.clipped_samples:
+            rest.append(f"{self.clipped_samples} samples beyond full scale were limited")
+        return (*gaps, *self.notes, *rest)

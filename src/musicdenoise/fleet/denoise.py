@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from musicdenoise.denoising.batch import DenoiserSettings, PassedOver, Result, Task, denoise_here
+from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError, MusicDenoiseError
@@ -80,6 +81,7 @@ def _has_failed(value: tuple[Result, float]) -> bool:
 
 def _result(song: ListedSong, answer: Answer[tuple[Result, float]]) -> SongResult:
     status, seconds, reason = "failed", 0.0, None
+    remarks: tuple[str, ...] = ()
     if answer.value is None:
         assert answer.error is not None
         is_ours = isinstance(answer.error, MusicDenoiseError)
@@ -91,12 +93,15 @@ def _result(song: ListedSong, answer: Answer[tuple[Result, float]]) -> SongResul
             reason = result.reason if isinstance(result, PassedOver) else str(result)
         else:
             status = "there" if isinstance(result, PassedOver) else "done"
+        if isinstance(result, DenoiseReport):
+            remarks = result.remarks
     return SongResult(
         source=str(song.source),
         target=str(song.target),
         status=status,
         seconds=round(seconds, 3),
         error=reason,
+        warnings=remarks,
         worker=answer.worker,
         tries=answer.tries,
     )

@@ -49,6 +49,8 @@ class SongResult:
         Time that the last worker took.
     error
         Why it failed; None otherwise.
+    warnings
+        What is odd about it.
     worker
         Address of the last worker; empty if it was killed.
     tries
@@ -60,6 +62,7 @@ class SongResult:
     status: str
     seconds: float
     error: str | None
+    warnings: tuple[str, ...]
     worker: str
     tries: int
 
