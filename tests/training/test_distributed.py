@@ -1,6 +1,11 @@
 """Several processes that share each batch train like one process with the whole of it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +13,21 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from training_data import CONFIG, CPU, run_command
+from training_data import CONFIG, CPU, ENVIRONMENT, run_command
 from typer.testing import CliRunner
 
 from musicdenoise.cli.app import app
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.data.synthetic import synthesise_tune
-from musicdenoise.errors import ConfigurationError
-from musicdenoise.training.distributed import SyncedBatchNorm2d, Topology, synchronise_norms
+from musicdenoise.errors import ConfigurationError, TrainingError
+from musicdenoise.training.distributed import (
+    SyncedBatchNorm2d,
+    Topology,
+    launch_name,
+    process_group,
+    synchronise_norms,
+)
+from musicdenoise.training.records import is_noted, note_launch
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -51,6 +63,73 @@ def test_two_processes_learn_as_one(tmp_path: Path, arguments: list[str]) -> Non
     # Only the first process writes.
     events = [json.loads(line)["event"] for line in shared.stdout.splitlines()]
     assert events == ["validation"] * 3 + ["done"]
+
+
+@pytest.mark.timeout(600)  # it takes four starts of PyTorch, which is long on a machine that is busy
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes as Linux shows them")
+def test_a_run_goes_on_after_a_process_is_lost(tmp_path: Path, arguments: list[str]) -> None:
+    folder = tmp_path / "run"
+    launcher = ("--nnodes", "1", "--nproc-per-node", "2", "--max-restarts", "2", "--monitor-interval", "0.1")
+    port = ("--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0")  # any that is free
+    command = [*launcher, *port, "-m", "musicdenoise", *arguments, "--out", str(folder)]
+    others = ("--precision", "bf16", "--accumulate", "2", "--checkpoint-seconds", "0")
+    with subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *command, *others],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        history = folder / "history.jsonl"
+        deadline = time.monotonic() + 240.0
+        while not (history.exists() and history.read_text()):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(worker(process.pid, rank=1), signal.SIGKILL)
+        assert len(history.read_text().splitlines()) < 3, "the run was over before the process was lost"
+        _, told = process.communicate(timeout=240.0)
+    assert process.returncode == 0, told
+    assert "Traceback" not in told.partition("musicdenoise")[2]
+    assert [json.loads(line)["step"] for line in history.read_text().splitlines()] == [2, 4, 6]
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["step"] == 6
+    again = CliRunner().invoke(app, [*arguments, "--out", str(folder)])
+    assert again.exit_code == 1 and "already holds a training run" in again.stderr
+
+
+def worker(launcher: int, *, rank: int) -> int:
+    """Number of the process with that rank that a launcher started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return next(
+        int(child)
+        for child in children
+        if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    )
+
+
+def test_a_restart_is_known_by_its_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert launch_name() is None
+    note_launch(tmp_path, launch_name())
+    assert not is_noted(tmp_path, launch_name())
+    for name in ("none", "job 7"):
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", name)
+        assert not is_noted(tmp_path, launch_name())
+        note_launch(tmp_path, launch_name())
+        assert is_noted(tmp_path, launch_name())
+
+
+def test_a_lost_process_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "init_process_group", lambda *_: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    lost = RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer\nmore")
+    with (
+        pytest.raises(
+            TrainingError, match=r"another training process is lost \(.*closed by peer\); torchrun"
+        ),
+        process_group(Topology(num_processes=2), CPU),
+    ):
+        raise lost
+    with pytest.raises(RuntimeError, match="shapes"), process_group(Topology(num_processes=2), CPU):
+        raise RuntimeError("shapes do not fit")
 
 
 def test_batches_are_divided_evenly_or_not_at_all() -> None:

@@ -30,7 +30,7 @@ def train(request: options.Request) -> None:
 
     The run folder gets the configuration, the history of validations with pictures, a checkpoint every few
     minutes, and the best weights so far (best.safetensors). To use several GPUs or machines, start it with
-    torchrun --nproc-per-node N -m musicdenoise train ...
+    torchrun --nproc-per-node N -m musicdenoise train ...; with --max-restarts, it goes on if a process ends.
     """
     if (request.data is None) == (request.songs is None):
         raise UsageError("a run needs data: give either a dataset, or songs to mix with noise (--songs)")

@@ -4,6 +4,9 @@
 the same batch. ``DistributedDataParallel`` averages the gradients, and batch norms use the statistics of all
 processes. So the learning curve is that of one process with the whole batch. Only process 0 writes.
 
+If a process is lost, ``torchrun --max-restarts`` starts all again with the same command. They know by
+`launch_name` that the run in the folder is theirs, and go on from its checkpoint.
+
 Reference: https://docs.pytorch.org/docs/stable/elastic/run.html (environment variables).
 """
 
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +27,15 @@ from torch.nn.parallel import DistributedDataParallel
 from musicdenoise.core.families import Network
 from musicdenoise.errors import TrainingError
 
-__all__ = ["SyncedBatchNorm1d", "SyncedBatchNorm2d", "Topology", "process_group", "synchronise_norms", "wrap"]
+__all__ = [
+    "SyncedBatchNorm1d",
+    "SyncedBatchNorm2d",
+    "Topology",
+    "launch_name",
+    "process_group",
+    "synchronise_norms",
+    "wrap",
+]
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -78,6 +90,10 @@ class Topology:
         dist.all_reduce(total)
         return [float(value) / self.num_processes for value in total]
 
+    def agree(self, decision: bool, device: torch.device) -> bool:
+        """What process 0 has decided, in all of them."""
+        return self.average((float(decision and self.is_first),), device)[0] > 0.0
+
     def gather(self, values: Sequence[float]) -> list[float]:
         """Values of all processes, in order, if items are dealt out by ``items[rank::num_processes]``."""
         if self.is_alone:
@@ -88,6 +104,15 @@ class Topology:
         return [hands[i % self.num_processes][i // self.num_processes] for i in range(total)]
 
 
+def launch_name() -> str | None:
+    """What tells this call of ``torchrun`` from others, the same after a restart; None without torchrun."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    if name != "none":
+        return name
+    # Without a name of its own, it is the process above this one.
+    return f"{platform.node()} {os.getppid()}"
+
+
 @contextlib.contextmanager
 def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
     """Connect the processes, by nccl on GPUs and by gloo otherwise.
@@ -95,7 +120,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
     Raises
     ------
     TrainingError
-        If they cannot be connected.
+        If they cannot be connected, or one of them is lost.
     """
     if topology.is_alone:
         yield
@@ -113,6 +138,14 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
         yield
         # None leaves while the first still writes: torchrun ends all as soon as one ends badly.
         dist.barrier()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        if not isinstance(error, dist.DistError) and "gloo" not in reason:
+            raise
+        raise TrainingError(
+            f"another training process is lost ({reason}); torchrun with max-restarts starts all again, and "
+            "they go on from the last checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()
 

@@ -25,7 +25,7 @@ from musicdenoise.data.mixer import ValidationItem
 from musicdenoise.errors import TrainingError
 from musicdenoise.runtime.atomic import remove_abandoned
 from musicdenoise.training.config import TrainConfig
-from musicdenoise.training.distributed import Topology, process_group
+from musicdenoise.training.distributed import Topology, launch_name, process_group
 from musicdenoise.training.feed import BatchPlan, feed
 from musicdenoise.training.loggers import RunLog, open_log
 from musicdenoise.training.plots import draw_curves, draw_histogram
@@ -33,6 +33,8 @@ from musicdenoise.training.records import (
     CONFIG,
     CURVES,
     HISTOGRAM,
+    is_noted,
+    note_launch,
     only_writer,
     write_history,
     write_record,
@@ -120,6 +122,8 @@ def train(
 ) -> RunReport:
     """Train a network, alone or as one of several processes that ``torchrun`` started.
 
+    If ``torchrun`` starts them again, because one was lost, they go on from the checkpoint.
+
     Parameters
     ----------
     config
@@ -151,13 +155,15 @@ def train(
         If the folder holds a run and ``resume`` is false, another process trains there, the loss is not
         finite, a logger cannot begin, or a file cannot be written.
     """
-    if not resume:
-        _check_unused(run)
     topology = Topology.from_environment()
+    is_restart = is_noted(run, launch_name())
+    if topology.is_first and not (resume or is_restart):
+        _check_unused(run)
     device = topology.choose_device(device)
     with process_group(topology, device):
         state = new_state(config, device, initial, topology)
-        if resume:
+        # A restart before the first checkpoint begins anew.
+        if topology.agree(resume or (is_restart and (run / CHECKPOINT).is_file()), device):
             load_checkpoint(run / CHECKPOINT, state)
         with only_writer(run) if topology.is_first else contextlib.nullcontext():
             if topology.is_first:
@@ -179,6 +185,7 @@ def _check_unused(run: Path) -> None:
 def _prepare_folder(run: Path, config: TrainConfig) -> None:
     remove_abandoned(run)
     write_record(run / CONFIG, json.dumps(config.to_dict(), indent=2) + "\n")
+    note_launch(run, launch_name())
 
 
 class _Run:

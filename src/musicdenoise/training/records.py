@@ -21,6 +21,8 @@ __all__ = [
     "CURVES",
     "HISTOGRAM",
     "HISTORY",
+    "is_noted",
+    "note_launch",
     "only_writer",
     "write_history",
     "write_record",
@@ -31,6 +33,7 @@ HISTORY = "history.jsonl"
 CURVES = "curves.png"
 HISTOGRAM = "improvements.png"
 _LOCK = ".lock"
+_LAUNCH = ".launch"
 
 
 @contextlib.contextmanager
@@ -58,6 +61,20 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def note_launch(folder: Path, name: str | None) -> None:
+    """Note which call of ``torchrun`` trains in a folder. Errors as those of `write_record`."""
+    if name is not None:
+        write_record(folder / _LAUNCH, name)
+
+
+def is_noted(folder: Path, name: str | None) -> bool:
+    """Whether this call of ``torchrun`` trained in the folder before it was started again."""
+    try:
+        return name is not None and (folder / _LAUNCH).read_text(encoding="utf-8") == name
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def write_record(path: Path, content: str | bytes) -> None:
