@@ -17,9 +17,15 @@ from typer.testing import CliRunner
 
 from musicdenoise.cli import fleet as command
 from musicdenoise.cli.app import app
+from musicdenoise.denoising.batch import DenoiserSettings
+from musicdenoise.denoising.denoise_config import DenoiseConfig
+from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.errors import DataError
 from musicdenoise.fleet import song_list, workers
+from musicdenoise.fleet.denoise import _denoise
+from musicdenoise.fleet.song_list import ListedSong
 from musicdenoise.fleet.workers import map_on_fleet, spread
+from musicdenoise.weights.store import WeightsStore
 
 distributed = pytest.importorskip("distributed")
 # Dask leaves the sockets of connections that failed to the garbage collector.
@@ -149,6 +155,37 @@ def test_workers_that_join_get_items_at_once(monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.setattr(distributed, "wait", cancelled)
             with pytest.raises(DataError, match="the scheduler is gone; start it and its workers"):
                 next(answers)
+
+
+def test_a_worker_that_ends_leaves_nothing_behind(
+    tmp_path: Path, mini_weights: Path, write_wav, tune
+) -> None:
+    song = ListedSong(source=write_wav("long.wav", tune.repeat(1, 60)), target=tmp_path / "out" / "x.wav")
+    settings = DenoiserSettings(
+        weights=str(mini_weights), device="cpu", config=DenoiseConfig(), store=WeightsStore.of_user()
+    )
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        workers.connected(cluster.scheduler_address) as client,
+    ):
+        future = client.submit(_denoise, song, settings=settings, options=FileOptions())
+        wait_until(lambda: any(path.match(PARTS) for path in (tmp_path / "out").glob(".*")))
+        cluster.scale(0)
+        wait_until(lambda: not any((tmp_path / "out").glob("*")))
+        assert not future.done() or future.status != "finished"
+
+
+def wait_until(is_so) -> None:
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def cancelled(*_: object, **__: object) -> None:

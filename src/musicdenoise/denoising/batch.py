@@ -258,10 +258,12 @@ def _denoise_alone(task: Task, settings: DenoiserSettings) -> Result:
     return result
 
 
-def denoise_here(task: Task, settings: DenoiserSettings) -> Result:
+def denoise_here(
+    task: Task, settings: DenoiserSettings, *, on_progress: Callable[[int, int | None], None] | None = None
+) -> Result:
     """Denoise one song as `try_to_denoise`, with a denoiser that is kept for the next one in this process."""
     try:
-        return try_to_denoise(_kept_denoiser(settings), task)
+        return try_to_denoise(_kept_denoiser(settings), task, on_progress=on_progress)
     except SystemExit:
         if multiprocessing.parent_process() is not None:
             # Terminated, and nothing is left behind. The pool would take it for a result, and the process

@@ -14,7 +14,7 @@ from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.plan import Job
 from musicdenoise.errors import AudioError, MusicDenoiseError
 from musicdenoise.fleet.song_list import ListedSong, SongResult
-from musicdenoise.fleet.workers import Answer, reason_of, spread
+from musicdenoise.fleet.workers import Answer, is_closing, reason_of, spread
 from musicdenoise.runtime.allocator import keep_freed_memory
 
 __all__ = ["denoise_on_fleet"]
@@ -71,7 +71,13 @@ def _denoise(song: ListedSong, settings: DenoiserSettings, options: FileOptions)
     with _BUSY:
         keep_freed_memory()
         began = time.monotonic()
-        return denoise_here(task, settings), time.monotonic() - began
+        return denoise_here(task, settings, on_progress=_stop_in_time), time.monotonic() - began
+
+
+def _stop_in_time(*_: object) -> None:
+    """Give a song up if the worker ends, so that nothing of it is left behind."""
+    if is_closing():
+        raise AudioError("the worker ended")
 
 
 def _has_failed(value: tuple[Result, float]) -> bool:

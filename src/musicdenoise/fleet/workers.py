@@ -19,12 +19,13 @@ from typing import Any, Generic, TypeVar
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.parallel import default_jobs
 
-__all__ = ["Answer", "connected", "map_on_fleet", "reason_of", "spread"]
+__all__ = ["Answer", "connected", "is_closing", "map_on_fleet", "reason_of", "spread"]
 
 _CONNECTING_SECONDS = 10.0  # chosen, not measured
 _JOINING_SECONDS = 60.0  # chosen: a worker that starts has imported everything by then
 # Dask watches its workers every 10 ms, which takes 4 % of a core for each; so it takes 0.7 %.
-_LEAN = {
+_SETTINGS = {
+    "distributed.worker.preload": ["musicdenoise.fleet.worker_start"],
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "2s",
@@ -187,6 +188,13 @@ def _is_deadly(error: BaseException | None) -> bool:
     return type(error).__name__ == "KilledWorker"
 
 
+def is_closing() -> bool:
+    """On a worker: whether it is about to end."""
+    from distributed import get_worker
+
+    return str(get_worker().status.name).startswith("clos")
+
+
 def reason_of(error: BaseException) -> str:
     """One line about an error of a worker."""
     if _is_deadly(error):
@@ -268,7 +276,7 @@ def _local_cluster(processes: int) -> Iterator[Any]:
 
     threads = max(1, default_jobs() // processes)
     with (
-        dask.config.set(_LEAN),
+        dask.config.set(_SETTINGS),
         distributed.LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
