@@ -8,7 +8,7 @@ FROM python:3.12-slim
 
 # The part of PyTorch's index that is taken: cpu, cu126, cu128, cu130.
 ARG COMPUTE=cpu
-RUN pip install --no-cache-dir "torch>=2.11,<2.14" torchaudio --index-url "https://download.pytorch.org/whl/${COMPUTE}"
+RUN pip install --no-cache-dir "torch>=2.6,<2.16" torchaudio --index-url "https://download.pytorch.org/whl/${COMPUTE}"
 
 COPY pyproject.toml README.md LICENSE /source/
 COPY src /source/src
