@@ -349,6 +349,7 @@ def test_an_interrupt_ends_all_processes_and_leaves_nothing(
 
 
 def test_rumble_that_may_be_music_is_left_alone_unless_it_is_named(tmp_path: Path, write_wav, tune) -> None:
+    tune = tune[:1]
     noise = np.random.default_rng(0).standard_normal(tune.shape)
     rumble = sosfilt(butter(4, (40, 250), "bandpass", fs=44_100, output="sos"), noise)
     rumble *= 0.35 * np.std(tune.numpy()) / np.std(rumble)
