@@ -1,15 +1,19 @@
 """Train what refines a network's estimates by the long-term spectrum of the noise.
 
     python docs/examples/train_refiner.py --songs SONGS --noises NOISES --pool POOL --out OUT.safetensors \
-        --spectrum recorded.safetensors --examples 4000 --minutes 60 [--init refiner.safetensors]
+        --spectrum recorded.safetensors --examples 4000 --minutes 60 [--init refiner.safetensors] \
+        [--effects EFFECTS]
 
 By Noise2Noise: the target is the same music with another noise. The estimates of ``mixed`` for all examples
 are computed first and kept in POOL (0.5 s each on one core, 1.6 MB each); then the refiner learns on four
-examples at a time, seven in ten of them without a sample. Each time an example is used, its three waveforms
-pass one random equaliser and one change of speed: otherwise the refiner recognises the few hundred recordings
-of noise by their fine spectrum, and is surer than it should be on others. The loss is that of `musicdenoise
-train`: the power of the error relative to that of the target, in dB per example. ``--spectrum`` names weights
-of the family ``fine``, whose network for the noise's spectrum it starts with, and leaves as it is.
+examples at a time, seven in ten of them without a sample. A third of the noises are recordings as they are or
+as `musicdenoise train` alters them. The others nobody recorded: recordings at other speeds in other rooms,
+noise between the spectra of two, generated machines and voices, and sound effects, if there are any. Each
+time an example is used, its three waveforms pass one random equaliser and one change of speed. Otherwise the
+refiner recognises the few hundred recordings of noise by their fine spectrum, and is surer than it should be
+on others. The loss is that of `musicdenoise train`: the power of the error relative to that of the target, in
+dB per example. ``--spectrum`` names weights of the family ``fine``, whose network for the noise's spectrum it
+starts with, and leaves as it is.
 """
 
 import argparse
@@ -25,13 +29,17 @@ from musicdenoise import Denoiser, load_weights
 from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.losses import error_ratio_loss
 from musicdenoise.core.refiner import Refiner
+from musicdenoise.data.altered_noise import AlteredNoise, BlendedNoise
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.catalogue import noise_source, song_files
+from musicdenoise.data.catalogue import find_noises, noise_source, song_files
+from musicdenoise.data.generated_noise import GeneratedNoise
 from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer
+from musicdenoise.data.noise import MixedNoise, NoiseSource, WhiteNoise
 from musicdenoise.training.muon import ComplexMuon
 
 RATE, SECONDS = 44_100, 6
 PLAIN_SHARE = 0.7
+UNRECORDED_SHARE = 0.65
 LEVELS = {"snr_range_db": (-5.0, 22.0), "target_snr_range_db": (10.0, 40.0)}
 SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.3, 2.5)}
 CROP_SECONDS = 5
@@ -40,12 +48,35 @@ EQUALISER_HZ, EQUALISER_DB = (40, 90, 200, 450, 1000, 2200, 5000, 11_000, 20_000
 BATCH, LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 4, 3e-3, 50, 0.4, 5.0, 0.998
 
 
+def unrecorded_noise(arguments: argparse.Namespace) -> NoiseSource:
+    """Noise that is in no recording."""
+    noises = find_noises(arguments.noises, "mixed")
+    bank = AudioBank([noise.path for noise in noises], arguments.cache, RATE)
+    labels = [noise.label for noise in noises]
+    sources: list[NoiseSource] = [
+        AlteredNoise(bank, labels),
+        BlendedNoise(bank, labels),
+        GeneratedNoise(RATE),
+        WhiteNoise(),
+    ]
+    shares = [0.5, 0.17, 0.3, 0.03]
+    if arguments.effects:
+        effects = AudioBank(song_files(arguments.effects), arguments.cache, RATE)
+        sources.append(AlteredNoise(effects, ["effect"] * len(effects)))
+        shares.append(0.12)
+    return MixedNoise(sources, shares)
+
+
 def make_pool(arguments: argparse.Namespace) -> list[Path]:
     """Files of examples: three waveforms, and the mean power of the sample."""
     songs = AudioBank(song_files(arguments.songs), arguments.cache, RATE)
     count = SECONDS * RATE
+    unrecorded = unrecorded_noise(arguments)
     sources = (
-        noise_source("mixed", arguments.noises, arguments.cache, RATE, fastest=fastest)
+        MixedNoise(
+            [noise_source("mixed", arguments.noises, arguments.cache, RATE, fastest=fastest), unrecorded],
+            [1.0 - UNRECORDED_SHARE, UNRECORDED_SHARE],
+        )
         for fastest in (1.0, 2.0)
     )
     configs = (
@@ -152,6 +183,7 @@ def main() -> None:
     )
     for name in ("songs", "noises", "pool", "out", "spectrum"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--effects", type=Path, help="sounds of machines, weapons and the like from games")
     parser.add_argument("--init", type=Path, help="weights to go on from")
     parser.add_argument("--cache", type=Path, default=Path("decoded"), help="where decoded audio is kept")
     parser.add_argument("--without-sample", type=float, default=0.7, help="share whose sample is left out")

@@ -1,13 +1,14 @@
 """Make the set on which networks are compared: songs and noises that none of them has seen, kind by kind.
 
     python tests/benchmarks/make_dev_set.py --songs SONGS --noises NOISES --out FOLDER [--items 20] \
-        [--long-items 10]
+        [--long-items 10] [--kinds tape vinyl]
 
 For white noise, noise of any kind and each of the ten classes of UrbanSound8K there are 20 mixes, mono, at
 SNRs from 0 to 20 dB in equal steps, over all songs in turn, at places that depend on the seed. Of noise of
 any kind as much is white as in `musicdenoise dataset build --kind mixed`. Recordings are read out as they
 are. Memory over half a minute shows in long mixes only: of these, 30 s each, there are as many as asked
-for. FOLDER becomes a dataset of test pairs: measure it with
+for. Noise of tapes and records, from random numbers, is made when it is asked for by name. FOLDER becomes a
+dataset of test pairs: measure it with
 
     musicdenoise eval FOLDER --weights mixed --weights white --baselines identity,noisereduce,oracle
 """
@@ -25,16 +26,23 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.manifest import PairRow, write_manifest
 from musicdenoise.data.noise import MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.data.old_media import TapeNoise, VinylNoise
 from musicdenoise.kinds import NOISE_CLASSES, WHITE_SHARE_IN_DATASETS
 
 RATE = 44_100
 SILENCE = 1e-3
 SNRS_DB = (0.0, 20.0)
+KINDS = ("white", "mixed", *NOISE_CLASSES)
+GENERATED: dict[str, NoiseSource] = {
+    "white": WhiteNoise(),
+    "tape": TapeNoise(RATE),
+    "vinyl": VinylNoise(RATE),
+}
 
 
 def noise_of(kind: str, folder: Path, cache: Path) -> NoiseSource:
-    if kind == "white":
-        return WhiteNoise()
+    if kind in GENERATED:
+        return GENERATED[kind]
     noises = find_noises(folder, kind)
     bank = AudioBank([noise.path for noise in noises], cache, RATE)
     recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=1.0)
@@ -111,6 +119,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--long-items", type=int, default=0)
     parser.add_argument("--long-seconds", type=float, default=30.0)
+    parser.add_argument("--kinds", nargs="+", choices=(*KINDS, "tape", "vinyl"), default=KINDS)
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
     arguments.cache = arguments.cache or arguments.out / "decoded"
@@ -120,7 +129,9 @@ def main() -> None:
         Mixes(items=arguments.long_items, seconds=arguments.long_seconds, mark="long-"),
     )
     rows = []
-    for number, kind in enumerate(("white", "mixed", *NOISE_CLASSES)):
+    for number, kind in enumerate((*KINDS, "tape", "vinyl")):
+        if kind not in arguments.kinds:
+            continue
         for mixes in sets:
             rows += make(arguments, kind, number, songs, mixes)
     write_manifest(arguments.out, rows)

@@ -1,0 +1,222 @@
+"""Noise that no recording has: recordings at other speeds, in other rooms, with another's spectrum.
+
+A network with fine bins and a long memory recognises a few hundred recordings by their spectra, and is then
+surer of them than of any others. Each of these sources changes the spectrum finely, every time it is drawn:
+
+- another speed moves it, as in `musicdenoise.data.noise.RecordedNoise`, but also downwards;
+- another room multiplies it by a random transfer function. Reflections are as dense as in small rooms or
+  few, and decay exponentially (Schroeder, "Statistical parameters of the frequency response curves of large
+  rooms", 1954: far from the source, the response of a room is that of decaying Gaussian noise);
+- between two recordings there are spectra of neither: Gaussian noise takes a geometric mean of theirs, and
+  in half of the cases the course of a third.
+
+All ranges were chosen, not measured one by one. What they are worth together is in the lab notebook.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicdenoise.data.bank import AudioBank
+from musicdenoise.errors import DataError
+from musicdenoise.kinds import NOISE_CLASSES
+
+__all__ = ["AlteredNoise", "BlendedNoise", "equalised", "in_another_room"]
+
+Array = NDArray[np.float32]
+
+_ATTEMPTS = 20  # to find a stretch that is not silent
+_SILENCE_RMS = 1e-5
+_KNOWN_WEIGHT = 2.5  # of the ten classes, as in `musicdenoise.data.noise`
+_SPEEDS = (0.6, 1.8)
+_AS_RECORDED_SHARE = 0.15
+_FASTER_SHARE, _BACKWARDS_SHARE, _ROOM_SHARE, _EQUALISED_SHARE, _SECOND_SHARE = 0.7, 0.2, 0.6, 0.6, 0.25
+_SECOND_SD_DB = 6.0
+_T60_SECONDS, _LONGEST_RESPONSE_SECONDS = (0.04, 1.5), 1.2
+_REVERBERANT_DB = (-6.0, 12.0)  # what is reflected, re the direct sound
+_SPARSE_SHARE, _DENSITIES = 0.7, (0.002, 0.2)
+_EQUALISER_HZ = (40.0, 90.0, 200.0, 450.0, 1000.0, 2200.0, 5000.0, 11_000.0, 20_000.0)
+_WINDOW = 8192  # of the spectra that are blended
+_SPECTRUM_WINDOWS = 32
+_ENVELOPE_STEP = 64
+_ENVELOPE_SECONDS = (0.01, 0.3)
+
+_SOURCE = re.compile(r"(\d+)-\d-\d+-\d+")
+"""File names of UrbanSound8K begin with the number of the recording that they were cut from."""
+
+
+def in_another_room(sound: Array, sample_rate: int, rng: np.random.Generator) -> Array:
+    """A sound with random reflections, ``(samples,)``, as long as it was."""
+    seconds = math.exp(rng.uniform(*np.log(_T60_SECONDS)))
+    count = round(sample_rate * min(seconds, _LONGEST_RESPONSE_SECONDS))
+    decay = np.exp(-math.log(1000.0) * np.arange(count) / (seconds * sample_rate))
+    response = (rng.standard_normal(count) * decay).astype(np.float32)
+    if rng.random() < _SPARSE_SHARE:
+        response *= rng.random(count) < rng.uniform(*_DENSITIES)
+    level = np.float32(10.0 ** (rng.uniform(*_REVERBERANT_DB) / 20.0))
+    response *= level / (np.linalg.norm(response) + np.float32(1e-9))
+    response[0] += 1.0
+    length = scipy.fft.next_fast_len(len(sound) + count, real=True)
+    spectrum = scipy.fft.rfft(sound, length) * scipy.fft.rfft(response, length)
+    heard: Array = scipy.fft.irfft(spectrum, length)[: len(sound)].astype(np.float32)
+    return heard
+
+
+def equalised(sound: Array, sample_rate: int, rng: np.random.Generator, sd_db: float = 5.0) -> Array:
+    """A sound through a random equaliser with nine bands; their gains have this standard deviation."""
+    length = scipy.fft.next_fast_len(len(sound), real=True)
+    hz = np.maximum(scipy.fft.rfftfreq(length, 1.0 / sample_rate), 20.0)
+    gains_db = np.interp(np.log(hz), np.log(_EQUALISER_HZ), rng.normal(0.0, sd_db, len(_EQUALISER_HZ)))
+    spectrum = scipy.fft.rfft(sound, length) * (10.0 ** (gains_db / 20.0)).astype(np.float32)
+    changed: Array = scipy.fft.irfft(spectrum, length)[: len(sound)].astype(np.float32)
+    return changed
+
+
+class _Recordings:
+    """Stretches of recordings: classes are drawn first, then the source, then one of its pieces.
+
+    Parameters
+    ----------
+    bank
+        The recordings.
+    labels
+        Class of each.
+    """
+
+    def __init__(self, bank: AudioBank, labels: list[str]) -> None:
+        if len(labels) != len(bank):
+            raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
+        self.bank = bank
+        sources: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for index, (label, path) in enumerate(zip(labels, bank.paths, strict=True)):
+            sources[label][_source(path)].append(index)
+        self._classes = [list(pieces.values()) for pieces in sources.values()]
+        weights = np.array([_KNOWN_WEIGHT if label in NOISE_CLASSES else 1.0 for label in sources])
+        self._shares = weights / weights.sum()
+
+    def read(self, num_samples: int, rng: np.random.Generator, *, may_be_faster: bool = True) -> Array:
+        """A stretch without its mean, at a random speed or at its own; short recordings are repeated."""
+        speed = math.exp(rng.uniform(*np.log(_SPEEDS))) if may_be_faster else 1.0
+        needed = math.ceil(num_samples * speed) + 1
+        for _ in range(_ATTEMPTS):
+            pieces = self._classes[int(rng.choice(len(self._classes), p=self._shares))]
+            piece = pieces[int(rng.integers(len(pieces)))]
+            index = piece[int(rng.integers(len(piece)))]
+            sound = self._stretch(index, needed, rng)
+            sound = sound - sound.mean()
+            if _rms(sound) > _SILENCE_RMS:
+                places = np.arange(num_samples) * speed
+                played: Array = np.interp(places, np.arange(needed), sound).astype(np.float32)
+                return played
+        raise DataError(f"{_ATTEMPTS} noise recordings in a row are silent: remove the silent ones")
+
+    def _stretch(self, index: int, count: int, rng: np.random.Generator) -> Array:
+        length = int(self.bank.lengths[index])
+        if length >= count:
+            return self.bank.read(index, int(rng.integers(length - count + 1)), count).mean(0).numpy()
+        whole = self.bank.read(index).mean(0).numpy()
+        return np.roll(np.resize(whole, count), int(rng.integers(length)))
+
+
+class AlteredNoise:
+    """Recordings that are altered each time they are drawn, but for every seventh.
+
+    Parameters
+    ----------
+    bank
+        The recordings.
+    labels
+        Class of each recording. A class is drawn first, then a source of it: the pieces of one recording of
+        UrbanSound8K count as one.
+    """
+
+    def __init__(self, bank: AudioBank, labels: list[str]) -> None:
+        self._recordings, self._rate = _Recordings(bank, labels), bank.sample_rate
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """Noise ``(1, num_samples)``."""
+        if rng.random() < _AS_RECORDED_SHARE:
+            return _waveform(self._recordings.read(num_samples, rng, may_be_faster=False))
+        read, rate = self._recordings.read, self._rate
+        sound = read(num_samples, rng, may_be_faster=rng.random() < _FASTER_SHARE)
+        if rng.random() < _BACKWARDS_SHARE:
+            sound = sound[::-1]
+        if rng.random() < _ROOM_SHARE:
+            sound = in_another_room(sound, rate, rng)
+        if rng.random() < _EQUALISED_SHARE:
+            sound = equalised(sound, rate, rng)
+        if rng.random() < _SECOND_SHARE:
+            other = read(num_samples, rng)
+            gain = 10.0 ** (rng.normal(0.0, _SECOND_SD_DB) / 20.0)
+            sound = sound / _rms(sound) + np.float32(gain / _rms(other)) * other
+        return _waveform(sound)
+
+
+class BlendedNoise:
+    """Gaussian noise with a spectrum between those of two recordings.
+
+    Parameters
+    ----------
+    bank, labels
+        As of `AlteredNoise`.
+    """
+
+    def __init__(self, bank: AudioBank, labels: list[str]) -> None:
+        self._recordings, self._rate = _Recordings(bank, labels), bank.sample_rate
+
+    def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """Noise ``(1, num_samples)``."""
+        share = rng.random()
+        power_db = share * self._power_db(rng) + (1.0 - share) * self._power_db(rng)
+        length = scipy.fft.next_fast_len(num_samples, real=True)
+        bins = np.arange(length // 2 + 1) * (_WINDOW / length)
+        gains_db = np.interp(bins, np.arange(len(power_db)), power_db - power_db.max())
+        spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
+        sound = scipy.fft.irfft(spectrum * (10.0 ** (gains_db / 20.0)).astype(np.float32), length)
+        sound = sound[:num_samples].astype(np.float32)
+        if rng.random() < 0.5:
+            sound = sound * self._course(num_samples, rng)
+        if rng.random() < 0.4:
+            sound = in_another_room(sound, self._rate, rng)
+        return _waveform(sound)
+
+    def _power_db(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Long-term power of a recording per bin of a long window, in dB."""
+        sound = self._recordings.read(_SPECTRUM_WINDOWS * _WINDOW, rng)
+        frames = sound.reshape(_SPECTRUM_WINDOWS, _WINDOW) * np.hanning(_WINDOW).astype(np.float32)
+        power = np.square(np.abs(scipy.fft.rfft(frames))).mean(0, dtype=np.float64)
+        in_db: NDArray[np.float64] = 10.0 * np.log10(power + 1e-12)
+        return in_db
+
+    def _course(self, num_samples: int, rng: np.random.Generator) -> Array:
+        """How loud a recording is over time, flattened at random; its mean is about 1."""
+        sound = self._recordings.read(num_samples, rng)
+        seconds = math.exp(rng.uniform(*np.log(_ENVELOPE_SECONDS)))
+        width = max(1, round(self._rate * seconds) // _ENVELOPE_STEP)
+        power = np.convolve(np.square(sound)[::_ENVELOPE_STEP], np.full(width, 1.0 / width), "same")
+        places = np.arange(num_samples) / _ENVELOPE_STEP
+        level = np.sqrt(np.interp(places, np.arange(len(power)), power) + 1e-9)
+        course: Array = ((level / level.mean()) ** rng.uniform(0.2, 1.0)).astype(np.float32)
+        return course
+
+
+def _source(path: Path) -> str:
+    match = _SOURCE.match(path.stem)
+    return match[1] if match else str(path)
+
+
+def _rms(sound: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(sound), dtype=np.float64))) + 1e-12
+
+
+def _waveform(sound: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(sound - sound.mean(), dtype=np.float32)).unsqueeze(0)
