@@ -23,6 +23,7 @@ from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.distributed import (
     SyncedBatchNorm2d,
     Topology,
+    _with_strides,
     launch_name,
     process_group,
     synchronise_norms,
@@ -89,10 +90,21 @@ def test_a_run_goes_on_after_a_process_is_lost(tmp_path: Path, arguments: list[s
         _, told = process.communicate(timeout=240.0)
     assert process.returncode == 0, told
     assert "Traceback" not in told.partition("musicdenoise")[2]
+    assert "Grad strides" not in told
     assert [json.loads(line)["step"] for line in history.read_text().splitlines()] == [2, 4, 6]
     assert torch.load(folder / "checkpoint.pt", weights_only=True)["step"] == 6
     again = CliRunner().invoke(app, [*arguments, "--out", str(folder)])
     assert again.exit_code == 1 and "already holds a training run" in again.stderr
+
+
+def test_gradients_take_the_strides_of_their_parameter_where_these_mean_nothing() -> None:
+    kernel = torch.ones(4, 1, 7, 5).to(memory_format=torch.channels_last)
+    gradient = torch.randn(4, 1, 7, 5)
+    assert gradient.stride() != kernel.stride()
+    same = _with_strides(kernel.stride(), gradient)
+    assert same.stride() == kernel.stride() and torch.equal(same, gradient)
+    other = torch.randn(4, 3, 7, 5)
+    assert _with_strides(torch.ones(4, 3, 7, 5).permute(0, 1, 3, 2).stride(), other) is other
 
 
 def worker(launcher: int, *, rank: int) -> int:

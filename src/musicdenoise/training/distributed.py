@@ -17,6 +17,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -175,10 +176,23 @@ def wrap(network: Network, topology: Topology, device: torch.device) -> nn.Modul
     """The network as the steps run it: itself, or with gradients averaged over processes."""
     if topology.is_alone:
         return network
+    for parameter in network.parameters():
+        if parameter.requires_grad and 1 in parameter.shape:
+            parameter.register_hook(partial(_with_strides, parameter.stride()))
     runner = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
     # The norms keep their buffers equal. The attribute, because PyTorch 2.14 has renamed the argument.
     runner.broadcast_buffers = False
     return runner
+
+
+def _with_strides(strides: tuple[int, ...], gradient: Tensor) -> Tensor:
+    """The gradient with the strides of its parameter, if they differ along axes of length 1 only.
+
+    There they mean nothing, but `DistributedDataParallel` compares them, warns, and copies the gradient.
+    """
+    pairs = zip(gradient.shape, gradient.stride(), strides, strict=True)
+    is_alike = all(length == 1 or ours == theirs for length, ours, theirs in pairs)
+    return gradient.as_strided(gradient.shape, strides) if is_alike else gradient
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
