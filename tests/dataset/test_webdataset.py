@@ -196,6 +196,29 @@ def test_bad_shards_are_named(tmp_path: Path, shards: Path) -> None:
     assert "holds no dataset" in result.stderr
 
 
+def test_sizes_that_lie_neither_fill_the_disk_nor_hang(tmp_path: Path) -> None:
+    sparse = tarfile.TarInfo("x.input.flac")  # 512 bytes in the shard, a terabyte on the disk
+    sparse.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": str(1 << 40)}
+    sparse.pax_headers["GNU.sparse.map"] = "0,512"
+    sparse.size = 512
+    with tarfile.open(tmp_path / "sparse.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(sparse, io.BytesIO(bytes(512)))
+    header = tarfile.TarInfo("x.input.flac")
+    header.size = -512
+    (tmp_path / "negative.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    header.size, header.type = 1 << 62, tarfile.XHDTYPE
+    (tmp_path / "huge.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    for name in ("sparse.tar", "negative.tar", "huge.tar"):
+        with pytest.raises(DataError, match=rf"{name}: is not a whole tar file"):
+            dataset_folder(str(tmp_path / name), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("pattern", ["a-{5..3}.tar", "{0..99999}{0..99999}.tar"])
+def test_ranges_that_make_no_sense_are_named(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(DataError, match=r"a range in braces goes up"):
+        dataset_folder(pattern, tmp_path)
+
+
 def test_ranges_in_braces() -> None:
     assert _expand("a-{08..10}.tar") == ["a-08.tar", "a-09.tar", "a-10.tar"]
     assert _expand("{0..1}/{2..3}") == ["0/2", "0/3", "1/2", "1/3"]

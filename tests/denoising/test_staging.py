@@ -211,7 +211,7 @@ def test_addresses_are_named_as_paths_are() -> None:
     copy = pickle.loads(pickle.dumps(path))  # for processes and other machines
     assert (type(copy), copy, str(copy), hash(copy)) == (RemotePath, path, str(path), hash(path))
     web = parse_path("https://host/my%20song.flac?sign=a.b")
-    assert (web.name, web.suffix, str(web)) == (
+    assert (web.name, web.suffix, web.address) == (
         "my song.flac",
         ".flac",
         "https://host/my%20song.flac?sign=a.b",

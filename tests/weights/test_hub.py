@@ -181,7 +181,7 @@ def test_names_are_not_taken_from_others(hub: Hub, mini_weights: Path, tmp_path:
     push_weights(mini_weights, REPO)
     push_weights(mini_weights, "joe/my-net")
     for name in ("mixed", "../x", ".hidden", "a/b", ""):
-        with pytest.raises(UsageError, match=r"belongs to a network of the package|cannot be named"):
+        with pytest.raises(UsageError, match=r"belongs to the package|cannot be named"):
             pull_weights(REPO, name, store=store)
     pull_weights(REPO, store=store)
     pull_weights(REPO, store=store, revision="main")  # again, to update it
@@ -219,7 +219,7 @@ def one_line(result) -> str:
 def test_what_can_go_wrong_is_one_line(
     hub: Hub, mini_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "there is no such repository at http://127.0.0.1" in one_line(invoke("pull", "jane/none"))
+    assert "there is no such repository at http://127.0.0.1" in one_line(invoke("pull", "jane/missing"))
     assert "'a b' is no name of a repository: give OWNER/NAME" in one_line(invoke("pull", "a b", "net"))
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"junk")

@@ -144,7 +144,9 @@ def list_outputs(jobs: Sequence[Job], settings: Run) -> Outcome:
             print_error(error)
             continue
         for output in job.outputs or (PIPE,):
-            print_data(f"{quoted(job.source)}\t{quoted(output)}")
+            # In full: `fleet denoise` takes this list.
+            source = job.source.address if isinstance(job.source, RemotePath) else job.source
+            print_data(f"{quoted(source)}\t{quoted(output)}")
     return Outcome(failed=failed)
 
 

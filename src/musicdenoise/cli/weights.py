@@ -15,6 +15,7 @@ from musicdenoise.cli.completion import propose_networks
 from musicdenoise.cli.help import Command, examples
 from musicdenoise.cli.weights_hub import pull, push
 from musicdenoise.errors import UsageError, WeightsError
+from musicdenoise.runtime.credentials import without_credentials
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,6 +69,7 @@ def list_weights(as_json: ListJson = False) -> None:
     if as_json:
         for entry in store.entries():
             fields = {**asdict(entry), "class": _class_of(entry), "cached": store.is_cached(entry)}
+            fields["sources"] = [without_credentials(source) for source in entry.sources]
             fields["aliases"] = [alias for alias, name in load_aliases().items() if name == entry.name]
             print_json(fields)
         return

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import re
 import shutil
 import tarfile
@@ -37,7 +38,10 @@ PARTS = ("input.flac", "target.flac", "json")
 """What each pair has in a shard, behind its key and a dot."""
 
 _LEFT_OUT = "left_out.json"
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_RANGE = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
+_MOST_SHARDS = 1_000_000  # chosen: names that a range in braces may stand for
+# What headers that lie make of `tarfile`: sizes that are negative, or beyond all memory.
+_DAMAGE = (tarfile.TarError, EOFError, ValueError, MemoryError, OverflowError)
 _MOST_TEXT = 1 << 20  # bytes of a description; those of this package have less than 2000
 
 
@@ -92,9 +96,13 @@ def _find(place: str) -> list[Path] | None:
 def _expand(pattern: str) -> list[str]:
     """``a-{08..10}`` as ``a-08``, ``a-09``, ``a-10``."""
     pieces = _RANGE.split(pattern)
+    ends = list(zip(pieces[1::3], pieces[2::3], strict=True))
+    if not 1 <= math.prod(max(0, int(high) - int(low) + 1) for low, high in ends) <= _MOST_SHARDS:
+        raise DataError(
+            f"{pattern}: a range in braces goes up, and all together stand for {_MOST_SHARDS} shards at most"
+        )
     choices = [
-        [str(number).zfill(len(low)) for number in range(int(low), int(high) + 1)]
-        for low, high in zip(pieces[1::3], pieces[2::3], strict=True)
+        [str(number).zfill(len(low)) for number in range(int(low), int(high) + 1)] for low, high in ends
     ]
     return [
         "".join(itertools.chain.from_iterable(zip(pieces[::3], (*chosen, ""), strict=True)))
@@ -154,6 +162,8 @@ def _pairs(shard: Path, place: Path) -> Iterator[tuple[str, dict[str, str]]]:
     with _opened(shard) as archive:
         try:
             for member in archive:
+                if member.size < 0 or member.issparse():  # a small file could fill the disk
+                    raise _broken(shard, f"{member.name} has an impossible size")
                 key, _, part = member.name.rpartition("/")[2].partition(".")
                 if not member.isfile() or part not in PARTS:
                     continue
@@ -166,7 +176,7 @@ def _pairs(shard: Path, place: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 assert content is not None  # it is a file
                 with writing(place / files[part]), (place / files[part]).open("wb") as file:
                     _copy(content, file, shard)
-        except (tarfile.TarError, EOFError) as error:
+        except _DAMAGE as error:
             raise _broken(shard, error) from error
     yield from found.items()
 
@@ -187,7 +197,7 @@ def _opened(shard: Path) -> Iterator[tarfile.TarFile]:
             shard.fetch(path)
         try:
             archive = tarfile.open(path, "r:")  # noqa: SIM115
-        except (tarfile.TarError, EOFError) as error:
+        except _DAMAGE as error:
             raise _broken(shard, error) from error
         except OSError as error:
             raise DataError(f"{shard}: cannot be read: {error.strerror}") from error
@@ -195,5 +205,5 @@ def _opened(shard: Path) -> Iterator[tarfile.TarFile]:
             yield archive
 
 
-def _broken(shard: Path, error: Exception) -> DataError:
+def _broken(shard: Path, error: Exception | str) -> DataError:
     return DataError(f"{shard}: is not a whole tar file ({error}); get a complete copy")

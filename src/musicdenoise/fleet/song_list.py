@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from musicdenoise.errors import DataError
-from musicdenoise.runtime.remote import parse_path
+from musicdenoise.runtime.atomic import writing
+from musicdenoise.runtime.remote import RemotePath, parse_path
 
 __all__ = [
     "ListedSong",
@@ -73,27 +74,37 @@ def read_songs(path: Path) -> list[ListedSong]:
     Raises
     ------
     DataError
-        If it cannot be read, a line is wrong, two songs have the same output, or there is none.
+        If it cannot be read, a line is wrong, two songs have the same output, an output is an input, or there
+        is no song.
     UsageError
         If an address is of an unknown kind.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     songs: dict[str, ListedSong] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        source, _, target = line.partition("\t")
+        source, _, target = line.removesuffix("\r").partition("\t")
         if not source or not target or "\t" in target:
             raise DataError(f"{path}: line {number} is not a song: it must be INPUT, a tab, OUTPUT")
-        if target in songs:
-            raise DataError(f"{path}: line {number} has the output of another line: {target}")
-        songs[target] = ListedSong(source=parse_path(source), target=parse_path(target))
+        song = ListedSong(source=parse_path(source), target=parse_path(target))
+        if (place := _place(song.target)) in songs:
+            raise DataError(f"{path}: line {number} has the output of another line: {song.target}")
+        songs[place] = song
     if not songs:
         raise DataError(f"{path}: holds no songs; 'musicdenoise denoise' lists them on a dry run")
+    for song in songs.values():
+        if _place(song.source) in songs:
+            raise DataError(f"{path}: {song.source} is the input of one line and the output of another")
     return list(songs.values())
+
+
+def _place(path: Path) -> str:
+    """The same for all names of a file, as far as names tell: links may lead elsewhere on each worker."""
+    return path.address if isinstance(path, RemotePath) else os.path.abspath(path)  # noqa: PTH100
 
 
 def read_results(path: Path) -> dict[tuple[str, str], str]:
@@ -104,15 +115,17 @@ def read_results(path: Path) -> dict[tuple[str, str], str]:
     Raises
     ------
     DataError
-        If it cannot be read.
+        If it cannot be read, or is a file of another kind, which nothing must be appended to.
     """
     known: dict[tuple[str, str], str] = {}
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if lines[0] and not lines[0].startswith("{"):
+        raise DataError(f"{path}: is no file of results; choose another one with {{results}}", results=path)
     for line in lines:
         try:
             row = json.loads(line)
@@ -146,14 +159,15 @@ def append_result(file: BinaryIO, result: SongResult) -> None:
 
     Raises
     ------
-    OSError
+    DataError
         If it cannot be written.
     """
     row = asdict(result)
     row = {"in": row.pop("source"), "out": row.pop("target"), **row}
-    file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-    file.flush()
-    os.fsync(file.fileno())
+    with writing(Path(file.name), DataError, "free some space, and run again to go on"):
+        file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def left_to_do(

@@ -107,10 +107,16 @@ def connected(address: str | None, processes: int = 1) -> Iterator[Any]:
                 "address", address, "that of a scheduler, such as tcp://10.0.0.1:8786"
             ) from error
         except OSError as error:
+            if address is None:
+                raise DataError(f"no workers can be started here: {reason_of(error)}") from error
             raise DataError(f"{address}: no scheduler answers; start one with 'dask scheduler'") from error
         try:
             client.wait_for_workers(1, timeout=_JOINING_SECONDS)
         except (TimeoutError, asyncio.TimeoutError) as error:
+            if address is None:
+                raise DataError(
+                    "the workers on this machine do not start; try a smaller {jobs}", jobs=processes
+                ) from error
             raise DataError(f"{address}: no worker joins; start some with 'dask worker {address}'") from error
         yield client
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from musicdenoise.errors import AudioError, AudioReadError, AudioWriteError, UsageError
+from musicdenoise.runtime.credentials import without_credentials
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as LocalPath
@@ -28,6 +29,10 @@ __all__ = ["RemotePath", "parse_path"]
 _EXTRAS = {"s3": "s3", "gs": "gcs", "http": "remote", "https": "remote", "memory": "remote"}
 _READ_ONLY = frozenset({"http", "https"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # a single letter is a drive
+_UNSAFE = re.compile(r"[/\\\x00-\x1f]")  # what would lead a name elsewhere, or end it
+# Chosen: silence of a web server, and all of a file. aiohttp by itself gives up after five minutes in all.
+_SILENCE_SECONDS = 60.0
+_FETCH_SECONDS = 3600.0
 
 
 class RemotePath(LocalPath):
@@ -46,10 +51,15 @@ class RemotePath(LocalPath):
         """Its last part. What follows a question mark in the address of a web page is left out."""
         if self.scheme not in _READ_ONLY:
             return super().name
-        return unquote(super().name.partition("?")[0]).replace("/", "_")
+        return _UNSAFE.sub("_", unquote(super().name.partition("?")[0]))
+
+    @property
+    def address(self) -> str:
+        """The whole address. Where it is shown, `str` leaves the signature of a web page out."""
+        return f"{self.scheme}://{'/'.join(self.parts[1:])}"
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{'/'.join(self.parts[1:])}"
+        return without_credentials(self.address) if self.scheme in _READ_ONLY else self.address
 
     def resolve(self, strict: bool = False) -> RemotePath:
         """Itself: there are no links."""
@@ -62,18 +72,18 @@ class RemotePath(LocalPath):
     def exists(self, **_: Any) -> bool:
         """Whether there is a file of this address, or a folder with one in it."""
         with self._told(AudioReadError, "read"):
-            return bool(self._system.exists(str(self)))
+            return bool(self._system.exists(self.address))
 
     def is_dir(self, **_: Any) -> bool:
         """Whether it is the beginning of the addresses of files; web servers have no folders."""
         with self._told(AudioReadError, "read"):
-            return self.scheme not in _READ_ONLY and bool(self._system.isdir(str(self)))
+            return self.scheme not in _READ_ONLY and bool(self._system.isdir(self.address))
 
     def files(self) -> list[RemotePath]:
         """The files in this folder and those inside it, or those that fit if it is a pattern. Sorted."""
         with self._told(AudioReadError, "read"):
             is_folder = self.is_dir()
-            found = (self._system.find if is_folder else self._system.glob)(str(self), detail=True)
+            found = (self._system.find if is_folder else self._system.glob)(self.address, detail=True)
             return sorted(
                 RemotePath(f"{self.scheme}://{name.lstrip('/')}")
                 for name, info in found.items()
@@ -110,7 +120,7 @@ class RemotePath(LocalPath):
             If it is not there or cannot be read.
         """
         with self._told(AudioReadError, "read"):
-            self._system.get_file(str(self), str(target))
+            self._system.get_file(self.address, str(target))
 
     def store(self, source: Path, *, replace: bool) -> None:
         """Make it a copy of a file on this machine, whole or not at all.
@@ -121,11 +131,11 @@ class RemotePath(LocalPath):
             If it cannot be written, or if it exists and may not be replaced (from `FileExistsError`).
         """
         with self._told(AudioWriteError, "written"):
-            if not replace and self._system.exists(str(self)):
+            if not replace and self._system.exists(self.address):
                 raise FileExistsError(str(self))
             # What is written in a transaction appears at its end, and never if it ends by an exception.
             with self._system.transaction, source.open("rb") as data:
-                file = self._system.open(str(self), "wb" if replace else "xb")
+                file = self._system.open(self.address, "wb" if replace else "xb")
                 shutil.copyfileobj(data, file, file.blocksize if hasattr(file, "blocksize") else 0)
                 file.close()
 
@@ -134,8 +144,7 @@ class RemotePath(LocalPath):
         """The file system, which knows the newest state."""
         import fsspec
 
-        # Proxies and passwords for web servers come from where other programs have them.
-        options = {"client_kwargs": {"trust_env": True}} if self.scheme in _READ_ONLY else {}
+        options = {"client_kwargs": _web_options()} if self.scheme in _READ_ONLY else {}
         return fsspec.filesystem(self.scheme, use_listings_cache=False, **options)
 
     @contextlib.contextmanager
@@ -171,16 +180,29 @@ def parse_path(text: str) -> Path:
     if match is None:
         return Path(text)
     scheme = match[1].lower()
+    if "@" in text[match.end() :].partition("/")[0]:  # messages show addresses
+        advice = "put it into ~/.netrc" if scheme in _READ_ONLY else "put it where other programs have it"
+        raise UsageError(f"an address of {scheme}:// may not hold a password; {advice}")
     if scheme not in _EXTRAS:
         raise UsageError(f"{text}: {scheme}:// is not known; use s3://, gs:// or https://, or a file")
-    if scheme in _READ_ONLY and "@" in text[match.end() :].partition("/")[0]:  # messages show addresses
-        raise UsageError(f"an address of {scheme}:// may not hold a password; put it into ~/.netrc")
     return RemotePath(f"{scheme}://{text[match.end() :]}")
+
+
+def _web_options() -> dict[str, Any]:
+    """How web servers are asked. Proxies and passwords come from where other programs have them."""
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(
+        total=_FETCH_SECONDS, sock_connect=_SILENCE_SECONDS, sock_read=_SILENCE_SECONDS
+    )
+    return {"trust_env": True, "timeout": timeout}
 
 
 def _reason(error: Exception) -> str:
     """One line of what a store says, with advice if it is about rights."""
-    told = " ".join(str(error).split()) or type(error).__name__
+    told = without_credentials(" ".join(str(error).split())) or type(error).__name__
+    if "Timeout" in type(error).__name__ and not str(error):
+        return "the server takes too long; try again"
     if isinstance(error, PermissionError) or "credentials" in f"{type(error).__name__} {told}".lower():
         return f"your credentials are missing, wrong, or do not allow it ({told})"
     return told

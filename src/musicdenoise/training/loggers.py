@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from musicdenoise.errors import ConfigurationError, TrainingError, UsageError
+from musicdenoise.runtime.credentials import without_credentials
 from musicdenoise.training.records import write_record
 
 __all__ = ["LOGGERS", "RunLog", "check_loggers", "open_log"]
@@ -137,7 +138,7 @@ def _load(name: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return without_credentials((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 class _Ids:
@@ -147,7 +148,7 @@ class _Ids:
         self._path = folder / _IDS
         try:
             self._ids = {} if is_new else dict(json.loads(self._path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             self._ids = {}
 
     def get(self, name: str) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicdenoise.errors import UsageError, WeightsError
 from musicdenoise.runtime.atomic import make_folder, write_bytes
+from musicdenoise.runtime.credentials import without_credentials
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.card import model_card
 from musicdenoise.weights.checkpoint import load_weights
@@ -37,6 +38,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 _CARD_FILE = "README.md"
 _PUBLIC = "https://huggingface.co"
+_ANSWER_SECONDS = 30.0  # chosen; without it, a server that is silent holds the program for ever
 
 
 def push_weights(
@@ -85,7 +87,7 @@ def push_weights(
         if get_token() is None:
             raise WeightsError(f"{repo}: cannot be written without credentials; set HF_TOKEN to a token")
         api.create_repo(repo, private=private, exist_ok=True)
-        held = _weights_file(api.model_info(repo, files_metadata=True))
+        held = _weights_file(api.model_info(repo, files_metadata=True, timeout=_ANSWER_SECONDS))
         if held is not None and not _is_same(path, held) and not overwrite:
             raise WeightsError(
                 f"{repo}: holds another network already; {{overwrite}} replaces it", overwrite=False
@@ -150,7 +152,7 @@ def pull_weights(
             )
     with tempfile.TemporaryDirectory() as folder:
         with _asking(repo, api):
-            info = api.model_info(repo, revision=revision, files_metadata=True)
+            info = api.model_info(repo, revision=revision, files_metadata=True, timeout=_ANSWER_SECONDS)
             stated = _weights_file(info)
             if stated is None:
                 raise WeightsError(f"{repo}: holds no {WEIGHTS_FILE}; `weights push` makes such repositories")
@@ -221,7 +223,7 @@ def _asking(repo: str, api: HfApi) -> Iterator[None]:
         raise WeightsError(f"{repo}: {place} answered {status}; try again later") from error
     # The base is that of all errors of the client; versions of the library use different clients.
     except (OSError, LookupError, ValueError, *errors.HfHubHTTPError.__bases__) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = without_credentials((str(error).splitlines() or [type(error).__name__])[0])
         raise WeightsError(
             f"{repo}: {place} cannot be reached, or is no Hub: {reason}; check the connection and HF_ENDPOINT"
         ) from error

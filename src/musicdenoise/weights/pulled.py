@@ -14,12 +14,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from musicdenoise.errors import UsageError, WeightsError
-from musicdenoise.runtime.atomic import make_folder, write_text
+from musicdenoise.runtime.atomic import make_folder, write_text, writing
 from musicdenoise.weights.index import IndexEntry, network_names, read_index
 
 __all__ = ["check_name", "enter", "file_of", "forget", "read_pulled"]
 
 _INDEX = "pulled.json"
+_WORDS = ("auto", "none")  # what --weights and --noise mean by them is no file
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -33,8 +34,8 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"a network cannot be named {name!r}: use letters, digits, '.', '_' and '-'")
-    if name in network_names():
-        raise UsageError(f"the name {name!r} belongs to a network of the package: give another one")
+    if name in (*network_names(), *_WORDS):
+        raise UsageError(f"the name {name!r} belongs to the package: give another one")
     return name
 
 
@@ -78,7 +79,7 @@ def forget(folder: Path, name: str) -> None:
 
 def _change(folder: Path, name: str, entries: tuple[IndexEntry, ...]) -> None:
     make_folder(folder, WeightsError)
-    with FileLock(folder / f".{_INDEX}.lock"):
+    with writing(folder / _INDEX, WeightsError), FileLock(folder / f".{_INDEX}.lock"):
         others = (entry for entry in read_pulled(folder) if entry.name != name)
         networks = sorted((*others, *entries), key=lambda entry: entry.name)
         document = {"networks": [asdict(entry) for entry in networks]}
