@@ -178,7 +178,8 @@ def wrap(network: Network, topology: Topology, device: torch.device) -> nn.Modul
         return network
     for parameter in network.parameters():
         if parameter.requires_grad and 1 in parameter.shape:
-            parameter.register_hook(partial(_with_strides, parameter.stride()))
+            strides = partial(_with_strides, parameter.stride())
+            parameter.register_hook(strides)  # type: ignore[no-untyped-call]
     runner = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
     # The norms keep their buffers equal. The attribute, because PyTorch 2.14 has renamed the argument.
     runner.broadcast_buffers = False
