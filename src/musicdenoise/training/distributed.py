@@ -4,7 +4,7 @@
 the same batch. ``DistributedDataParallel`` averages the gradients, and batch norms use the statistics of all
 processes. So the learning curve is that of one process with the whole batch. Only process 0 writes.
 
-If a process is lost, ``torchrun --max-restarts`` starts all again with the same command. They know by
+If a process is lost, ``torchrun`` (``max-restarts``) starts all again with the same command. They know by
 `launch_name` that the run in the folder is theirs, and go on from its checkpoint.
 
 Reference: https://docs.pytorch.org/docs/stable/elastic/run.html (environment variables).
