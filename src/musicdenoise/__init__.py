@@ -16,7 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
+    from musicdenoise.core.architecture import DCUNetConfig
+    from musicdenoise.core.dcunet import DCUNet
     from musicdenoise.core.stft import StftConfig
     from musicdenoise.denoising.auto import AutoDenoiser
     from musicdenoise.denoising.denoise_config import DenoiseConfig
@@ -47,7 +48,7 @@ __all__ = [
 _HOMES = {
     "AutoDenoiser": "denoising.auto",
     "DCUNet": "core.dcunet",
-    "DCUNetConfig": "core.dcunet",
+    "DCUNetConfig": "core.architecture",
     "DenoiseConfig": "denoising.denoise_config",
     "DenoiseReport": "denoising.denoise_report",
     "Denoiser": "denoising.denoiser",

@@ -7,8 +7,6 @@ import sys
 
 from musicdenoise.cli.signals import leave_when_interrupted
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Run the command line."""

@@ -24,21 +24,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = [
-    "AudioError",
-    "AudioReadError",
-    "AudioWriteError",
-    "ConfigurationError",
-    "DataError",
-    "DeviceError",
-    "Failure",
-    "MusicDenoiseError",
-    "TrainingError",
-    "UnsupportedAudioError",
-    "UsageError",
-    "WeightsError",
-]
-
 
 class MusicDenoiseError(Exception):
     """Base of every error that musicdenoise raises on purpose.

@@ -10,20 +10,6 @@ from collections.abc import Mapping
 
 from musicdenoise.errors import UsageError
 
-__all__ = [
-    "ANY_NOISE",
-    "NOISE_CLASSES",
-    "NOISE_EXAMPLES",
-    "NOISE_KINDS",
-    "NOISE_WORDS",
-    "WHITE_NOISE",
-    "WHITE_SHARE_IN_DATASETS",
-    "WHITE_SHARE_IN_TRAINING",
-    "parse_kind",
-    "parse_noise_word",
-    "words_for",
-]
-
 NOISE_CLASSES = (
     "air_conditioner",
     "car_horn",

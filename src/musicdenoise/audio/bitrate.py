@@ -17,8 +17,6 @@ import numpy as np
 
 from musicdenoise.errors import UnsupportedAudioError
 
-__all__ = ["LOSSY_SUBTYPES", "check_bitrate", "encoder_quality", "nearest_bitrate", "source_bitrate"]
-
 LOSSY_SUBTYPES = ("MPEG_LAYER_III", "VORBIS", "OPUS", "AAC")
 """Subtypes that have a bit rate and no bit depth."""
 

@@ -11,8 +11,6 @@ import numpy as np
 
 from musicdenoise.audio.types import Samples
 
-__all__ = ["Dither"]
-
 
 class Dither:
     """Adds triangular noise to samples that are about to be rounded.

@@ -8,8 +8,6 @@ from pathlib import Path
 from musicdenoise.audio.types import Samples
 from musicdenoise.audio.writer import open_writer
 
-__all__ = ["to_flac"]
-
 
 def to_flac(samples: Samples, sample_rate: int) -> bytes:
     """``(channels, samples)`` as a FLAC file of 16 bits."""

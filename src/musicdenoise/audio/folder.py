@@ -7,8 +7,6 @@ from pathlib import Path
 from musicdenoise.audio.formats import AUDIO_SUFFIXES
 from musicdenoise.errors import AudioReadError
 
-__all__ = ["find_audio"]
-
 
 def find_audio(folder: str | Path, *, recursive: bool = True) -> list[Path]:
     """List the files in a folder whose suffix is that of an audio format.

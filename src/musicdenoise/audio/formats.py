@@ -11,23 +11,6 @@ from dataclasses import dataclass
 from musicdenoise.audio.types import MAX_CHANNELS
 from musicdenoise.errors import UnsupportedAudioError
 
-__all__ = [
-    "AUDIO_SUFFIXES",
-    "FFMPEG_WAV_CODECS",
-    "FORMATS",
-    "PCM_BITS",
-    "READ_SUFFIXES",
-    "RECORDING_TAGS",
-    "TAG_NAMES",
-    "ContainerFormat",
-    "check_writable",
-    "container_for_suffix",
-    "nearest_rate",
-    "subtype_for",
-    "suffix_for_container",
-    "writable_container",
-]
-
 TAG_NAMES = (
     "title",
     "artist",

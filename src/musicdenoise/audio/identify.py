@@ -22,8 +22,6 @@ from musicdenoise.audio.containers.riff_length import has_wide_samples, lacks_da
 from musicdenoise.audio.formats import FORMATS
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
-__all__ = ["Content", "identify"]
-
 _WINDOW_BYTES = 65_536  # read from the beginning of a file to identify it
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _NOT_READ = {

@@ -25,8 +25,6 @@ from musicdenoise.audio.identify import Content, identify
 from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Samples
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
-__all__ = ["AudioReader", "open_reader", "probe", "read_audio"]
-
 _MOST_SAMPLES = 1 << 40  # 288 days at 44.1 kHz
 # By container: what finds damage that a copy without it mends.
 _FIND_REPAIR: dict[str, Callable[[Path], Repair]] = {

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["already_exists", "check_target"]
-
 
 def check_target(path: Path, *, overwrite: bool) -> None:
     """Check that a file may be put at a path.

@@ -13,8 +13,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_CHANNELS", "Audio", "AudioInfo", "ByteFile", "Samples", "ffmpeg_url"]
-
 Samples = npt.NDArray[np.float32]
 
 MAX_CHANNELS = 8

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from musicdenoise.audio.tags.file_tags import Tags
 
-__all__ = ["AudioWriter", "open_writer"]
-
 _DITHERED = frozenset({"PCM_16", "PCM_U8", "PCM_S8", "ALAC_16"})
 # Bits of one stored sample; the codecs that compress are not listed.
 _STORED_BITS = PCM_BITS | {"ALAC_16": 0, "ALAC_24": 0, "ALAW": 8, "ULAW": 8, "FLOAT": 32, "DOUBLE": 64}

@@ -18,8 +18,6 @@ from musicdenoise.cli.serve import serve
 from musicdenoise.cli.train import train
 from musicdenoise.cli.weights import app as weights
 
-__all__ = ["app"]
-
 app = typer.Typer(
     name="musicdenoise",
     cls=Group,

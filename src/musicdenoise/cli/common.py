@@ -30,21 +30,6 @@ from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.cli.signals import INTERRUPTED, unwinding
 from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
 
-__all__ = [
-    "FAILED",
-    "INTERRUPTED",
-    "USAGE",
-    "choose_device",
-    "note",
-    "print_data",
-    "print_error",
-    "print_json",
-    "reports_errors",
-    "takes",
-    "tell_failure",
-    "warn",
-]
-
 FAILED = 1
 USAGE = 2
 BROKEN_PIPE = 141

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["propose_formats", "propose_kinds", "propose_networks", "propose_noises", "propose_recipes"]
-
 Proposals = list[tuple[str, str]]
 
 

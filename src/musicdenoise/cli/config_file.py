@@ -22,8 +22,6 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["CONFIG_VARIABLE", "Config"]
-
 CONFIG_VARIABLE = "MUSICDENOISE_CONFIG"
 _NOT_IN_FILES = ("config", "help")
 

@@ -15,8 +15,6 @@ from musicdenoise.cli.quoting import quoted, quoted_json
 if TYPE_CHECKING:
     from musicdenoise.evaluation.correlation import CorrelationReport
 
-__all__ = ["correlate"]
-
 
 @reports_errors
 def correlate(

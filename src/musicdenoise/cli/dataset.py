@@ -8,8 +8,6 @@ from musicdenoise.cli.dataset_build import build
 from musicdenoise.cli.dataset_segment import segment
 from musicdenoise.cli.help import Command, examples
 
-__all__ = ["dataset"]
-
 dataset = typer.Typer(
     help="Make datasets of noisy pairs, and cut them into segments.",
     no_args_is_help=True,

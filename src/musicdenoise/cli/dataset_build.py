@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from musicdenoise.dataset.config import BuildConfig
     from musicdenoise.dataset.summary import BuildSummary
 
-__all__ = ["build"]
-
 _BAR_WIDTH = 30
 
 _Value = TypeVar("_Value")

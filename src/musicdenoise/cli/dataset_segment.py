@@ -14,8 +14,6 @@ from musicdenoise.cli.quoting import quoted
 if TYPE_CHECKING:
     from musicdenoise.dataset.segments.segment import SegmentResult
 
-__all__ = ["segment"]
-
 
 @reports_errors
 @takes(options.Request, options.PANELS)

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from musicdenoise.denoising.plan import Job
     from musicdenoise.runtime.shard import Shard
 
-__all__ = ["denoise"]
-
 _PIPE = Path("-")
 
 

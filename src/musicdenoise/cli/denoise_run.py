@@ -33,8 +33,6 @@ from musicdenoise.runtime.parallel import default_jobs
 from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.runtime.shard import Shard
 
-__all__ = ["Outcome", "Run", "list_outputs", "run"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Run:

@@ -11,8 +11,6 @@ from musicdenoise.denoising.model import NO_NETWORK
 from musicdenoise.denoising.noise_sample import NoiseReport
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = ["details", "sample_line", "summary"]
-
 _HINT = re.compile(r" \(--[^()]*\)")
 
 

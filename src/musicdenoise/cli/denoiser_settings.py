@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from musicdenoise.denoising.batch import DenoiserSettings
     from musicdenoise.denoising.file_options import FileOptions
 
-__all__ = ["check_choices", "check_denoiser", "denoiser_settings", "file_options", "tell_network"]
-
 
 def check_denoiser(request: options.DenoiserRequest) -> None:
     """Refuse options that contradict each other."""

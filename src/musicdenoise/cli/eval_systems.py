@@ -26,8 +26,6 @@ from musicdenoise.weights.index import default_weights, find_entry, network_name
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import resolve_weights
 
-__all__ = ["choose_systems"]
-
 _OWN = "own"  # the network of each item's kind of noise
 _REFERENCE = "reference:"
 

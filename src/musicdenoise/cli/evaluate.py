@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from musicdenoise.evaluation.metric_files import Provenance
     from musicdenoise.evaluation.systems import System
 
-__all__ = ["evaluate"]
-
 
 @reports_errors
 @takes(options.Request, options.PANELS)

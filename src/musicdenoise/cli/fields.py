@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from musicdenoise.errors import MusicDenoiseError
 
-__all__ = ["describe", "option_of"]
-
 # Fields whose options have another name.
 _OPTIONS = {
     "accumulation": "--accumulate",

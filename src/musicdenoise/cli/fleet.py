@@ -18,8 +18,6 @@ from musicdenoise.errors import UsageError
 if TYPE_CHECKING:
     from musicdenoise.fleet.song_list import ListedSong
 
-__all__ = ["PANELS", "Request", "fleet"]
-
 fleet = typer.Typer(
     help="Denoise many songs on many machines, with Dask Distributed.",
     no_args_is_help=True,

@@ -7,8 +7,6 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Command", "Group", "examples"]
-
 # The value of an option, by the name of its type, if the option does not name it itself.
 _WORDS = {"path": "DIR", "int": "N", "integer": "N", "float": "X"}
 _END_OF_LINE = re.compile(r"(?<!\n)\n(?!\n)")

@@ -12,8 +12,6 @@ import typer
 
 from musicdenoise.cli.common import print_data, print_json, reports_errors
 
-__all__ = ["info"]
-
 _PACKAGES = (
     *("torch", "torchaudio", "numpy", "scipy", "soundfile", "av", "mutagen"),
     *("safetensors", "typer", "rich", "pesq", "pystoi", "noisereduce"),

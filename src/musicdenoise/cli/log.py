@@ -11,8 +11,6 @@ import typer
 
 from musicdenoise.cli.quoting import quoted
 
-__all__ = ["LogLevel", "is_told"]
-
 LEVEL_VARIABLE = "MUSICDENOISE_LOG_LEVEL"
 
 

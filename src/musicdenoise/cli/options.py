@@ -16,25 +16,6 @@ from musicdenoise.errors import UsageError
 from musicdenoise.runtime.precision import Precision
 from musicdenoise.runtime.remote import parse_path
 
-__all__ = [
-    "PANELS",
-    "BitDepth",
-    "ChannelMode",
-    "Cuda",
-    "DenoiserRequest",
-    "Device",
-    "Json",
-    "Offline",
-    "OutputFormat",
-    "Processes",
-    "Quiet",
-    "Request",
-    "Root",
-    "SampleLevel",
-    "Verify",
-    "WeightsUrl",
-]
-
 
 class ChannelMode(str, Enum):
     """How the channels of a song are denoised; see `DenoiseConfig`."""

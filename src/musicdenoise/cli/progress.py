@@ -28,8 +28,6 @@ from musicdenoise.cli.quoting import quoted
 if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress as TrainingProgress
 
-__all__ = ["Album", "byte_progress", "count_progress", "song_progress", "training_progress"]
-
 
 class Album:
     """How long several songs still take, by the sizes of their files.

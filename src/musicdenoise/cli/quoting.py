@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import sys
 
-__all__ = ["quoted", "quoted_json"]
-
 # Control characters (C0, delete, C1), line and paragraph separators, and what turns the direction of text.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from musicdenoise.denoising.song_denoiser import SongDenoiser
     from musicdenoise.serving.workshop import Wish
 
-__all__ = ["PANELS", "Request", "serve"]
-
 _NEEDED = ("starlette", "uvicorn")
 
 

@@ -13,8 +13,6 @@ from types import FrameType
 
 from musicdenoise.runtime.interrupts import raise_when_possible
 
-__all__ = ["INTERRUPTED", "leave_when_interrupted", "unwinding"]
-
 INTERRUPTED = 130
 
 # SIGHUP: the terminal is gone. Windows does not have it.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from musicdenoise.training.loop import Progress, RunReport
     from musicdenoise.training.sources import TrainingData
 
-__all__ = ["train"]
-
 
 @reports_errors
 @takes(options.Request, options.PANELS)

@@ -13,8 +13,6 @@ from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel
 from musicdenoise.cli.options import Cuda, Device, Quiet, Root
 
-__all__ = ["Request", "settings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from musicdenoise.weights.index import IndexEntry
     from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["app"]
-
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and share networks.")
 
 

@@ -10,8 +10,6 @@ from musicdenoise.cli import options
 from musicdenoise.cli.common import note, reports_errors
 from musicdenoise.cli.completion import propose_networks
 
-__all__ = ["pull", "push"]
-
 Repo = Annotated[
     str, typer.Argument(metavar="OWNER/NAME", help="The repository on the Hub.", show_default=False)
 ]

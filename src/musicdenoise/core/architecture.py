@@ -19,23 +19,6 @@ from torch import Tensor
 from musicdenoise.core.complex_layers import component_mask, polar_mask
 from musicdenoise.errors import ConfigurationError
 
-__all__ = [
-    "DECODERS",
-    "ENCODERS",
-    "FEWEST_FRAMES",
-    "MASKS",
-    "MOST_COMPLEXITY",
-    "NUM_DECODERS",
-    "NUM_ENCODERS",
-    "NUM_FREQS",
-    "SEEN_FRAMES",
-    "TIME_STRIDE",
-    "DCUNetConfig",
-    "decoder_groups",
-    "encoder_inputs",
-    "pad_frames_to_fit",
-]
-
 NUM_FREQS = 1025  # the only number of frequencies for which the layers' sizes close
 TIME_STRIDE = 16  # product of the strides in time
 FEWEST_FRAMES = 99  # 16 k + 3, and the lowest map still has a frame

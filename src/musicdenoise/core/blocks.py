@@ -6,8 +6,6 @@ from typing import Protocol
 
 from torch import Tensor
 
-__all__ = ["BlockStream"]
-
 
 class BlockStream(Protocol):
     """A stream that works on a signal block by block.

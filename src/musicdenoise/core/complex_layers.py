@@ -27,15 +27,6 @@ from torch.nn import functional as F
 
 from musicdenoise.core.fast_layers import conv_transpose2d
 
-__all__ = [
-    "ComplexBatchNorm2d",
-    "ComplexConv2d",
-    "ComplexConvTranspose2d",
-    "component_mask",
-    "kernel_pairs",
-    "polar_mask",
-]
-
 Size = tuple[int, int]
 
 # Keeps the phase of a zero defined and the gradient of the magnitude finite; far below any mask

@@ -19,16 +19,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = [
-    "CrossSpectrum",
-    "JointMoments",
-    "Lag",
-    "complex_correlation",
-    "p_value",
-    "quiet_correlation",
-    "spectral_diversity",
-]
-
 # Shares of the three terms, and the quotient's floor: those of NoiseRemover.
 _DIVERSITY_WEIGHTS = (0.4, 0.3, 0.3)
 _TINY = 1e-20

@@ -37,8 +37,6 @@ from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["DCUNet", "DCUNetConfig", "masked_estimate"]
-
 LEAKY_SLOPE = 0.01  # PyTorch's default, as in the reference
 LEAST_POWER = 1e-8  # below which nothing is compressed further; the mean of a bin is 1
 

@@ -15,18 +15,6 @@ from musicdenoise.core.fine_net import FINE, FineNet, FineNetConfig
 from musicdenoise.core.fine_unet import FINE_STFT, FineUNetConfig
 from musicdenoise.errors import ConfigurationError
 
-__all__ = [
-    "DCUNET",
-    "FAMILIES",
-    "FINE",
-    "Network",
-    "NetworkConfig",
-    "check_family",
-    "config_from_json",
-    "n_fft_of",
-    "new_network",
-]
-
 Network = DCUNet | FineNet
 NetworkConfig = DCUNetConfig | FineNetConfig
 

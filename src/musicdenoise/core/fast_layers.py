@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["conv_transpose2d", "join_channels"]
-
 Size = tuple[int, int]
 
 _FEW_CHANNELS = 96

@@ -27,8 +27,6 @@ from musicdenoise.core.noise_spectrum_net import (
 from musicdenoise.core.stft import istft, stft
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["FINE", "PARTS", "FineNet", "FineNetConfig", "join_estimates", "join_gains"]
-
 FINE = "fine"
 PARTS = ("spectrum", "unet")
 

@@ -28,8 +28,6 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.core.time_average import mean_around
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["FINE_STFT", "TIME_STRIDE", "FineUNet", "FineUNetConfig"]
-
 FINE_STFT = StftConfig(n_fft=4096, hop_length=1024)
 TIME_STRIDE = 4
 """Product of the strides in time: outputs move with inputs if these are shifted by a multiple of it."""

@@ -22,8 +22,6 @@ from musicdenoise.core.fast_layers import conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
 from musicdenoise.runtime.precision import PRECISIONS
 
-__all__ = ["FusedDCUNet"]
-
 Size = tuple[int, int]
 _Layers = Callable[[Tensor], Tensor]
 

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["frame_gains", "frame_powers"]
-
 # Mean power of a bin below which a passage counts as digital silence: -140 dB re full scale, a tenth
 # of the rounding noise of 24-bit samples.
 SILENCE_POWER = 1e-14

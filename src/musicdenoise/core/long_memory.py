@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 from musicdenoise.core.time_average import moments_around
 
-__all__ = ["LongMemory"]
-
 _NEAR_REACHES = (3, 11)  # at 11 frames a second: 0.6 and 2.1 s in all
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["error_ratio_loss"]
-
 # Power of the error, relative to the reference, at which the loss bottoms out: -60 dB. Without it an
 # example that is almost solved would have an unbounded gradient.
 _ERROR_FLOOR = 1e-6

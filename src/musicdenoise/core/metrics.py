@@ -20,8 +20,6 @@ from torch import Tensor
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import DataError
 
-__all__ = ["improvement", "log_spectral_distance", "si_sdr", "snr", "ssnr"]
-
 SSNR_FRAME_SAMPLES = 1440  # NoiseRemover's, as the two below
 SSNR_HOP_SAMPLES = 720
 SSNR_RANGE_DB = (-10.0, 35.0)

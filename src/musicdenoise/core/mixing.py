@@ -12,8 +12,6 @@ from torch import Tensor
 
 from musicdenoise.errors import DataError
 
-__all__ = ["loop_to_length", "mix_at_snr", "rms", "snr_gain", "zero_mean"]
-
 
 def rms(waveform: Tensor) -> float:
     """Root mean square over all channels and samples; 0 for an empty waveform."""

@@ -19,8 +19,6 @@ from torch import Tensor
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import DataError
 
-__all__ = ["log_kurtosis_ratio"]
-
 # Mean power of a bin, relative to that of the noise, below which it holds nothing to hear: -100 dB.
 _NOTHING = 1e-10
 _FEWEST_FRAMES = 20  # with fewer the fourth moment is that of one frame

@@ -21,8 +21,6 @@ from torch.nn import functional as F
 
 from musicdenoise.core.noise_spectrum import power_of, prior_power, smooth, subtracted_power
 
-__all__ = ["FINE_BINS", "NOISE_FILTER_REACH", "NoiseFilter"]
-
 FINE_BINS = 1024
 """Bins with a change of their own: up to 5.5 kHz."""
 

@@ -34,20 +34,6 @@ from torch.nn import functional as F
 from musicdenoise.core.stft import StftConfig, hann_window
 from musicdenoise.errors import ConfigurationError
 
-__all__ = [
-    "CALM_REACH",
-    "GAIN_REACH",
-    "calmed_gain",
-    "noise_lines",
-    "noise_power",
-    "noise_reduction_gain",
-    "power_of",
-    "prior_power",
-    "smooth",
-    "spectrum_stft",
-    "subtracted_power",
-]
-
 GAIN_REACH = 2
 """Frames to each side that the gain of a frame depends on: two averages over three frames in a row."""
 

@@ -28,14 +28,6 @@ from musicdenoise.core.level import SILENCE_POWER
 from musicdenoise.core.noise_spectrum import smooth
 from musicdenoise.core.stft import StftConfig, stft
 
-__all__ = [
-    "SPECTRUM_STFT",
-    "NoiseSpectrum",
-    "NoiseSpectrumNet",
-    "mean_power",
-    "subtraction_gain",
-]
-
 SPECTRUM_STFT = StftConfig(n_fft=8192, hop_length=2048)
 
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)

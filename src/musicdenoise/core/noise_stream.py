@@ -23,8 +23,6 @@ from musicdenoise.core.overlap import mirror
 from musicdenoise.core.overlap_add import OverlapAdd
 from musicdenoise.core.stft import StftConfig, stft
 
-__all__ = ["NoiseStream"]
-
 _BLOCK_FRAMES = 32  # frames computed at once: 1.5 s, 4 MB for a stereo song and its estimate
 
 

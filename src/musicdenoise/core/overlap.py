@@ -26,8 +26,6 @@ from musicdenoise.core.silence import SilentStretches
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["Estimator", "SegmentPlan", "SpectralStream", "mid_side", "mirror"]
-
 # Maps a spectrogram (batch, channels, freqs, frames) and its level gains (batch, frames) to an estimate.
 Estimator = Callable[[Tensor, Tensor], Tensor]
 

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from musicdenoise.core.stft import StftConfig, hann_window
 
-__all__ = ["OverlapAdd"]
-
 
 class OverlapAdd:
     """Inverse of the centred `stft`, by least squares (Griffin & Lim 1984, equation 6).

@@ -25,8 +25,6 @@ from torch.nn import functional as F
 
 from musicdenoise.core.level import SILENCE_POWER
 
-__all__ = ["LOCAL_REACH", "NUM_MOMENTS", "Parts", "ProfileFilter", "lifted", "moments", "weighted_sum"]
-
 LOCAL_REACH = 15
 """Frames to each side that count as around a bin: 0.17 s. Chosen, not measured."""
 NUM_MOMENTS = 9

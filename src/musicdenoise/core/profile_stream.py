@@ -15,8 +15,6 @@ from torch import Tensor
 
 from musicdenoise.core.profile import LOCAL_REACH, NUM_MOMENTS, ProfileFilter, lifted, moments, weighted_sum
 
-__all__ = ["ProfileStream"]
-
 # Chosen; no measurement of other lengths is recorded.
 BLOCK_FRAMES = 128
 AHEAD_SECONDS = 5.0

@@ -17,8 +17,6 @@ from musicdenoise.core.dcunet import LEAST_POWER, DCUNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.core.level import frame_gains
 
-__all__ = ["RealDCUNet"]
-
 
 class _Parts(NamedTuple):
     """Real and imaginary parts ``(channels, freqs, frames)`` of a spectrogram."""

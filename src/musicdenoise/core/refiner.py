@@ -41,8 +41,6 @@ from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT, NoiseSpectrumNet
 from musicdenoise.core.stft import StftConfig, istft, stft
 from musicdenoise.core.time_average import mean_around
 
-__all__ = ["REFINER_STFT", "Refiner"]
-
 REFINER_STFT = StftConfig(n_fft=4096, hop_length=1024)
 
 Size = tuple[int, int]

@@ -25,8 +25,6 @@ from torch import Tensor
 from musicdenoise.core.sinc_filter import SincFilter
 from musicdenoise.errors import UnsupportedAudioError
 
-__all__ = ["StreamResampler", "check_rate", "resample", "resample_ratio"]
-
 LOWEST_RATE_HZ = 1_000  # chosen: no song has less
 HIGHEST_RATE_HZ = 768_000  # the highest rate of converters
 

@@ -10,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["SilentStretches"]
-
 
 class SilentStretches:
     """Remembers, block by block, which samples belong to a silence of some length.

@@ -25,8 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["SincFilter"]
-
 
 class SincFilter(nn.Module):
     """Conversion at one ratio of rates; zeros stand before and after the signal.

@@ -18,9 +18,6 @@ from torch import Tensor
 
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["StftConfig", "hann_window", "istft", "stft"]
-
-
 LONGEST_TRANSFORM = 1 << 16
 """Samples. The networks' layers fit 2048; a longer one would only take memory."""
 

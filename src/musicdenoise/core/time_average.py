@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["mean_around", "moments_around"]
-
 
 def mean_around(x: Tensor, reach: int) -> Tensor:
     """Mean of the frames up to ``reach`` before and after each, over the last axis.

@@ -18,8 +18,6 @@ from musicdenoise.core.architecture import DCUNetConfig, decoder_groups, encoder
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["widen"]
-
 
 def widen(network: DCUNet, config: DCUNetConfig) -> DCUNet:
     """Network with more channels or inputs and the function of a smaller one, and its profile filter.

@@ -18,8 +18,6 @@ from torch import Tensor
 from musicdenoise.core.overlap import mirror
 from musicdenoise.errors import ConfigurationError
 
-__all__ = ["WindowPlan", "WindowStream"]
-
 # Maps a waveform (channels, samples) to an estimate, perhaps with fewer channels.
 Estimator = Callable[[Tensor], Tensor]
 

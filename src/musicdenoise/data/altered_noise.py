@@ -30,8 +30,6 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = ["AlteredNoise", "BlendedNoise", "equalised", "in_another_room"]
-
 Array = NDArray[np.float32]
 
 _ATTEMPTS = 20  # to find a stretch that is not silent

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from musicdenoise.audio import round_trip
 
-__all__ = ["chain_response", "through_chain", "through_codec"]
-
 # Shares and ranges: chosen, not measured one by one. What the chain and the codecs are worth is in
 # docs/design.md.
 _EQUALISED_SHARE = 0.3

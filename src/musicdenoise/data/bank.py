@@ -24,8 +24,6 @@ from musicdenoise.core.resample import StreamResampler
 from musicdenoise.errors import AudioError, DataError, MusicDenoiseError
 from musicdenoise.runtime.atomic import AtomicFile
 
-__all__ = ["AudioBank"]
-
 _BLOCK_SAMPLES = 1 << 18  # 1 MB in float32
 _FULL_SCALE = 32767.0  # of 16 bits
 

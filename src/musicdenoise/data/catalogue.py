@@ -20,8 +20,6 @@ from musicdenoise.data.old_media import TapeNoise, VinylNoise
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import ANY_NOISE, NOISE_CLASSES, WHITE_NOISE, WHITE_SHARE_IN_TRAINING
 
-__all__ = ["NoiseFile", "find_noises", "noise_source", "song_files"]
-
 _URBANSOUND_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
 
 

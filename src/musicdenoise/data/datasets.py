@@ -28,8 +28,6 @@ from musicdenoise.data.manifest import PairRow
 from musicdenoise.data.mixer import Example, ValidationItem
 from musicdenoise.errors import DataError
 
-__all__ = ["ExampleSource", "PairFiles", "fixed_pairs", "read_clean", "read_stretch"]
-
 _SNR_BAND_DB = 5.0  # validation shows the gain by bands of this width
 
 

@@ -16,8 +16,6 @@ from musicdenoise.audio import find_audio, probe
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS, PairRow, check_places, read_manifest
 from musicdenoise.errors import DataError
 
-__all__ = ["Matches", "load_pairs", "match_by_name", "pair_key"]
-
 _PAIR_NAME = re.compile(r"(?:INPUT|TARGET)-(S\d+N\d+)-\([^()]*\)-\((.*)\)", re.IGNORECASE)
 _LISTED = 5  # files that a message names
 

@@ -24,8 +24,6 @@ from torch import Tensor
 
 from musicdenoise.data.altered_noise import equalised, in_another_room
 
-__all__ = ["GeneratedNoise"]
-
 Array = NDArray[np.float32]
 Pitch = NDArray[np.floating] | float
 

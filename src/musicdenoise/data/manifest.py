@@ -22,17 +22,6 @@ from musicdenoise.runtime.atomic import write_text
 from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.runtime.documents import DocumentError, read_document
 
-__all__ = [
-    "MANIFEST_NAME",
-    "SPLITS",
-    "PairRow",
-    "check_digest",
-    "check_places",
-    "read_manifest",
-    "rows_to_text",
-    "write_manifest",
-]
-
 MANIFEST_NAME = "manifest.jsonl"
 """Name of the manifest in the folder of a dataset."""
 

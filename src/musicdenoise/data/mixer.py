@@ -24,8 +24,6 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import NoiseSource
 from musicdenoise.errors import ConfigurationError, DataError
 
-__all__ = ["AlternatingPairs", "Example", "MixConfig", "PairMixer", "ValidationItem", "fixed_mixes"]
-
 # How pairs are varied: chosen, not measured one by one.
 _ATTEMPTS = 20  # crops in a row that may be silent
 _SILENCE_RMS = 1e-4  # -80 dB re full scale

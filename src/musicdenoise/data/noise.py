@@ -18,8 +18,6 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = ["FASTEST", "MixedNoise", "NoiseSource", "RecordedNoise", "WhiteNoise"]
-
 _ATTEMPTS = 20  # to find a stretch that is not silent; chosen, not measured
 _KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among a dozen others
 _FASTER_SHARE = 0.5  # chosen, not measured

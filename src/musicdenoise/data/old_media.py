@@ -29,8 +29,6 @@ from torch import Tensor
 from musicdenoise.core.mixing import rms
 from musicdenoise.errors import DataError
 
-__all__ = ["TapeNoise", "VinylNoise"]
-
 Array = NDArray[np.float32]
 _Power = Callable[[Array], Array]
 

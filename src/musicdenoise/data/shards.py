@@ -31,8 +31,6 @@ from musicdenoise.errors import DataError
 from musicdenoise.runtime.atomic import make_folder, write_text, writing
 from musicdenoise.runtime.remote import RemotePath, parse_path
 
-__all__ = ["PARTS", "dataset_folder"]
-
 _LOG = logging.getLogger(__name__)
 PARTS = ("input.flac", "target.flac", "json")
 """What each pair has in a shard, behind its key and a dot."""

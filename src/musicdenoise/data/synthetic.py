@@ -13,8 +13,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["synthesise_tune"]
-
 _BEAT_SECONDS = 0.4
 _PEAK = 0.5
 # Semitones above A3 (220 Hz): a phrase in A minor, one note per beat; None is a rest.

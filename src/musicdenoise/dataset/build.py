@@ -41,8 +41,6 @@ from musicdenoise.errors import DataError, Failure, MusicDenoiseError, UsageErro
 from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 
-__all__ = ["Build", "Estimate", "build_dataset", "estimate_build", "plan_build"]
-
 MapSongs = Callable[[Callable[[SongPlan], SongResult], Sequence[SongPlan]], Iterator[tuple[int, SongResult]]]
 """Results of a function on songs, with the index of each, as they become ready."""
 

@@ -10,8 +10,6 @@ from musicdenoise.data.manifest import SPLITS
 from musicdenoise.dataset.output import FILE_FORMATS
 from musicdenoise.errors import UsageError
 
-__all__ = ["BUILD_KINDS", "WEBDATASET", "WORK_NAME", "BuildConfig", "BuildLayout"]
-
 BUILD_KINDS = ("real", "class", "mixed", "white")
 """Kinds of noise: recordings of all classes, of one class, recordings and white noise, white noise."""
 

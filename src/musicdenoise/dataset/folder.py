@@ -13,8 +13,6 @@ from musicdenoise.dataset.summary import SUMMARY_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.runtime.atomic import remove_abandoned
 
-__all__ = ["STATE_NAME", "check_own", "check_same", "occupied_places", "remove_files", "remove_own"]
-
 STATE_NAME = "state.json"
 """What a build in progress was asked for, in its hidden folder."""
 

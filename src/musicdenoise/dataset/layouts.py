@@ -27,15 +27,6 @@ from musicdenoise.dataset.config import WORK_NAME
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.kinds import NOISE_CLASSES
 
-__all__ = [
-    "SongEntry",
-    "find_song_splits",
-    "find_split_noises",
-    "match_class",
-    "recording_id",
-    "split_noises",
-]
-
 _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
 _URBANSOUND_NAME = re.compile(r"(\d+)-\d-\d+-\d+")

@@ -8,8 +8,6 @@ from pathlib import PurePosixPath
 
 from musicdenoise.dataset.plan import NoisePick
 
-__all__ = ["clean_name", "pair_name", "slug"]
-
 _MOST_BYTES = 72  # two slugs and the rest stay below the 255 bytes that file systems allow
 
 

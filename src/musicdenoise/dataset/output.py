@@ -8,8 +8,6 @@ from musicdenoise.audio import AudioWriter
 from musicdenoise.audio.containers.riff import clear_peak_time
 from musicdenoise.runtime.digest import file_sha256
 
-__all__ = ["FILE_FORMATS", "DatasetFile"]
-
 FILE_FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
 """Formats of the files by suffix: container and subtype. Neither rounds away what a pair is about."""
 

@@ -17,8 +17,6 @@ from musicdenoise.data.shards import PARTS
 from musicdenoise.errors import DataError
 from musicdenoise.runtime.atomic import AtomicFile, writing
 
-__all__ = ["find_shards", "pack", "packed_rows"]
-
 _BLOCK = tarfile.BLOCKSIZE
 
 

@@ -22,16 +22,6 @@ from musicdenoise.dataset.layouts import SongEntry, recording_id
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import ANY_NOISE, WHITE_NOISE, WHITE_SHARE_IN_DATASETS
 
-__all__ = [
-    "BuildPlan",
-    "NoisePick",
-    "PairPlan",
-    "SkippedNoise",
-    "SongPlan",
-    "limit_to_class",
-    "plan_pairs",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class NoisePick:

@@ -14,8 +14,6 @@ from musicdenoise.dataset.config import BuildConfig
 from musicdenoise.dataset.plan import BuildPlan, SkippedNoise
 from musicdenoise.errors import Failure
 
-__all__ = ["SUMMARY_NAME", "BuildSummary", "snr_histogram", "summarise"]
-
 SUMMARY_NAME = "build.json"
 _BIN_DB = 5
 

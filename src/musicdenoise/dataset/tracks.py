@@ -23,8 +23,6 @@ from musicdenoise.audio import open_reader
 from musicdenoise.core.resample import StreamResampler, resample_ratio
 from musicdenoise.errors import AudioWriteError, DataError
 
-__all__ = ["BLOCK_SAMPLES", "Level", "Track", "decode_track", "measure", "measure_file", "white_track"]
-
 BLOCK_SAMPLES = 1 << 18
 """Samples per channel of a block: 2 MB."""
 

@@ -30,8 +30,6 @@ from musicdenoise.kinds import WHITE_NOISE
 from musicdenoise.weights.index import default_weights
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["AUTO", "AutoDenoiser", "is_white"]
-
 AUTO = "auto"
 """The name that asks for the choice, instead of a network."""
 

@@ -12,8 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, TypeVar
 
-__all__ = ["ReadAhead", "WriteBehind"]
-
 Item = TypeVar("Item")
 
 _ON_THE_WAY = 2  # blocks: one is worked on, one waits. Chosen, not measured

@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from musicdenoise.denoising.samples import check_samples
 
-__all__ = ["BandLevels", "Bands", "band_edges", "frame_length"]
-
 Floats = NDArray[np.float32]
 
 FRAME_SECONDS = 4096 / 44_100  # long enough for bands of 86 Hz, short enough for pauses

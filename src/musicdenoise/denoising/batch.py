@@ -27,17 +27,6 @@ from musicdenoise.runtime.parallel import default_jobs, map_jobs
 from musicdenoise.runtime.remote import RemotePath
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = [
-    "DenoiserSettings",
-    "PassedOver",
-    "Result",
-    "Task",
-    "denoise_here",
-    "denoise_in_parallel",
-    "make_denoiser",
-    "try_to_denoise",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:

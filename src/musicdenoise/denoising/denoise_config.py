@@ -11,8 +11,6 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 from musicdenoise.runtime.precision import PRECISIONS
 
-__all__ = ["CHANNEL_MODES", "DenoiseConfig"]
-
 CHANNEL_MODES = ("auto", "linked", "independent", "mid-side")
 
 

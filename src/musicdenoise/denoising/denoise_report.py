@@ -8,8 +8,6 @@ from pathlib import Path
 from musicdenoise.denoising.meter import BandReport
 from musicdenoise.denoising.noise_sample import NoiseReport
 
-__all__ = ["DenoiseReport"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseReport:

@@ -33,8 +33,6 @@ from musicdenoise.runtime.device import has_fast_bf16, resolve_device
 from musicdenoise.weights.bundled import load_noise_filter, load_refiner
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["DenoiseConfig", "Denoiser"]
-
 _DEVICE_BATCH = 8  # chosen, not measured
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from musicdenoise.audio import AudioInfo
 from musicdenoise.errors import AudioError, ConfigurationError
 
-__all__ = ["BIT_DEPTHS", "FileOptions"]
-
 BIT_DEPTHS = {"16": ("PCM_16", "ALAC_16"), "24": ("PCM_24", "ALAC_24"), "32f": ("FLOAT",)}
 """Bit depths that can be chosen, and their subtypes; 32f is floating point."""
 

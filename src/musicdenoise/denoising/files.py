@@ -28,8 +28,6 @@ from musicdenoise.denoising.song_output import copy_untouched, open_sink
 from musicdenoise.denoising.song_stream import SongStream
 from musicdenoise.errors import AudioError, AudioWriteError
 
-__all__ = ["DenoiseReport", "denoise_file"]
-
 Sink = AudioWriter | WavPipeWriter
 
 

@@ -11,18 +11,6 @@ from musicdenoise.audio import AUDIO_SUFFIXES, find_audio
 from musicdenoise.errors import AudioReadError, UsageError
 from musicdenoise.runtime.remote import RemotePath
 
-__all__ = [
-    "PREVIEW_SUFFIX",
-    "RESIDUAL_SUFFIX",
-    "SUFFIX",
-    "Found",
-    "Missing",
-    "exists",
-    "find_songs",
-    "is_folder",
-    "is_pattern",
-]
-
 SUFFIX = "_denoised"
 """Ending of the name of a result."""
 

@@ -9,8 +9,6 @@ from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.fine_unet import FINE_STFT
 from musicdenoise.core.window_stream import WindowPlan, WindowStream
 
-__all__ = ["FINE_PLAN", "fine_stream"]
-
 _RATE = FINE_STFT.sample_rate
 
 FINE_PLAN = WindowPlan(stretch=24 * _RATE, context=3 * _RATE, fade=_RATE // 2)

@@ -31,8 +31,6 @@ from numpy.typing import NDArray
 
 from musicdenoise.denoising.sound_features import band_powers, bass_powers, steadiness_db
 
-__all__ = ["Gate", "GateConfig"]
-
 Samples = NDArray[np.float32]
 
 # Something quiet with a pitch may be a chord. Of 86 clean stretches, 85 pass with this limit and 76 with the

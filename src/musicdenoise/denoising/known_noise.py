@@ -38,8 +38,6 @@ from musicdenoise.denoising.sample_check import check_sample
 from musicdenoise.denoising.song_source import SongSource
 from musicdenoise.errors import AudioError, UnsupportedAudioError
 
-__all__ = ["KnownNoise", "find_known_noise", "learn_noise"]
-
 # A longer sample shows little new: with 4 s networks gain a third of a dB more than with 2 s.
 _MOST_SECONDS = 60.0
 _LEAST_DIFFERENCE_DB = 3.0  # error of the estimated level; see `noise_level`

@@ -26,8 +26,6 @@ from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_text
 from musicdenoise.runtime.pages import content_policy, data_url, page_template
 
-__all__ = ["PAGE", "Listening", "player", "song_section", "write_listening_page"]
-
 PAGE = "index.html"
 """Usual name of the page."""
 

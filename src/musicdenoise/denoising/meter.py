@@ -13,8 +13,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BAND_EDGES_HZ", "BandReport", "SongMeter", "Spectra"]
-
 BAND_EDGES_HZ = (0.0, 250.0, 1000.0, 4000.0, 10_000.0, math.inf)
 """Limits of the bands of a report: bass, lower and upper mid range, presence, air."""
 

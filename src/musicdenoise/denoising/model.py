@@ -14,8 +14,6 @@ from musicdenoise.weights.index import default_weights, load_aliases, load_index
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
-__all__ = ["NO_NETWORK", "Model", "load_model"]
-
 NO_NETWORK = "none"
 """The name that asks for plain subtraction, instead of a network."""
 

@@ -19,8 +19,6 @@ from musicdenoise.core.resample import StreamResampler
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.delay import Delay
 
-__all__ = ["NetworkStream", "RateStream", "Refinement"]
-
 # Puts something behind a network that denoises at its own rate.
 Refinement = Callable[[BlockStream], BlockStream]
 

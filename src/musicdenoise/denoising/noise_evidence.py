@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import Bands
 
-__all__ = ["Evidence", "collect", "runs_of"]
-
 SEED_FRAMES = 3  # 0.28 s: the mean of three frames varies little, and short pauses have as many
 SEEDS = 12  # ends of notes may be quieter than noise that is elsewhere; each costs a pass through the levels
 SEED_DISTANCE_FRAMES = 5  # 0.46 s between seeds, so that they differ. Chosen, not measured

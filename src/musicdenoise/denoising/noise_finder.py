@@ -14,8 +14,6 @@ import numpy as np
 from musicdenoise.denoising.band_levels import Bands
 from musicdenoise.denoising.noise_evidence import Evidence, collect
 
-__all__ = ["FoundNoise", "find_noise", "is_noise"]
-
 LEAST_SECONDS = 0.5  # gives nine tenths of the gain of two seconds
 MOST_SECONDS = 10.0  # chosen, not measured
 EDGE_FRAMES = 0.5  # cut where a run meets music: half a frame may have some of it

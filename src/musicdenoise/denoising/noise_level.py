@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import Bands
 
-__all__ = ["level_difference_db"]
-
 Floats = NDArray[np.float64]
 
 WINDOW_FRAMES = 3  # 0.28 s, as in the finder of noise alone

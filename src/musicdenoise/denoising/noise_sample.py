@@ -19,18 +19,6 @@ from musicdenoise.audio.types import Samples
 from musicdenoise.denoising.samples import as_samples
 from musicdenoise.errors import AudioError, ConfigurationError, UsageError
 
-__all__ = [
-    "SHORTEST_SECONDS",
-    "NoiseReport",
-    "NoiseSample",
-    "SampleArray",
-    "SampleFile",
-    "SampleLike",
-    "SampleStretch",
-    "as_noise_samples",
-    "parse_noise_sample",
-]
-
 SHORTEST_SECONDS = 0.1
 """Shortest recording of noise: half a window of the spectrum. Half a second gains 0.8 of what two gain."""
 

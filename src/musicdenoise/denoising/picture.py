@@ -11,8 +11,6 @@ from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_bytes
 from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 
-__all__ = ["draw_spectra", "write_picture"]
-
 _RANGE_DB = 90.0  # chosen by eye
 _COLOURS = "magma"
 _SECONDS_TO_MINUTES = 180.0  # for longer songs, the axis counts minutes

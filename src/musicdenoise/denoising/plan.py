@@ -29,8 +29,6 @@ from musicdenoise.denoising.song_input import PIPE
 from musicdenoise.errors import UsageError
 from musicdenoise.runtime.remote import RemotePath
 
-__all__ = ["Job", "plan_jobs"]
-
 # Endings that look as if a format were meant: ".mpp3", but neither ".5" nor ". Live at Home".
 _LIKE_A_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
 

@@ -13,8 +13,6 @@ from musicdenoise.core.refiner import REFINER_STFT, Refiner
 from musicdenoise.core.window_stream import WindowPlan, WindowStream
 from musicdenoise.denoising.delay import Delay
 
-__all__ = ["REFINER_PLAN", "RefinedStream"]
-
 _RATE = REFINER_STFT.sample_rate
 
 REFINER_PLAN = WindowPlan(stretch=8 * _RATE, context=_RATE, fade=_RATE // 2)

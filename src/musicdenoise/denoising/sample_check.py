@@ -9,8 +9,6 @@ from musicdenoise.denoising.band_levels import BandLevels
 from musicdenoise.denoising.noise_sample import SHORTEST_SECONDS
 from musicdenoise.errors import AudioError
 
-__all__ = ["check_sample"]
-
 # -120 dB re full scale, below the rounding noise of 16 and 24 bits: nothing was recorded.
 _SILENT_RMS = 1e-6
 # Share of samples at the largest value, on both sides, from which on a recording counts as clipped: in noise

@@ -9,8 +9,6 @@ from torch import Tensor
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioError
 
-__all__ = ["as_samples", "check_samples"]
-
 _TOO_LARGE = 1e15  # the squares of larger samples do not fit
 
 

@@ -19,8 +19,6 @@ from musicdenoise.denoising.song_source import SongSamples, SongSource
 from musicdenoise.denoising.song_stream import Beginning, SongStream, Steps
 from musicdenoise.errors import AudioError, UnsupportedAudioError
 
-__all__ = ["HEAD_SECONDS", "SongDenoiser"]
-
 HEAD_SECONDS = 6.0
 """How much of a song's beginning is used to learn about its noise. No network answers sooner."""
 

@@ -18,8 +18,6 @@ from musicdenoise.denoising.song_source import SongFile
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError, UsageError
 from musicdenoise.runtime.digest import FileState
 
-__all__ = ["PIPE", "Song", "open_song"]
-
 PIPE = Path("-")
 
 _BLOCK_SECONDS = 2.0  # chosen, not measured: a few hundred kB

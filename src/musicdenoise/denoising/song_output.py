@@ -24,8 +24,6 @@ from musicdenoise.denoising.song_input import PIPE, Song
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError, UsageError
 from musicdenoise.runtime.atomic import make_folder
 
-__all__ = ["copy_untouched", "open_sink"]
-
 # One family: files of all three are named .wav.
 _RIFF = frozenset({"WAV", "WAVEX", "RF64"})
 _VIDEO_SUFFIXES = frozenset({".mp4", ".mov"})

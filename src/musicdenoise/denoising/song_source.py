@@ -8,8 +8,6 @@ from typing import Protocol
 from musicdenoise.audio import open_reader, read_audio
 from musicdenoise.audio.types import AudioInfo, Samples
 
-__all__ = ["SongFile", "SongSamples", "SongSource"]
-
 _BLOCK_SECONDS = 2.0  # chosen, not measured: a few hundred kB
 
 

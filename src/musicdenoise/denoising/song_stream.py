@@ -30,8 +30,6 @@ from musicdenoise.denoising.noise_sample import NoiseReport
 from musicdenoise.denoising.samples import as_samples
 from musicdenoise.errors import AudioError
 
-__all__ = ["Beginning", "SongStream", "Steps"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:

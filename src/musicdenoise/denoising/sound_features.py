@@ -15,8 +15,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["band_powers", "bass_powers", "flatness_db", "steadiness_db"]
-
 _FRAME = 2048  # samples; 46 ms at 44.1 kHz, as in the network. Chosen, not measured, as the numbers below
 _BANDS = 32
 _TOP_HZ = 12_000.0

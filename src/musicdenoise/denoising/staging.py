@@ -17,8 +17,6 @@ from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.errors import MusicDenoiseError
 from musicdenoise.runtime.remote import RemotePath
 
-__all__ = ["denoise_staged"]
-
 
 def denoise_staged(
     denoiser: SongDenoiser,

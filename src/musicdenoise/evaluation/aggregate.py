@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MetricRow", "Stats", "band_of", "group_stats", "summarise"]
-
 RESAMPLES = 2_000  # chosen, not measured
 CONFIDENCE = 0.95  # by convention
 BAND_DB = 5  # chosen, not measured: wide enough for several items

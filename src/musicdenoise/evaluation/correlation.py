@@ -19,15 +19,6 @@ from musicdenoise.evaluation.file_pairs import FilePair
 from musicdenoise.evaluation.streams import AlignedPair
 from musicdenoise.runtime.parallel import map_jobs
 
-__all__ = [
-    "CorrelationReport",
-    "CorrelationStatistics",
-    "PairCorrelation",
-    "correlate_files",
-    "correlate_pair",
-    "summarise_correlations",
-]
-
 FIXED_COVARIANCE = 1e-6
 """The reference's criterion: a pair counts as uncorrelated if |covariance| is below this."""
 

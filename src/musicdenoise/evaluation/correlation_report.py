@@ -20,15 +20,6 @@ from musicdenoise.evaluation.correlation import (
 from musicdenoise.evaluation.csv_cells import csv_text
 from musicdenoise.runtime.atomic import make_folder, write_text
 
-__all__ = [
-    "check_report_path",
-    "report_to_csv",
-    "report_to_json",
-    "report_to_text",
-    "statistics_lines",
-    "write_report",
-]
-
 
 def check_report_path(path: Path, *, overwrite: bool) -> None:
     """Check, before the work begins, that a report can be written there.

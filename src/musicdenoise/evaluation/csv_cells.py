@@ -5,8 +5,6 @@ Reference: OWASP, "CSV injection".
 
 from __future__ import annotations
 
-__all__ = ["csv_text"]
-
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -19,8 +19,6 @@ from musicdenoise.evaluation.measures import Measure, improvements, measure_wave
 from musicdenoise.evaluation.speech import SpeechPool
 from musicdenoise.evaluation.systems import System
 
-__all__ = ["MetricReport", "evaluate"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class MetricReport:

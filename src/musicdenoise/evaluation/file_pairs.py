@@ -9,8 +9,6 @@ from musicdenoise.data.folders import match_by_name
 from musicdenoise.data.manifest import MANIFEST_NAME, read_manifest
 from musicdenoise.errors import DataError, UsageError
 
-__all__ = ["FilePair", "find_file_pairs"]
-
 _MANIFEST_LEVELS = 3  # DATASET/train/input: the folder itself and two above
 
 

@@ -19,8 +19,6 @@ from musicdenoise.evaluation.plots import draw_histograms, draw_sample
 from musicdenoise.evaluation.samples import Sample, choose_samples, make_sample
 from musicdenoise.runtime.atomic import make_folder, write_bytes, write_text
 
-__all__ = ["write_evaluation"]
-
 
 def write_evaluation(
     folder: Path,

@@ -22,8 +22,6 @@ from musicdenoise.evaluation.samples import Sample, Version
 from musicdenoise.evaluation.tables import table_rows
 from musicdenoise.runtime.pages import content_policy, data_url
 
-__all__ = ["build_page"]
-
 _GAIN = "snr_improvement_db"
 _HIGHEST_PEAK = 0.999  # of 16-bit samples; louder versions of a sample are lowered together
 

@@ -16,8 +16,6 @@ from musicdenoise.data.manifest import PairRow, check_digest
 from musicdenoise.errors import DataError
 from musicdenoise.runtime.digest import file_sha256
 
-__all__ = ["EvalItem", "LoadedItem", "data_digest", "find_items", "items_of_folders", "load_item", "spread"]
-
 UNKNOWN_KIND = "unknown"
 _LISTED = 5  # files that a message names
 _LEAST_MEASURED_SECONDS = 1.0  # after the noise sample; chosen, not measured

@@ -17,16 +17,6 @@ from musicdenoise.core.resample import resample
 from musicdenoise.errors import MusicDenoiseError, UsageError
 from musicdenoise.evaluation.speech import SPEECH_RATES, Waves, middle
 
-__all__ = [
-    "MEASURES",
-    "Measure",
-    "choose_measures",
-    "improvements",
-    "measure_waves",
-    "missing_measures",
-    "speech_waves",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:

@@ -14,8 +14,6 @@ from musicdenoise.evaluation.csv_cells import csv_text
 from musicdenoise.evaluation.evaluate import MetricReport
 from musicdenoise.evaluation.systems import System
 
-__all__ = ["Provenance", "report_to_csv", "report_to_json", "software_versions"]
-
 FORMAT_VERSION = 1
 
 _PACKAGES = ("musicdenoise", "torch", "torchaudio", "numpy", "scipy", "pesq", "pystoi", "noisereduce")

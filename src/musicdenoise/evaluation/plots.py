@@ -21,8 +21,6 @@ from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_histograms", "draw_sample", "draw_spectrogram"]
-
 _DPI = 100
 _BINS = 30
 _COLOURS = "magma"

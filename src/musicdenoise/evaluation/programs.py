@@ -29,8 +29,6 @@ from torch.nn import functional as F
 
 from musicdenoise.errors import AudioError
 
-__all__ = ["run_afftdn", "run_noisered", "run_noisereduce"]
-
 _NOISEREDUCE_FRAME = 1024  # by default; it fails on what is shorter
 _NOISERED_AMOUNT = 0.21  # suggested by SoX's manual
 _BANDS, _LOWEST_HZ, _HIGHEST_HZ = 15, 80.0, 20_000.0

@@ -17,8 +17,6 @@ from musicdenoise.evaluation.evaluate import MetricReport
 from musicdenoise.evaluation.items import EvalItem, load_item
 from musicdenoise.evaluation.systems import System
 
-__all__ = ["RESIDUAL", "Sample", "Version", "choose_samples", "make_sample"]
-
 RESIDUAL = " (residual)"
 """Ending of the name of what a network took away."""
 

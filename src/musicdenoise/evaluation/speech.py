@@ -22,8 +22,6 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LONGEST_SECONDS", "SPEECH_RATES", "SpeechPool", "Waves", "measure_speech"]
-
 SPEECH_RATES = {"pesq_wb": 16_000, "pesq_nb": 8_000, "stoi": None}
 """Rate in Hz that each measure is taken at; None for that of the signal."""
 

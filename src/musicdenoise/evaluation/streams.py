@@ -12,8 +12,6 @@ from torch import Tensor
 from musicdenoise.audio import AudioReader, open_reader
 from musicdenoise.core.resample import StreamResampler
 
-__all__ = ["AlignedPair"]
-
 _BLOCK_SAMPLES = 1 << 17
 
 

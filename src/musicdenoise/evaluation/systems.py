@@ -26,16 +26,6 @@ from musicdenoise.errors import UsageError
 from musicdenoise.evaluation.items import LoadedItem
 from musicdenoise.evaluation.programs import run_afftdn, run_noisered, run_noisereduce
 
-__all__ = [
-    "BASELINES",
-    "WITH_SAMPLE",
-    "System",
-    "baseline",
-    "baseline_systems",
-    "installed_baselines",
-    "network_system",
-]
-
 Denoise = Callable[[Tensor, int, Tensor | None], Tensor]
 """Maps ``(channels, samples)``, the rate in Hz, and a sample of the noise or None to an estimate."""
 

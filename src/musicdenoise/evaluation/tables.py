@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from musicdenoise.evaluation.aggregate import Stats
 from musicdenoise.evaluation.measures import Measure
 
-__all__ = ["table_rows"]
-
 _MISSING = "-"
 _SHARE_KEY = "snr_improvement_db"
 

@@ -17,8 +17,6 @@ from musicdenoise.fleet.song_list import ListedSong, SongResult
 from musicdenoise.fleet.workers import Answer, is_closing, reason_of, spread
 from musicdenoise.runtime.allocator import keep_freed_memory
 
-__all__ = ["denoise_on_fleet"]
-
 # A worker may have several threads, but its process has one denoiser.
 _BUSY = threading.Lock()
 

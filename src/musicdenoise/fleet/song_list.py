@@ -17,16 +17,6 @@ from musicdenoise.errors import DataError
 from musicdenoise.runtime.atomic import writing
 from musicdenoise.runtime.remote import RemotePath, parse_path
 
-__all__ = [
-    "ListedSong",
-    "SongResult",
-    "append_result",
-    "left_to_do",
-    "open_results",
-    "read_results",
-    "read_songs",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ListedSong:

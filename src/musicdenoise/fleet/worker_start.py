@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-__all__ = ["dask_setup"]
-
 
 def dask_setup(_worker: Any) -> None:
     """An interrupt from the keyboard reaches every process; the program decides what it means."""

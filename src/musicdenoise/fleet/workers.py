@@ -19,8 +19,6 @@ from typing import Any, Generic, TypeVar
 from musicdenoise.errors import DataError, MusicDenoiseError, UsageError
 from musicdenoise.runtime.parallel import default_jobs
 
-__all__ = ["Answer", "connected", "is_closing", "map_on_fleet", "reason_of", "spread"]
-
 _CONNECTING_SECONDS = 10.0  # chosen, not measured
 _JOINING_SECONDS = 60.0  # chosen: a worker that starts has imported everything by then
 # Dask watches its workers every 10 ms, which takes 4 % of a core for each; so it takes 0.7 %.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import platform
 
-__all__ = ["keep_freed_memory"]
-
 M_TRIM_THRESHOLD = -1  # parameters of mallopt(3), from malloc.h
 M_MMAP_MAX = -4
 KEPT_BYTES = 2**31 - 1  # the most that mallopt can be told

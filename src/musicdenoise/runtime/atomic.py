@@ -25,18 +25,6 @@ from typing import BinaryIO
 
 from musicdenoise.errors import DataError, MusicDenoiseError
 
-__all__ = [
-    "AtomicFile",
-    "claim_path",
-    "make_folder",
-    "open_resumable",
-    "put_in_place",
-    "remove_abandoned",
-    "write_bytes",
-    "write_text",
-    "writing",
-]
-
 _LOG = logging.getLogger(__name__)
 _PREFIX = ".musicdenoise-"
 _PATTERN = f"{_PREFIX}*.part*"

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from musicdenoise.runtime.atomic import claim_path
 
-__all__ = ["claimed"]
-
 _TRIES = 100  # chosen: nobody loses a race that often by chance
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["without_credentials"]
-
 # A name and password before the host; they may hold an @ that was not quoted.
 _USER = re.compile(r"(://)[^/\s]*@")
 _SECRET_WORDS = "sig|token|key|secret|credential|pass|auth|policy"

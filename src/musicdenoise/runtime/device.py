@@ -8,8 +8,6 @@ import torch
 
 from musicdenoise.errors import DeviceError, UsageError
 
-__all__ = ["has_fast_bf16", "resolve_device"]
-
 
 def resolve_device(name: str) -> torch.device:
     """Device of the given name.

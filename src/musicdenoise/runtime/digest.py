@@ -10,8 +10,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FileState", "copy_if_same", "file_sha256"]
-
 _READ_BYTES = 1 << 20
 
 

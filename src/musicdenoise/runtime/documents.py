@@ -15,8 +15,6 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["DocumentError", "parse_json", "read_document"]
-
 _Kind = TypeVar("_Kind")
 _LONGEST_VALUE = 60  # characters of a wrong value that a message repeats
 

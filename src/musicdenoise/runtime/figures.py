@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NO_FORMULAS", "drawable", "figure_to_png"]
-
 NO_FORMULAS: dict[str, Any] = {"parse_math": False}
 """Arguments for a text that may hold dollar signs, between which matplotlib reads formulas otherwise."""
 

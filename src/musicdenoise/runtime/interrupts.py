@@ -12,8 +12,6 @@ import signal
 import threading
 from types import FrameType
 
-__all__ = ["raise_when_possible"]
-
 _CALLBACKS = "vio_"  # soundfile names all of them so
 _CALLBACKS_FILE = "soundfile.py"
 _RETRY_SECONDS = 0.05  # chosen: nobody notices it, and a callback takes less

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Mapping
 from string import Template
 
-__all__ = ["content_policy", "data_url", "page_template"]
-
 
 def data_url(content: bytes, kind: str) -> str:
     """A file as a URL that holds it; ``kind`` is its MIME type."""

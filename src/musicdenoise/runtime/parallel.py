@@ -27,8 +27,6 @@ from musicdenoise.errors import DataError, UsageError
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.runtime.interrupts import raise_when_possible
 
-__all__ = ["default_jobs", "map_jobs"]
-
 # Time that a process gets to remove its temporary files, when another one was killed.
 _UNWINDING_SECONDS = 10.0
 

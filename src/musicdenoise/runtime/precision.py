@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["PRECISIONS", "TRAINING_PRECISIONS", "Precision"]
-
 
 class Precision(str, Enum):
     """Arithmetic of the layers.

@@ -23,8 +23,6 @@ if sys.platform == "win32":
 else:
     from pathlib import PosixPath as LocalPath
 
-__all__ = ["RemotePath", "parse_path"]
-
 # Schemes, and the extra of this package that each needs.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "http": "remote", "https": "remote", "memory": "remote"}
 _READ_ONLY = frozenset({"http", "https"})

@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from musicdenoise.errors import UsageError
 
-__all__ = ["Shard"]
-
 _Item = TypeVar("_Item")
 
 

@@ -40,8 +40,6 @@ from musicdenoise.serving.page import serve_page
 from musicdenoise.serving.shelf import Shelf, StoredSong
 from musicdenoise.serving.workshop import Wish, Work, Workshop
 
-__all__ = ["Words", "make_app"]
-
 Words = Callable[[DenoiseReport, float], str]
 """What was done with a song, of which this share of the noise was removed, in words."""
 

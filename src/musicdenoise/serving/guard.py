@@ -15,8 +15,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard"]
-
 _READING = ("GET", "HEAD")
 _FROM_ELSEWHERE = ("cross-site", "same-site")  # of Sec-Fetch-Site
 _HEADERS = {

@@ -10,8 +10,6 @@ from musicdenoise.denoising.listening_page import player
 from musicdenoise.kinds import ANY_NOISE, NOISE_EXAMPLES, words_for
 from musicdenoise.runtime.pages import content_policy, page_template
 
-__all__ = ["serve_page"]
-
 
 def serve_page() -> tuple[str, str]:
     """The page as HTML, and its content security policy."""

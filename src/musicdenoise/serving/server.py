@@ -19,8 +19,6 @@ from musicdenoise.serving.app import Words, make_app
 from musicdenoise.serving.shelf import Shelf
 from musicdenoise.serving.workshop import Wish, Workshop
 
-__all__ = ["listen", "run_server"]
-
 _ADDRESS = "127.0.0.1"
 _NAMES = (_ADDRESS, "localhost")
 _LEAVE_SECONDS = 1  # for requests under way when the server ends; chosen

@@ -17,8 +17,6 @@ from musicdenoise.audio import probe
 from musicdenoise.denoising.plan import Job, plan_jobs
 from musicdenoise.errors import AudioError, AudioWriteError, UsageError
 
-__all__ = ["MOST_BYTES", "MOST_SONGS", "Shelf", "StoredSong"]
-
 MOST_BYTES = 2**30
 """Largest song that is taken: an hour and a half of stereo at 96 kHz and 16 bits. Chosen."""
 MOST_SONGS = 4

@@ -14,8 +14,6 @@ from musicdenoise.denoising.denoise_report import DenoiseReport
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.errors import AudioError, MusicDenoiseError
 
-__all__ = ["Wish", "Work", "Workshop"]
-
 Result = DenoiseReport | MusicDenoiseError
 
 

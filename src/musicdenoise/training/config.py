@@ -16,16 +16,6 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError
 from musicdenoise.runtime.precision import TRAINING_PRECISIONS
 
-__all__ = [
-    "OBJECTIVES",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "TARGETS",
-    "TrainConfig",
-    "changed_settings",
-    "frames_for_seconds",
-]
-
 _HIGHEST_SEED = 1 << 63  # what torch takes
 SCHEDULES = ("cosine", "trapezoid", "onecycle")
 OPTIMIZERS = ("adamw", "muon")

@@ -28,16 +28,6 @@ from torch.nn.parallel import DistributedDataParallel
 from musicdenoise.core.families import Network
 from musicdenoise.errors import TrainingError
 
-__all__ = [
-    "SyncedBatchNorm1d",
-    "SyncedBatchNorm2d",
-    "Topology",
-    "launch_name",
-    "process_group",
-    "synchronise_norms",
-    "wrap",
-]
-
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 

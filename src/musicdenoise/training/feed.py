@@ -21,8 +21,6 @@ from musicdenoise.data.datasets import ExampleSource
 from musicdenoise.data.mixer import Example
 from musicdenoise.errors import MusicDenoiseError, TrainingError
 
-__all__ = ["BatchPlan", "feed"]
-
 _WAITING_PARTS = 4  # parts that each worker prepares ahead
 
 

@@ -25,8 +25,6 @@ from musicdenoise.errors import ConfigurationError, TrainingError, UsageError
 from musicdenoise.runtime.credentials import without_credentials
 from musicdenoise.training.records import write_record
 
-__all__ = ["LOGGERS", "RunLog", "check_loggers", "open_log"]
-
 _LOG = logging.getLogger(__name__)
 _PROJECT = "musicdenoise"
 _IDS = "loggers.json"

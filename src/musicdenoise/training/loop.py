@@ -49,8 +49,6 @@ from musicdenoise.training.state import (
 from musicdenoise.training.step import resolve_precision, snr_improvements, summarise, train_step
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
-__all__ = ["BEST", "CHECKPOINT", "Progress", "RunReport", "train"]
-
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
 

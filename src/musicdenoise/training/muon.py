@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from musicdenoise.core.complex_layers import kernel_pairs
 
-__all__ = ["ComplexMuon", "orthogonalise"]
-
 _MOMENTUM = 0.95  # as in Jordan et al., and so are the two below
 _ITERATIONS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)

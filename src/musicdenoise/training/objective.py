@@ -14,8 +14,6 @@ from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.mixer import Example
 from musicdenoise.training.config import TrainConfig
 
-__all__ = ["estimate", "freeze_parts", "loss_db"]
-
 
 def loss_db(runner: nn.Module, config: TrainConfig, part: Example, dtype: torch.dtype) -> Tensor:
     """Loss of a part of a batch in dB.

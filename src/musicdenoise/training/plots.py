@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from musicdenoise.runtime.figures import figure_to_png
 
-__all__ = ["draw_curves", "draw_histogram"]
-
 _DPI = 110
 _BINS = 24
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from musicdenoise.core.architecture import DCUNetConfig
-from musicdenoise.core.families import FAMILIES, FINE, NetworkConfig
-from musicdenoise.core.fine_net import FineNetConfig
+from musicdenoise.core.families import FAMILIES, NetworkConfig
+from musicdenoise.core.fine_net import FINE, FineNetConfig
 from musicdenoise.core.fine_unet import FINE_STFT, FineUNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, UsageError
@@ -32,8 +32,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-__all__ = ["build_config", "build_network", "load_recipe", "recipe_names"]
 
 _FOLDER = files("musicdenoise") / "training" / "recipes"
 _TABLES = ("network", "stft")

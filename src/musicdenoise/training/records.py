@@ -16,18 +16,6 @@ from filelock import FileLock, Timeout
 from musicdenoise.errors import TrainingError
 from musicdenoise.runtime.atomic import write_bytes
 
-__all__ = [
-    "CONFIG",
-    "CURVES",
-    "HISTOGRAM",
-    "HISTORY",
-    "is_noted",
-    "note_launch",
-    "only_writer",
-    "write_history",
-    "write_record",
-]
-
 CONFIG = "config.json"
 HISTORY = "history.jsonl"
 CURVES = "curves.png"

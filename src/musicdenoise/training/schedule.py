@@ -18,8 +18,6 @@ import math
 
 from musicdenoise.training.config import TrainConfig
 
-__all__ = ["schedule"]
-
 _LAST_RATE = 0.01  # cosine and trapezoid: rate at the end, as a share of the highest
 _DECAY_SHARE = 0.15  # chosen, not measured
 

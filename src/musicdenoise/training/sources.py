@@ -18,8 +18,6 @@ from musicdenoise.errors import DataError, MusicDenoiseError
 from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.training.config import TrainConfig
 
-__all__ = ["VALIDATION_SNRS_DB", "TrainingData", "mixed_on_the_fly", "pairs_on_disk", "split_songs"]
-
 VALIDATION_SECONDS = 4  # of each mix; chosen, not measured
 VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
 CODED_SNR_DB = 10.0  # of further mixes, which go through a lossy codec

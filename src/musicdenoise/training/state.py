@@ -29,8 +29,6 @@ from musicdenoise.training.distributed import Topology, synchronise_norms, wrap
 from musicdenoise.training.muon import ComplexMuon
 from musicdenoise.training.objective import freeze_parts
 
-__all__ = ["TrainState", "averaged_network", "load_checkpoint", "new_state", "save_checkpoint"]
-
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 _LOSS_MEMORY = 0.98  # the shown loss averages about 50 steps

@@ -20,8 +20,6 @@ from musicdenoise.training.objective import estimate, loss_db
 from musicdenoise.training.schedule import schedule
 from musicdenoise.training.state import TrainState, averaged_network
 
-__all__ = ["resolve_precision", "snr_improvements", "summarise", "train_step"]
-
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Type in which the layers are computed: bfloat16 if you ask for it, or if it is fast."""

@@ -11,8 +11,6 @@ from torch import Tensor
 from musicdenoise.core.noise_filter import NoiseFilter
 from musicdenoise.core.refiner import Refiner
 
-__all__ = ["load_noise_filter", "load_refiner"]
-
 
 @lru_cache(maxsize=1)
 def load_noise_filter() -> NoiseFilter:

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from musicdenoise.core.families import DCUNET, FINE
-from musicdenoise.core.fine_net import FineNetConfig
+from musicdenoise.core.families import DCUNET
+from musicdenoise.core.fine_net import FINE, FineNetConfig
 from musicdenoise.weights.checkpoint import CheckpointMetadata
-
-__all__ = ["model_card"]
 
 # Licences that the Hub knows by these names, of those that weights may have; others go in by name.
 _KNOWN_LICENCES = frozenset(

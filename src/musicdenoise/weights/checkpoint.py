@@ -20,14 +20,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from musicdenoise.core.architecture import DCUNetConfig
-from musicdenoise.core.families import DCUNET, FINE, Network, NetworkConfig, check_family, new_network
-from musicdenoise.core.fine_net import FineNetConfig
+from musicdenoise.core.families import DCUNET, Network, NetworkConfig, check_family, new_network
+from musicdenoise.core.fine_net import FINE, FineNetConfig
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, WeightsError
 from musicdenoise.runtime.atomic import make_folder, write_bytes
 from musicdenoise.runtime.documents import DocumentError, read_document
-
-__all__ = ["CheckpointMetadata", "build_network", "load_weights", "read_metadata", "save_weights"]
 
 FORMAT_VERSION = 1
 _KEY = "musicdenoise"

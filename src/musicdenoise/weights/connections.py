@@ -13,8 +13,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Watch", "build_request", "watching", "without_secrets"]
-
 _USER_AGENT = "musicdenoise"
 # What may stand in a path or a query: reserved characters (RFC 3986, section 2.2) and quoted ones.
 _UNQUOTED = "%:/?#[]@!$&'()*+,;="

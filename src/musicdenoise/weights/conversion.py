@@ -16,8 +16,6 @@ from musicdenoise.runtime.digest import file_sha256
 from musicdenoise.weights.checkpoint import save_weights
 from musicdenoise.weights.reference import load_reference
 
-__all__ = ["convert", "git_blob_id", "is_converted", "remove_converted"]
-
 
 def git_blob_id(path: Path) -> str:
     """Name that git gives to a file of this content: SHA-1 of ``blob SIZE``, a zero byte, and the content."""

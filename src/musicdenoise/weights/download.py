@@ -22,8 +22,6 @@ from musicdenoise.errors import WeightsError
 from musicdenoise.runtime.atomic import open_resumable
 from musicdenoise.weights.connections import Watch, build_request, watching, without_secrets
 
-__all__ = ["DownloadOptions", "download"]
-
 _CHUNK_BYTES = 1 << 16
 # Answers after which trying again makes sense: time-outs, too many requests, trouble at the server.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})

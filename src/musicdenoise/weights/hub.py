@@ -31,8 +31,6 @@ from musicdenoise.weights.store import WeightsStore, resolve_weights
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["WEIGHTS_FILE", "pull_weights", "push_weights"]
-
 WEIGHTS_FILE = "model.safetensors"
 """The name of a network in its repository, which is the Hub's usual one."""
 

@@ -16,20 +16,6 @@ from pathlib import Path
 
 from musicdenoise.errors import WeightsError
 
-__all__ = [
-    "BUNDLED",
-    "BUNDLED_FOLDER",
-    "INDEX_NAME",
-    "IndexEntry",
-    "default_weights",
-    "find_entry",
-    "load_aliases",
-    "load_index",
-    "network_names",
-    "read_aliases",
-    "read_index",
-]
-
 INDEX_NAME = "index.json"
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(str(files("musicdenoise"))) / "pretrained"

@@ -10,8 +10,6 @@ from musicdenoise.weights.checkpoint import CheckpointMetadata
 from musicdenoise.weights.reference import load_reference
 from musicdenoise.weights.store import WeightsStore, resolve_weights
 
-__all__ = ["load_network", "load_weights"]
-
 _PICKLED = (".pth", ".pt")
 
 

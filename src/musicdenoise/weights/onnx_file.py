@@ -26,8 +26,6 @@ from musicdenoise.runtime.atomic import make_folder, write_bytes
 from musicdenoise.weights.loading import load_weights
 from musicdenoise.weights.store import WeightsStore
 
-__all__ = ["LARGEST_DIFFERENCE_DB", "export_onnx"]
-
 LARGEST_DIFFERENCE_DB = -90.0
 """How much the file may differ from the network: rounding of float32 gives about -116 dB."""
 

@@ -17,8 +17,6 @@ from musicdenoise.errors import UsageError, WeightsError
 from musicdenoise.runtime.atomic import make_folder, write_text, writing
 from musicdenoise.weights.index import IndexEntry, network_names, read_index
 
-__all__ = ["check_name", "enter", "file_of", "forget", "read_pulled"]
-
 _INDEX = "pulled.json"
 _WORDS = ("auto", "none")  # what --weights and --noise mean by them is no file
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

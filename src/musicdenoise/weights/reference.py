@@ -19,8 +19,6 @@ from musicdenoise.core.stft import StftConfig
 from musicdenoise.errors import ConfigurationError, WeightsError
 from musicdenoise.weights.checkpoint import CheckpointMetadata, build_network
 
-__all__ = ["load_reference"]
-
 _FIRST_KERNEL = "encoder0.cconv.real_conv.weight"
 _KERNEL_DIMENSIONS = 4
 

@@ -33,8 +33,6 @@ from musicdenoise.weights.index import (
 )
 from musicdenoise.weights.pulled import forget, read_pulled
 
-__all__ = ["ResolvedWeights", "WeightsStore", "cache_folder", "resolve_weights"]
-
 CACHE_VARIABLE = "MUSICDENOISE_CACHE"
 MIRROR_VARIABLE = "MUSICDENOISE_WEIGHTS_URL"
 

@@ -22,8 +22,6 @@ from musicdenoise.audio.formats import PCM_BITS, RECORDING_TAGS, TAG_NAMES
 from musicdenoise.audio.types import ByteFile, Samples
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Encoder", "PyAvEncoder", "SoundFileEncoder", "quantize"]
-
 _AAC_BITS_PER_CHANNEL = 128_000  # 256 kbit/s in stereo: no audible loss. Chosen, not measured
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _ALAC_LAYOUTS = _LAYOUTS | {7: "6.1(back)", 8: "7.1(wide)"}

@@ -27,8 +27,6 @@ from musicdenoise.audio.formats import FFMPEG_WAV_CODECS, RECORDING_TAGS
 from musicdenoise.audio.types import AudioInfo, Samples, ffmpeg_url
 from musicdenoise.errors import AudioReadError
 
-__all__ = ["CHECKED", "PyAvDecoder"]
-
 CHECKED = {"err_detect": "crccheck+explode"}
 """Options for FFmpeg's FLAC decoder, which otherwise ignores wrong checksums."""
 

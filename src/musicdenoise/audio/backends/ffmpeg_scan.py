@@ -18,8 +18,6 @@ import av
 from musicdenoise.audio.containers import flac, mpeg
 from musicdenoise.errors import AudioReadError
 
-__all__ = ["FlacChain", "PacketScan", "scan_packets"]
-
 # Codecs whose packets last equally long, so that a jump in their times is a gap.
 _EVEN_CODECS = frozenset({"aac", "mp3", "mp3float", "alac", "ac3", "eac3"})
 # Edit lists are often kept in ticks of 1/600 s or 1 ms, which says less about the end than the last

@@ -30,8 +30,6 @@ from musicdenoise.audio.formats import TAG_NAMES
 from musicdenoise.audio.types import AudioInfo, Samples
 from musicdenoise.errors import AudioReadError
 
-__all__ = ["SoundFileDecoder"]
-
 _BYTES = {
     "PCM_S8": 1,
     "PCM_U8": 1,

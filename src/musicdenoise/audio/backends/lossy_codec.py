@@ -14,8 +14,6 @@ import soundfile
 from musicdenoise.audio.formats import check_writable
 from musicdenoise.audio.types import Samples
 
-__all__ = ["round_trip"]
-
 _CONTAINERS = {"MPEG_LAYER_III": "MP3", "VORBIS": "OGG"}
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from musicdenoise.audio.types import ffmpeg_url
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["add_other_streams", "has_other_streams"]
-
 _COPIED = ("video", "subtitle")
 _ABOUT_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 _QUICKTIME = "com.apple.quicktime."  # how the tags of phones begin; MP4 has no place for them

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from io import BufferedRandom
 
-__all__ = ["ByteSink"]
-
 
 class ByteSink:
     """A binary file that remembers the error of a failed write instead of raising it.

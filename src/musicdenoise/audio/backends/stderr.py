@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["silenced_stderr"]
-
 # File descriptors belong to the process: two threads that swap one must take turns.
 _lock = threading.Lock()
 

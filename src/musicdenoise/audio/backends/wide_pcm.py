@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import av
 
-__all__ = ["decoder_of"]
-
 _TAKEN_FOR, _IS = "pcm_f24le", "pcm_s32le"
 
 

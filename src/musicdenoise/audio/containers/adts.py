@@ -8,8 +8,6 @@ from __future__ import annotations
 import mmap
 import re
 
-__all__ = ["HEADER", "HEADER_BYTES", "find_chain", "find_first_frame", "frame_bytes", "frame_seconds"]
-
 HEADER = re.compile(rb"(?=\xff[\xf0\xf1\xf8\xf9])", re.DOTALL)
 """Finds where a frame may begin."""
 HEADER_BYTES = 7

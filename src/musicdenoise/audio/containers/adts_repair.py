@@ -15,8 +15,6 @@ from pathlib import Path
 from musicdenoise.audio.containers import adts, mpeg
 from musicdenoise.audio.containers.repair import Gap, Repair, after_tags
 
-__all__ = ["find_repair", "silent_frame"]
-
 _SINGLE, _PAIR, _BASS = "000", "001", "011"  # numbers of elements: one channel, two, the one for bass
 _ELEMENTS = {
     1: (_SINGLE,),

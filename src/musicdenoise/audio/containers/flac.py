@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["FlacLayout", "frame_is_whole", "read_layout"]
-
 _MAGIC = b"fLaC"
 _MOST_BLOCKS = 4096  # of metadata; a header that was made to be walked for ever ends here
 _LONGEST_HEADER = 16  # bytes of a frame's header with its checksum

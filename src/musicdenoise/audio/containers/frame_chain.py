@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from musicdenoise.audio.containers import adts, mpeg
 
-__all__ = ["FrameChain", "adts_chain", "mpeg_chain"]
-
 _LOOK_BYTES = 16  # enough for the headers of frames and of tags
 _CHAIN = 4  # frames in a row that make it certain
 _ID3V1_BYTES = 128

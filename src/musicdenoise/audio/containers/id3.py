@@ -9,8 +9,6 @@ from pathlib import Path
 
 from musicdenoise.audio.containers import mpeg
 
-__all__ = ["packed_tag_bytes"]
-
 _UNSYNCHRONISED, _EXTENDED = 0x80, 0x40  # flags of a tag
 _PACKED = {3: 0x80, 4: 0x08}  # flags of a frame that is compressed, by version
 _FRAME_HEADER_BYTES = 10

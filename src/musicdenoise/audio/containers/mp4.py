@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ends_inside_box", "index_is_behind"]
-
 _MOST_BOXES = 1 << 20  # a film in fragments of a second for three days
 
 

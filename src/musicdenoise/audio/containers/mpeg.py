@@ -9,20 +9,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "HEADER",
-    "HEADER_BYTES",
-    "ID3_HEADER_BYTES",
-    "count_offset",
-    "declared_frames",
-    "declares_length",
-    "find_first_frame",
-    "frame_bytes",
-    "frame_seconds",
-    "id3_bytes",
-    "is_alike",
-]
-
 HEADER_BYTES = 4
 ID3_HEADER_BYTES = 10
 

@@ -22,8 +22,6 @@ from pathlib import Path
 from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.containers.repair import Gap, Repair, after_tags
 
-__all__ = ["find_repair"]
-
 _CHAIN = 4  # frames in a row that make it certain; chosen: one more than for a file that is whole
 _XING_BYTES = 512  # of the first frame, enough for its header
 _UNCOUNTED_FRAMES = 10  # by more than this a header counts less than there is only in joined files

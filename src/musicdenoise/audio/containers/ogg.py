@@ -15,22 +15,6 @@ from pathlib import Path
 
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
-__all__ = [
-    "OPUS_RATE",
-    "VORBIS_CHANNELS",
-    "VORBIS_ORDERED",
-    "OggPages",
-    "OpusHead",
-    "check_junk",
-    "check_ogg",
-    "check_pages",
-    "count_tracks",
-    "ends_inside_ogg_page",
-    "page_checksum",
-    "page_end",
-    "read_opus_head",
-]
-
 OPUS_RATE = 48_000
 """Hz, the rate of Opus. Its header says what the song had before (RFC 7845, sections 4 and 5.1)."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from musicdenoise.audio.containers.ogg import page_checksum, page_end
 from musicdenoise.audio.types import ByteFile
 
-__all__ = ["set_serial"]
-
 _SERIAL = slice(14, 18)
 _CHECKSUM = slice(22, 26)
 _BLOCK_BYTES = 1 << 20

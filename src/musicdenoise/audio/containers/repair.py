@@ -9,8 +9,6 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers import mpeg
 
-__all__ = ["Gap", "Repair", "after_tags", "write_repaired"]
-
 _ID3V1_BYTES = 128
 _APE_HEADER_BYTES = 32
 

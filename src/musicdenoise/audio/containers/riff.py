@@ -16,18 +16,6 @@ from pathlib import Path
 
 from musicdenoise.audio.types import ByteFile
 
-__all__ = [
-    "AIFF",
-    "ELSEWHERE",
-    "WAV",
-    "Chunk",
-    "byte_order",
-    "clear_peak_time",
-    "form_of",
-    "set_length",
-    "walk",
-]
-
 WAV, AIFF = b"RIFF", b"FORM"
 ELSEWHERE = 0xFFFFFFFF
 """As a size: it is in the chunk ``ds64``, or was left open."""

@@ -17,8 +17,6 @@ from typing import BinaryIO
 from musicdenoise.audio.containers.riff import ELSEWHERE, WAV, Chunk, byte_order, form_of, walk
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["INFO_NAMES", "Chunks", "read_chunks", "read_info"]
-
 # Those that count in samples hold for whole songs only.
 _TEXTS = frozenset({b"INFO", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"COMT"})
 _ABOUT_ALL = _TEXTS | {b"bext", b"iXML", b"axml", b"cart", b"acid", b"_PMX", b"INST"}

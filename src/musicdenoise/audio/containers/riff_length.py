@@ -15,15 +15,6 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers.riff import AIFF, WAV, form_of, walk
 
-__all__ = [
-    "DataChunk",
-    "declared_wav_end",
-    "find_data_chunk",
-    "has_wide_samples",
-    "lacks_data_size",
-    "read_wav_codec",
-]
-
 _EXTENSIBLE = 0xFFFE
 # Programs that write to a pipe cannot come back to the header, so they put a size just below 2 or 4 GiB
 # there. FFmpeg uses the highest number; SoX and others round down to whole blocks, or leave room for the

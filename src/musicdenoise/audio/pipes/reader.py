@@ -23,8 +23,6 @@ from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 if TYPE_CHECKING:
     from musicdenoise.audio.backends.ffmpeg_scan import FlacChain
 
-__all__ = ["PipeReader"]
-
 # Formats that FFmpeg knows the length of from their beginnings, and by how many seconds less may be decoded:
 # an MP4 file's edit list and the priming of its encoder say when what is there is not to be heard.
 _SLACK_SECONDS = {"aiff": 0.0, "mov,mp4,m4a,3gp,3g2,mj2": 0.25}

@@ -9,8 +9,6 @@ from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.containers.frame_chain import FrameChain, adts_chain, mpeg_chain
 from musicdenoise.audio.containers.ogg import OggPages
 
-__all__ = ["PipeSource"]
-
 _HEAD_BYTES = 65_536
 _OTHERS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS")  # how streams begin that are no chains of frames
 

@@ -18,8 +18,6 @@ from musicdenoise.audio.formats import PCM_BITS
 from musicdenoise.audio.types import Samples
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["WavPipeWriter"]
-
 _WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
 _OPEN_SIZE = 0xFFFFFFFF  # the size that FFmpeg writes if it cannot come back to the header
 

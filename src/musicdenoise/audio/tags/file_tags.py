@@ -30,8 +30,6 @@ from musicdenoise.audio.tags.pictures import OGG_PICTURE, read_pictures, set_pic
 from musicdenoise.audio.tags.text import read_ape_tags, read_text_tags, set_text_tags
 from musicdenoise.errors import AudioWriteError
 
-__all__ = ["Tags", "read_tags", "write_id3_tags"]
-
 # What describes the encoding, not the music, and would be wrong in the new file.
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
 _ID3V1_BYTES = 128

@@ -20,8 +20,6 @@ from musicdenoise.audio.tags.open_file import open_tagged, read_ape
 from musicdenoise.audio.tags.pictures import OGG_PICTURE
 from musicdenoise.audio.tags.text import FREEFORM, ape_name, shared_names
 
-__all__ = ["TIMED", "left_out", "names_in", "names_of_chunks", "names_of_tags"]
-
 _CHAPTERS, _CUE_SHEET, _MARKERS = "chapters", "cue sheet", "markers and loops"
 TIMED = frozenset({_CHAPTERS, _CUE_SHEET, _MARKERS})
 """Names of what belongs to places in a whole song."""

@@ -17,8 +17,6 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import _frames
 from mutagen.mp3 import MP3
 
-__all__ = ["NOT_FORESEEN", "open_tagged", "read_ape"]
-
 NOT_FORESEEN = (ValueError, LookupError, TypeError, struct.error)
 """What mutagen raises for odd tags, beside its own errors."""
 

@@ -16,8 +16,6 @@ from mutagen.mp4 import MP4, MP4Cover
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 
-__all__ = ["OGG_PICTURE", "read_pictures", "set_pictures"]
-
 OGG_PICTURE = "metadata_block_picture"
 """Name of the Vorbis comment that holds a picture."""
 

@@ -15,16 +15,6 @@ from mutagen.apev2 import APETextValue
 from mutagen.id3 import COMM, ID3, TXXX, USLT, Frames
 from mutagen.mp4 import MP4
 
-__all__ = [
-    "FREEFORM",
-    "TextTags",
-    "ape_name",
-    "read_ape_tags",
-    "read_text_tags",
-    "set_text_tags",
-    "shared_names",
-]
-
 TextTags = Mapping[str, list[str]]
 
 _UTF_8 = 3

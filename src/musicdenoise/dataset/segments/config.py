@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from musicdenoise.dataset.segments.score import SegmentGrid, SegmentScore
 from musicdenoise.errors import UsageError
 
-__all__ = ["SORTS", "SegmentConfig"]
-
 SORTS = ("score", "random")
 """How segments are chosen: the best first, or at random."""
 

@@ -9,8 +9,6 @@ from musicdenoise.dataset.segments.score import SegmentScore
 from musicdenoise.runtime.atomic import write_bytes
 from musicdenoise.runtime.figures import figure_to_png
 
-__all__ = ["plot_segments"]
-
 _BINS = 40
 _DOTS_PER_INCH = 110
 

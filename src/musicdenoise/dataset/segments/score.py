@@ -25,8 +25,6 @@ from musicdenoise.data.manifest import PairRow, check_digest
 from musicdenoise.dataset.segments.tracks import OrderedTrack
 from musicdenoise.errors import AudioError, DataError
 
-__all__ = ["PairScores", "SegmentGrid", "SegmentScore", "correlation_method", "score_song", "songs_of"]
-
 MAX_PAIRS_AT_ONCE = 32
 """Pairs of a song that are read side by side, three open files each. Chosen, not measured."""
 

@@ -40,8 +40,6 @@ from musicdenoise.errors import DataError, UsageError
 from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 
-__all__ = ["STATISTICS_NAMES", "SegmentResult", "segment_dataset"]
-
 STATISTICS_NAMES = ("segments.json", "segments.txt", "segments.png")
 """Files that describe the segments; the plot is drawn by `musicdenoise.dataset.segments.plot`."""
 

@@ -11,16 +11,6 @@ import numpy as np
 
 from musicdenoise.dataset.segments.score import SegmentScore
 
-__all__ = [
-    "Distribution",
-    "SegmentStatistics",
-    "SplitStatistics",
-    "describe",
-    "statistics_to_json",
-    "statistics_to_text",
-    "summarise",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:

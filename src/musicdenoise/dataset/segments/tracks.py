@@ -24,8 +24,6 @@ from torch import Tensor
 from musicdenoise.audio import AudioInfo, AudioReader, open_reader
 from musicdenoise.runtime.atomic import make_folder, writing
 
-__all__ = ["ChosenTrack", "OrderedTrack", "decoded_folder"]
-
 _PLAIN_CONTAINERS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF"})
 _PLAIN_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE")
 

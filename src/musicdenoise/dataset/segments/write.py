@@ -13,8 +13,6 @@ from musicdenoise.dataset.segments.config import SegmentConfig
 from musicdenoise.dataset.segments.score import SegmentScore
 from musicdenoise.dataset.segments.tracks import ChosenTrack
 
-__all__ = ["Choice", "write_segments"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
