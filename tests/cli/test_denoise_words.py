@@ -77,7 +77,7 @@ def test_progress_moves_while_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         progress, "Console", lambda **_: Console(file=terminal, force_terminal=True, width=100)
     )
-    with song_progress("[1/2] song.wav", quiet=False, left=lambda share: f"all in {share:.2f}") as show:
+    with song_progress("[1/2] song.wav", left=lambda share: f"all in {share:.2f}") as show:
         show(1, 4)
         time.sleep(0.3)
         before = len(terminal.getvalue())

@@ -12,7 +12,7 @@ from musicdenoise.cli.dataset import dataset
 from musicdenoise.cli.denoise import denoise
 from musicdenoise.cli.evaluate import evaluate
 from musicdenoise.cli.fleet import fleet
-from musicdenoise.cli.help import Command, Group, examples
+from musicdenoise.cli.help import Group, command
 from musicdenoise.cli.info import info
 from musicdenoise.cli.serve import serve
 from musicdenoise.cli.train import train
@@ -46,46 +46,32 @@ def _main(
     pass
 
 
-app.command(
+command(
+    app,
     "denoise",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise denoise song.mp3 --noise hiss",
-        "musicdenoise denoise album/ -o cleaned/ --skip-existing --jobs 2",
-    ),
+    "musicdenoise denoise song.mp3 --noise hiss",
+    "musicdenoise denoise album/ -o cleaned/ --skip-existing --jobs 2",
 )(denoise)
-app.command(
-    "serve",
-    cls=Command,
-    epilog=examples("musicdenoise serve --open", "musicdenoise serve --port 9000 --device cpu"),
-)(serve)
-app.command(
+command(app, "serve", "musicdenoise serve --open", "musicdenoise serve --port 9000 --device cpu")(serve)
+command(
+    app,
     "train",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise train --songs music/ --noise white --minutes 60 --out runs/white",
-        "musicdenoise train dataset_mixed/ --recipe mixed --resume --out runs/mixed",
-    ),
+    "musicdenoise train --songs music/ --noise white --minutes 60 --out runs/white",
+    "musicdenoise train dataset_mixed/ --recipe mixed --resume --out runs/mixed",
 )(train)
-app.command(
+command(
+    app,
     "eval",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise eval pairs/ --weights white --weights mixed --out measured",
-        "musicdenoise eval noisy/ clean/ --metrics snr,lsd --baselines none --json",
-    ),
+    "musicdenoise eval pairs/ --weights white --weights mixed --out measured",
+    "musicdenoise eval noisy/ clean/ --metrics snr,lsd --baselines none --json",
 )(evaluate)
 app.add_typer(weights, name="weights", cls=Group)
 app.add_typer(dataset, name="dataset", cls=Group)
 app.add_typer(fleet, name="fleet", cls=Group)
-app.command(
+command(
+    app,
     "correlate",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise correlate first/ second/",
-        "musicdenoise correlate before.wav after.wav report.json --max-lag 0.5",
-    ),
+    "musicdenoise correlate first/ second/",
+    "musicdenoise correlate before.wav after.wav report.json --max-lag 0.5",
 )(correlate)
-app.command(
-    "info", cls=Command, epilog=examples("musicdenoise info", "musicdenoise info --json > report.json")
-)(info)
+command(app, "info", "musicdenoise info", "musicdenoise info --json > report.json")(info)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
-from musicdenoise.cli.options import Processes, Quiet
+from musicdenoise.cli.log import LogLevel, Quiet
+from musicdenoise.cli.options import Processes
 
 DEFAULT_SONGS = Path("musdb18")
 DEFAULT_NOISES = Path("UrbanSound8K/audio")

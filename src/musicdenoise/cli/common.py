@@ -25,7 +25,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_type_hints
 import typer
 
 from musicdenoise.cli.fields import describe
-from musicdenoise.cli.log import is_told
+from musicdenoise.cli.log import tells_notes, tells_warnings
 from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.cli.signals import INTERRUPTED, unwinding
 from musicdenoise.errors import AudioWriteError, DeviceError, MusicDenoiseError, UsageError
@@ -88,19 +88,13 @@ def tell_failure(source: Path, error: object, *, as_json: bool) -> None:
 
 def warn(message: object) -> None:
     """Print one line on stderr, marked as a warning."""
-    if is_told("warning") is not False:
+    if tells_warnings():
         _say(f"warning: {message}")
 
 
-def note(message: object, *, quiet: bool = False, verbose: bool = False) -> None:
-    """Print a line on stderr if that is a terminal or ``verbose`` is true, but not if ``quiet`` is.
-
-    If you set a log level, it alone decides.
-    """
-    told = is_told("info")
-    if told is None:
-        told = not quiet and (verbose or (sys.stderr is not None and sys.stderr.isatty()))
-    if told:
+def note(message: object, *, without_terminal: bool = False) -> None:
+    """Print a line on stderr if notes are wanted there, as on a terminal."""
+    if tells_notes(on_terminal=without_terminal or (sys.stderr is not None and sys.stderr.isatty())):
         _say(message)
 
 

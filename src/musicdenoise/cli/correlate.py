@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, warn
+from musicdenoise.cli.common import FAILED, note, print_error, warn
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.log import LogLevel, is_quiet, quiet_option
 from musicdenoise.cli.quoting import quoted, quoted_json
 
 if TYPE_CHECKING:
     from musicdenoise.evaluation.correlation import CorrelationReport
 
 
-@reports_errors
 def correlate(
     first: Annotated[Path, typer.Argument(metavar="DIR1", help="A folder of audio, or a file.")],
     second: Annotated[Path, typer.Argument(metavar="DIR2", help="Another one.")],
@@ -30,9 +29,7 @@ def correlate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", help="Processes.")] = 1,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an existing report.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print no table, only warnings and errors.")
-    ] = False,
+    quiet: Annotated[bool, quiet_option("Print no table, only warnings and errors.")] = False,
     _config: Config = None,
     _log_level: LogLevel = None,
 ) -> None:
@@ -51,16 +48,16 @@ def correlate(
     pairs, unpaired = find_file_pairs(first, second)
     for path in unpaired:
         warn(f"{path}: has no partner in the other folder")
-    with song_progress(f"Comparing {len(pairs)} pairs", quiet=quiet) as on_progress:
+    with song_progress(f"Comparing {len(pairs)} pairs") as on_progress:
         report = correlate_files(
             pairs, unpaired=unpaired, most_lag_seconds=max_lag, jobs=jobs, on_progress=on_progress
         )
     if output is not None:
         write_report(output, report)
-        note(f"Report: {output}", quiet=quiet)
+        note(f"Report: {output}")
     if as_json:
         typer.echo(quoted_json(report_to_json(report)))
-    elif not quiet:
+    elif not is_quiet():
         _show(report)
     for failure in report.failures:
         print_error(f"{failure.what}: {failure.reason}")

@@ -6,26 +6,22 @@ import typer
 
 from musicdenoise.cli.dataset_build import build
 from musicdenoise.cli.dataset_segment import segment
-from musicdenoise.cli.help import Command, examples
+from musicdenoise.cli.help import command
 
 dataset = typer.Typer(
     help="Make datasets of noisy pairs, and cut them into segments.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-dataset.command(
+command(
+    dataset,
     "build",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise dataset build --kind white --songs music/ --out pairs",
-        "musicdenoise dataset build --kind class --class siren --resume",
-    ),
+    "musicdenoise dataset build --kind white --songs music/ --out pairs",
+    "musicdenoise dataset build --kind class --class siren --resume",
 )(build)
-dataset.command(
+command(
+    dataset,
     "segment",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise dataset segment pairs/",
-        "musicdenoise dataset segment pairs/ --out parts --length 88200",
-    ),
+    "musicdenoise dataset segment pairs/",
+    "musicdenoise dataset segment pairs/ --out parts --length 88200",
 )(segment)

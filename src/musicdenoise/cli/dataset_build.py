@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from musicdenoise.cli import build_options as options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes, warn
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, takes, warn
+from musicdenoise.cli.log import is_quiet
 from musicdenoise.cli.quoting import quoted
 from musicdenoise.errors import UsageError
 
@@ -24,7 +25,6 @@ _BAR_WIDTH = 30
 _Value = TypeVar("_Value")
 
 
-@reports_errors
 @takes(options.Request, options.PANELS)
 def build(request: options.Request) -> None:
     """Mix songs with noise into pairs for Noise2Noise training and for testing.
@@ -57,9 +57,9 @@ def build(request: options.Request) -> None:
         **({} if request.shard_size is None else {"shard_megabytes": request.shard_size}),
         sample_rate=request.sample_rate,
     )
-    _check_device(request.device, cuda=request.cuda or request.use_cuda, quiet=request.quiet)
+    _check_device(request.device, cuda=request.cuda or request.use_cuda)
     root = _root(request.out, request.input_dir, request.target_dir, config)
-    note("Looking at songs and noises ...", quiet=request.quiet)
+    note("Looking at songs and noises ...")
     planned = plan_build(config, root, request.input_dir, request.target_dir)
     for noise in planned.plan.skipped:
         tell = print_error if noise.is_damaged else warn
@@ -70,13 +70,13 @@ def build(request: options.Request) -> None:
     _run(planned, request)
 
 
-def _check_device(device: str | None, *, cuda: bool, quiet: bool) -> None:
+def _check_device(device: str | None, *, cuda: bool) -> None:
     """Refuse a device that is not there. A device that is there is not used."""
     if device is None and not cuda:
         return
     chosen = choose_device(device, cuda=cuda)
     if chosen != "cpu":
-        note(f"Mixing runs on the CPU; {chosen} is not used.", quiet=quiet)
+        note(f"Mixing runs on the CPU; {chosen} is not used.")
 
 
 def _either(name: str, value: _Value | None, alias: str, other: _Value | None) -> _Value | None:
@@ -127,12 +127,12 @@ def _run(planned: Build, request: options.Request) -> None:
             jobs=default_jobs() if request.jobs is None else request.jobs,
             resume=request.resume,
             force=request.force,
-            on_progress=stack.enter_context(song_progress(label, quiet=request.quiet)),
+            on_progress=stack.enter_context(song_progress(label)),
             map_songs=map_songs,
         )
     for failure in summary.failures:
         print_error(f"{failure.what}: {failure.reason.removeprefix(f'{failure.what}: ')}")
-    if not request.quiet:
+    if not is_quiet():
         _show_summary(summary, planned)
     if not summary.is_complete:
         damaged = sum(noise.is_damaged for noise in summary.skipped)

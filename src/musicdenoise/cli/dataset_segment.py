@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from musicdenoise.cli import segment_options as options
-from musicdenoise.cli.common import FAILED, print_error, reports_errors, takes, warn
+from musicdenoise.cli.common import FAILED, print_error, takes, warn
+from musicdenoise.cli.log import is_quiet
 from musicdenoise.cli.quoting import quoted
 
 if TYPE_CHECKING:
     from musicdenoise.dataset.segments.segment import SegmentResult
 
 
-@reports_errors
 @takes(options.Request, options.PANELS)
 def segment(request: options.Request) -> None:
     """Cut the pairs of a dataset into segments and keep the best.
@@ -46,7 +46,7 @@ def segment(request: options.Request) -> None:
         seed=request.seed,
     )
     out = request.out or _beside(request.dataset)
-    with song_progress("Scoring and writing segments", quiet=request.quiet) as on_progress:
+    with song_progress("Scoring and writing segments") as on_progress:
         result = segment_dataset(
             request.dataset,
             out,
@@ -58,7 +58,7 @@ def segment(request: options.Request) -> None:
             on_progress=on_progress,
         )
     plot_segments(out / "segments.png", result.scores)
-    _tell(result, out, quiet=request.quiet)
+    _tell(result, out)
 
 
 def _beside(dataset: Path) -> Path:
@@ -67,7 +67,7 @@ def _beside(dataset: Path) -> Path:
     return named.with_name(f"{named.resolve().name}_segments")
 
 
-def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
+def _tell(result: SegmentResult, out: Path) -> None:
     """Print warnings, statistics and failures."""
     from musicdenoise.dataset.segments.statistics import summarise
 
@@ -75,7 +75,7 @@ def _tell(result: SegmentResult, out: Path, *, quiet: bool) -> None:
         warn(f"{len(result.too_short)} pair(s) are too short for a segment: {', '.join(result.too_short)}")
     if any("estimated" in split.methods for split in result.splits.values()):
         warn("the clean music is not known, so the correlation of the noises is estimated")
-    if not quiet:
+    if not is_quiet():
         typer.echo(f"{len(result.rows)} segments in {quoted(out)}; segments.txt there has all statistics")
         for line in summarise(result.splits):
             typer.echo(line)

@@ -16,7 +16,6 @@ from musicdenoise.cli.common import (
     choose_device,
     note,
     print_error,
-    reports_errors,
     takes,
     tell_failure,
 )
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 _PIPE = Path("-")
 
 
-@reports_errors
 @takes(options.Request, options.PANELS)
 def denoise(request: options.Request) -> None:
     """Remove noise from songs.
@@ -68,7 +66,7 @@ def denoise(request: options.Request) -> None:
         failures = shard.part(failures, lambda failure: str(failure[0]))
     for source, error in failures:
         tell_failure(source, error, as_json=request.as_json)
-    rest = _without_finished(planned, quiet=request.quiet) if request.skip_existing else planned
+    rest = _without_finished(planned) if request.skip_existing else planned
     _run(rest, len(failures), len(planned) - len(rest), settings, dry_run=request.dry_run)
 
 
@@ -113,7 +111,6 @@ def _settings(request: options.Request, shard: Shard | None) -> Run:
         threads=request.threads,
         as_json=request.as_json,
         verbose=request.verbose,
-        quiet=request.quiet,
     )
 
 
@@ -127,21 +124,17 @@ def _run(planned: Sequence[Job], failed: int, skipped: int, settings: Run, *, dr
         failed += outcome.failed
         skipped += outcome.passed_over
     if total > 1 and not dry_run:
-        note(
-            f"{total - failed - skipped} songs done, {skipped} there already, {failed} failed",
-            quiet=settings.quiet,
-            verbose=settings.verbose,
-        )
+        note(f"{total - failed - skipped} songs done, {skipped} there already, {failed} failed")
     if failed:
         if total > 1:
             print_error(f"{failed} of {total} inputs failed")
         raise typer.Exit(FAILED)
 
 
-def _without_finished(jobs: Sequence[Job], *, quiet: bool) -> list[Job]:
+def _without_finished(jobs: Sequence[Job]) -> list[Job]:
     from musicdenoise.denoising.find import exists
 
     rest = [job for job in jobs if not exists(job.target)]
     if len(rest) < len(jobs):
-        note(f"{len(jobs) - len(rest)} outputs are there already", quiet=quiet)
+        note(f"{len(jobs) - len(rest)} outputs are there already")
     return rest

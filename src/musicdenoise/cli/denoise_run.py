@@ -52,7 +52,7 @@ class Run:
         The part of the songs that is done, which has a page of its own; None for all.
     processes, threads
         Songs at a time, and processor threads (None for one for each processor).
-    as_json, verbose, quiet
+    as_json, verbose
         What is printed.
     """
 
@@ -65,7 +65,6 @@ class Run:
     threads: int | None
     as_json: bool
     verbose: bool
-    quiet: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,7 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
     tasks = [Task.of(job, settings.options, skip_existing=settings.skip_existing) for job in jobs]
     if settings.threads is not None:
         torch.set_num_threads(min(settings.threads, default_jobs()))
-    with byte_progress("fetching the network", quiet=settings.quiet) as on_fetch:
+    with byte_progress("fetching the network") as on_fetch:
         denoiser = make_denoiser(settings.denoiser, on_fetch)
     failed = passed_over = 0
     done: dict[int, DenoiseReport] = {}
@@ -92,7 +91,7 @@ def run(jobs: Sequence[Job], settings: Run) -> Outcome:
             tell_failure(tasks[index].job.source, result, as_json=settings.as_json)
         elif isinstance(result, PassedOver):
             passed_over += 1
-            note(f"{result.reason}; passed over", quiet=settings.quiet, verbose=settings.verbose)
+            note(f"{result.reason}; passed over")
         else:
             _tell(result, settings)
             done[index] = result
@@ -127,7 +126,7 @@ def _write_page(folder: Path, reports: Sequence[DenoiseReport], settings: Run) -
     except AudioError as error:
         print_error(error)
         return False
-    note(f"Listen: {page}", quiet=settings.quiet, verbose=settings.verbose)
+    note(f"Listen: {page}")
     return True
 
 
@@ -153,7 +152,7 @@ def _one_by_one(tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run) ->
     for index, task in enumerate(tasks):
         counter = f"[{index + 1}/{len(tasks)}] " if len(tasks) > 1 else ""
         label = f"{counter}{task.job.source.name}"
-        with song_progress(label, quiet=settings.quiet, left=album.left) as on_progress:
+        with song_progress(label, left=album.left) as on_progress:
             result = try_to_denoise(denoiser, task, on_progress=on_progress)
         album.advance()
         yield index, result
@@ -162,7 +161,7 @@ def _one_by_one(tasks: Sequence[Task], denoiser: SongDenoiser, settings: Run) ->
 def _side_by_side(
     tasks: Sequence[Task], _denoiser: SongDenoiser, settings: Run
 ) -> Iterator[tuple[int, Result]]:
-    with count_progress("denoising", len(tasks), quiet=settings.quiet) as advance:
+    with count_progress("denoising", len(tasks)) as advance:
         for item in denoise_in_parallel(tasks, settings.denoiser, processes=settings.processes):
             advance()
             yield item
@@ -173,22 +172,14 @@ def _tell(report: DenoiseReport, settings: Run) -> None:
         print_json(_document(report))
     name = "standard input" if report.source == PIPE else report.target
     told = summary(report, settings.denoiser.config.removed_share)
-    note(
-        f"{name}: {told} in {report.seconds:.1f} s ({report.speed:.1f} times real time)",
-        quiet=settings.quiet,
-        verbose=settings.verbose,
-    )
+    note(f"{name}: {told} in {report.seconds:.1f} s ({report.speed:.1f} times real time)")
     if report.noise_sample is not None:
-        note(
-            f"  {sample_line(report.noise_sample)}",
-            quiet=settings.quiet,
-            verbose=settings.verbose,
-        )
+        note(f"  {sample_line(report.noise_sample)}")
         for line in report.noise_sample.warnings:
             warn(line)
     if settings.verbose:
         for line in details(report):
-            note(line, verbose=True)
+            note(line)
     for remark in report.remarks:
         warn(f"{'standard input' if report.source == PIPE else report.source}: {remark}")
 

@@ -94,7 +94,7 @@ def tell_network(request: options.DenoiserRequest, weights: str | None) -> None:
     if network is None or not asked or asked.isdecimal() or plain == network:
         return
     kind = f"the kind {weights!r}, with " if weights not in (network, plain) else ""
-    note(f"{asked}: {kind}the network {network!r}", quiet=request.quiet, verbose=request.verbose)
+    note(f"{asked}: {kind}the network {network!r}")
 
 
 def _parse_bitrate(text: str) -> int:

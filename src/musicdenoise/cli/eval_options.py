@@ -10,7 +10,7 @@ import typer
 
 from musicdenoise.cli.completion import propose_networks
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.log import LogLevel, quiet_option
 from musicdenoise.cli.options import Cuda, Device, Root, Verify
 
 METRICS = ("snr", "ssnr", "si_sdr", "lsd", "pesq_wb", "pesq_nb", "stoi")
@@ -99,7 +99,7 @@ class Request:
     cuda: Cuda = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an evaluation in --out.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table, only errors.")] = False
+    quiet: Annotated[bool, quiet_option("Print no table, only errors.")] = False
     config: Config = None
     log_level: LogLevel = None
 

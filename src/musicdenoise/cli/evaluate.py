@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from musicdenoise.cli import eval_options as options
-from musicdenoise.cli.common import FAILED, choose_device, note, print_error, reports_errors, takes, warn
+from musicdenoise.cli.common import FAILED, choose_device, note, print_error, takes, warn
+from musicdenoise.cli.log import is_quiet
 from musicdenoise.cli.quoting import quoted, quoted_json
 from musicdenoise.errors import DataError, UsageError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from musicdenoise.evaluation.systems import System
 
 
-@reports_errors
 @takes(options.Request, options.PANELS)
 def evaluate(request: options.Request) -> None:
     """Measure networks and baselines on noisy music whose clean music is known.
@@ -60,7 +60,7 @@ def evaluate(request: options.Request) -> None:
         gate=not request.always,
         noise_sample_seconds=request.noise_sample,
     )
-    _print(report, provenance, as_json=request.as_json, quiet=request.quiet)
+    _print(report, provenance, as_json=request.as_json)
     if request.out is not None:
         write_evaluation(
             request.out,
@@ -70,7 +70,7 @@ def evaluate(request: options.Request) -> None:
             num_samples=request.samples,
             sample_seconds=request.sample_seconds,
         )
-        note(f"Report: {request.out / 'report.html'}", quiet=request.quiet)
+        note(f"Report: {request.out / 'report.html'}")
     for failure in report.failures:
         print_error(f"{failure.what}: {failure.reason}")
     if report.failures:
@@ -86,11 +86,9 @@ def _measure(items: list[EvalItem], systems: list[System], request: options.Requ
     measures = choose_measures(request.metrics)
     if request.metrics is None and (missing := missing_measures()):
         names = ", ".join(measure.label for measure in missing)
-        note(
-            f"Without {names}: pip install 'musicdenoise[eval]' adds them", quiet=request.quiet, verbose=True
-        )
+        note(f"Without {names}: pip install 'musicdenoise[eval]' adds them", without_terminal=True)
     workers = default_jobs() if request.workers is None else request.workers
-    with song_progress(f"Measuring {len(items)} items", quiet=request.quiet) as on_progress:
+    with song_progress(f"Measuring {len(items)} items") as on_progress:
         return run_evaluation(
             items,
             systems,
@@ -118,7 +116,7 @@ def _find_items(request: options.Request) -> list[EvalItem]:
     return find_items(data, request.split, root=request.root, verify=request.verify)
 
 
-def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet: bool) -> None:
+def _print(report: MetricReport, provenance: Provenance, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -129,7 +127,7 @@ def _print(report: MetricReport, provenance: Provenance, *, as_json: bool, quiet
     if as_json:
         typer.echo(quoted_json(report_to_json(report, provenance)), nl=False)
         return
-    if quiet:
+    if is_quiet():
         return
     count = len({row.item for row in report.rows})
     table = Table(title=f"Means over {count} items, in brackets the improvement over the noisy input")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, note, print_error, reports_errors, takes, warn
+from musicdenoise.cli.common import FAILED, note, print_error, takes, warn
 from musicdenoise.cli.denoiser_settings import check_denoiser, denoiser_settings, file_options, tell_network
-from musicdenoise.cli.help import Command, examples
+from musicdenoise.cli.help import command
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ PANELS = {
 }
 
 
-@reports_errors
 @takes(Request, PANELS)
 def denoise(request: Request) -> None:
     """Denoise the songs of a list, each once, on workers that may come and go.
@@ -96,11 +95,7 @@ def denoise(request: Request) -> None:
         if rest:
             done, new = _run(rest, path, request)
             failed += new
-    note(
-        f"{done} songs done, {before} there already, {failed} failed; see {path}",
-        quiet=request.quiet,
-        verbose=request.verbose,
-    )
+    note(f"{done} songs done, {before} there already, {failed} failed; see {path}")
     if failed:
         print_error(f"{failed} of {len(songs)} songs failed; --retry-failed tries them again")
         raise typer.Exit(FAILED)
@@ -121,7 +116,7 @@ def _run(songs: list[ListedSong], path: Path, request: Request) -> tuple[int, in
     with ExitStack() as stack:
         client = stack.enter_context(connected(request.address, request.jobs or default_jobs()))
         file = stack.enter_context(open_results(path))
-        advance = stack.enter_context(count_progress("denoising", len(songs), quiet=request.quiet))
+        advance = stack.enter_context(count_progress("denoising", len(songs)))
         answers = denoise_on_fleet(client, songs, settings, file_options(request), retries=request.retries)
         for result in answers:
             append_result(file, result)
@@ -136,11 +131,9 @@ def _run(songs: list[ListedSong], path: Path, request: Request) -> tuple[int, in
     return done, failed
 
 
-fleet.command(
+command(
+    fleet,
     "denoise",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise fleet denoise songs.tsv --address tcp://10.0.0.1:8786",
-        "musicdenoise fleet denoise songs.tsv --jobs 4 --retry-failed",
-    ),
+    "musicdenoise fleet denoise songs.tsv --address tcp://10.0.0.1:8786",
+    "musicdenoise fleet denoise songs.tsv --jobs 4 --retry-failed",
 )(denoise)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+from musicdenoise.cli.common import reports_errors
+
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 # The value of an option, by the name of its type, if the option does not name it itself.
 _WORDS = {"path": "DIR", "int": "N", "integer": "N", "float": "X"}
@@ -35,9 +41,15 @@ class Group(TyperGroup):
         return _plain(super().get_params(ctx))
 
 
-def examples(*lines: str) -> str:
-    """The end of a help text: commands to copy, one a line."""
-    return "\n\n".join(("Examples:", *lines))
+def command(app: typer.Typer, name: str, *examples: str) -> Callable[[_Function], _Function]:
+    """Decorate a function that becomes a command. Its help ends with these examples."""
+
+    def decorate(function: _Function) -> _Function:
+        epilog = "\n\n".join(("Examples:", *examples))
+        app.command(name, cls=Command, epilog=epilog)(reports_errors(function))
+        return function
+
+    return decorate
 
 
 def _plain(parameters: list[Any]) -> list[Any]:

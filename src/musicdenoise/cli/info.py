@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicdenoise.cli.common import print_data, print_json, reports_errors
+from musicdenoise.cli.common import print_data, print_json
 
 _PACKAGES = (
     *("torch", "torchaudio", "numpy", "scipy", "soundfile", "av", "mutagen"),
@@ -20,7 +20,6 @@ _PACKAGES = (
 AsJson = Annotated[bool, typer.Option("--json", help="Print all of it as one JSON object.")]
 
 
-@reports_errors
 def info(as_json: AsJson = False) -> None:
     """Print versions, devices, the cache folder and weights: what a bug report needs.
 

@@ -11,7 +11,7 @@ import typer
 
 from musicdenoise.cli.completion import propose_formats, propose_networks, propose_noises
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.log import LogLevel, Quiet, Verbose
 from musicdenoise.errors import UsageError
 from musicdenoise.runtime.precision import Precision
 from musicdenoise.runtime.remote import parse_path
@@ -81,7 +81,6 @@ Device = Annotated[
 Cuda = Annotated[
     bool, typer.Option("--cuda", help="Use a CUDA device. If there is none, say so and use the CPU.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print warnings and errors only.")]
 Root = Annotated[Path | None, typer.Option(help="Another folder in which files of the manifest may be.")]
 Verify = Annotated[
     bool, typer.Option("--verify/--no-verify", help="Compare files with the digests in the manifest.")
@@ -208,9 +207,7 @@ class DenoiserRequest:
     device: Device = None
     cuda: Cuda = False
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace existing outputs.")] = False
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say what was removed from each song, band by band.")
-    ] = False
+    verbose: Verbose = False
     quiet: Quiet = False
     config: Config = None
     log_level: LogLevel = None

@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from musicdenoise.cli.log import is_quiet
 from musicdenoise.cli.quoting import quoted
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def _size(path: Path) -> int:
 
 @contextlib.contextmanager
 def song_progress(
-    label: str, *, quiet: bool, left: Callable[[float], str] | None = None
+    label: str, *, left: Callable[[float], str] | None = None
 ) -> Iterator[Callable[[int, int | None], None]]:
     """Bar with the time left; gives a function that takes the samples done and all samples.
 
-    Nothing is drawn if stderr is not a terminal or ``quiet`` is true. The bar disappears at the end.
-    ``left`` turns the share that is done into the time that all songs still take.
+    Nothing is drawn if stderr is not a terminal, or only warnings are asked for. The bar disappears at the
+    end. ``left`` turns the share that is done into the time that all songs still take.
     """
-    with _bar(label, None, TaskProgressColumn(), quiet=quiet) as (progress, task):
+    with _bar(label, None, TaskProgressColumn()) as (progress, task):
 
         def show(done: int, total: int | None) -> None:
             rest = left(done / total) if left and total else ""
@@ -82,23 +83,21 @@ def song_progress(
 
 
 @contextlib.contextmanager
-def count_progress(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+def count_progress(label: str, total: int) -> Iterator[Callable[[], None]]:
     """Bar over many songs; gives the function to call when one is done."""
-    with _bar(label, total, MofNCompleteColumn(), quiet=quiet) as (progress, task):
+    with _bar(label, total, MofNCompleteColumn()) as (progress, task):
         yield lambda: progress.advance(task)
 
 
 @contextlib.contextmanager
-def byte_progress(label: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+def byte_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """Bar for a download; gives a function that takes the bytes done and all bytes."""
-    with _bar(label, None, DownloadColumn(), quiet=quiet) as (progress, task):
+    with _bar(label, None, DownloadColumn()) as (progress, task):
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager
-def _bar(
-    label: str, total: int | None, column: ProgressColumn, *, quiet: bool
-) -> Iterator[tuple[Progress, TaskID]]:
+def _bar(label: str, total: int | None, column: ProgressColumn) -> Iterator[tuple[Progress, TaskID]]:
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),  # moves while a long segment is computed
@@ -109,14 +108,17 @@ def _bar(
         TextColumn("{task.fields[rest]}", markup=False),
     )
     with Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+        *columns, console=console, transient=True, disable=is_quiet() or not console.is_terminal
     ) as progress:
         yield progress, progress.add_task(quoted(label), total=total, rest="")
 
 
 @contextlib.contextmanager
-def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Bar with step, loss, improvement, speed and time left; gives a function that takes the progress."""
+def training_progress(*, is_first: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Bar with step, loss, improvement, speed and time left; gives a function that takes the progress.
+
+    Of several processes, the first one draws it.
+    """
     console = Console(stderr=True)
     columns = (
         BarColumn(),
@@ -124,7 +126,9 @@ def training_progress(*, quiet: bool) -> Iterator[Callable[[TrainingProgress], N
         TextColumn("{task.description}", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, disable=is_quiet() or not (is_first and console.is_terminal)
+    ) as progress:
         task = progress.add_task("starting", total=1.0)
 
         last = "not yet"

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
-from musicdenoise.cli.options import Processes, Quiet, Root, Verify
+from musicdenoise.cli.log import LogLevel, Quiet
+from musicdenoise.cli.options import Processes, Root, Verify
 
 
 @dataclass(frozen=True, kw_only=True)

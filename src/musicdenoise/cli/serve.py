@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import choose_device, note, print_data, reports_errors, takes
+from musicdenoise.cli.common import choose_device, note, print_data, takes
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
+from musicdenoise.cli.log import LogLevel, Quiet
 from musicdenoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Request:
     cuda: options.Cuda = False
     weights_url: options.WeightsUrl = None
     offline: options.Offline = False
-    quiet: options.Quiet = False
+    quiet: Quiet = False
     config: Config = None
     log_level: LogLevel = None
 
@@ -48,7 +48,6 @@ PANELS = {
 }
 
 
-@reports_errors
 @takes(Request, PANELS)
 def serve(request: Request) -> None:
     """Show a page in your browser to try songs: drop one, listen before and after, download the result.
@@ -66,7 +65,7 @@ def serve(request: Request) -> None:
 
     def on_ready(address: str) -> None:
         print_data(address)
-        note("Open this address in your browser; Ctrl-C ends the program.", quiet=request.quiet)
+        note("Open this address in your browser; Ctrl-C ends the program.")
         if request.open_browser:
             import webbrowser
 
@@ -81,7 +80,7 @@ def serve(request: Request) -> None:
             on_ready,
         )
     except KeyboardInterrupt:
-        note("ended; the songs are deleted", quiet=request.quiet)
+        note("ended; the songs are deleted")
 
 
 def _make(wish: Wish, device: str, request: Request) -> SongDenoiser:

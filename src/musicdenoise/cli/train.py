@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicdenoise.cli import train_options as options
-from musicdenoise.cli.common import choose_device, note, reports_errors, takes, warn
+from musicdenoise.cli.common import choose_device, note, takes, warn
 from musicdenoise.cli.fields import describe
 from musicdenoise.errors import UsageError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from musicdenoise.training.sources import TrainingData
 
 
-@reports_errors
 @takes(options.Request, options.PANELS)
 def train(request: options.Request) -> None:
     """Train a network by Noise2Noise: from songs mixed with noise on the fly, or from a dataset.
@@ -108,7 +107,7 @@ class _Command:
                 root=request.root,
             )
         assert request.songs is not None  # one of the two is given
-        note("Decoding songs and noises (once) ...", quiet=request.quiet)
+        note("Decoding songs and noises (once) ...")
         return mixed_on_the_fly(
             config,
             request.songs,
@@ -153,7 +152,7 @@ class _Command:
 
         as_json = self.request.as_json and is_first
         with ExitStack() as stack:
-            show = stack.enter_context(training_progress(quiet=self.request.quiet or not is_first))
+            show = stack.enter_context(training_progress(is_first=is_first))
 
             def on_progress(progress: Progress) -> None:
                 show(progress)
@@ -193,5 +192,4 @@ class _Command:
         note(
             f"Best weights: {report.best} (mean SNR improvement {report.best_db:+.2f} dB, {report.steps} "
             "steps)",
-            quiet=self.request.quiet,
         )

@@ -10,8 +10,8 @@ import typer
 
 from musicdenoise.cli.completion import propose_kinds, propose_recipes
 from musicdenoise.cli.config_file import Config
-from musicdenoise.cli.log import LogLevel
-from musicdenoise.cli.options import Cuda, Device, Quiet, Root
+from musicdenoise.cli.log import LogLevel, Quiet
+from musicdenoise.cli.options import Cuda, Device, Root
 
 
 @dataclass(frozen=True, kw_only=True)

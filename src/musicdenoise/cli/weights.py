@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicdenoise.cli import options
-from musicdenoise.cli.common import FAILED, note, print_error, print_json, reports_errors
+from musicdenoise.cli.common import FAILED, note, print_error, print_json
 from musicdenoise.cli.completion import propose_networks
-from musicdenoise.cli.help import Command, examples
+from musicdenoise.cli.help import command
+from musicdenoise.cli.log import Quiet
 from musicdenoise.cli.weights_hub import pull, push
 from musicdenoise.errors import UsageError, WeightsError
 from musicdenoise.runtime.credentials import without_credentials
@@ -50,10 +51,7 @@ AllOwn = Annotated[
 ]
 
 
-@app.command(
-    "list", cls=Command, epilog=examples("musicdenoise weights list", "musicdenoise weights list --json")
-)
-@reports_errors
+@command(app, "list", "musicdenoise weights list", "musicdenoise weights list --json")
 def list_weights(as_json: ListJson = False) -> None:
     """List the networks, and which one to take for which noise.
 
@@ -79,18 +77,13 @@ def list_weights(as_json: ListJson = False) -> None:
     console.print(_noise_table())
 
 
-@app.command(
-    "fetch",
-    cls=Command,
-    epilog=examples("musicdenoise weights fetch white siren", "musicdenoise weights fetch --all"),
-)
-@reports_errors
+@command(app, "fetch", "musicdenoise weights fetch white siren", "musicdenoise weights fetch --all")
 def fetch(
     names: Names = None,
     every: AllOwn = False,
     url: options.WeightsUrl = None,
     offline: options.Offline = False,
-    quiet: options.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fetch networks into the cache folder, so that they can be used without a connection."""
     from musicdenoise.cli.progress import byte_progress
@@ -102,24 +95,19 @@ def fetch(
         if every and entry.git_blob is not None:
             continue
         try:
-            with byte_progress(entry.name, quiet=quiet) as on_progress:
+            with byte_progress(entry.name) as on_progress:
                 path = store.store(entry, on_progress)
         except WeightsError as error:
             failed += 1
             print_error(error)
         else:
-            note(f"{entry.name}: {path}", quiet=quiet)
+            note(f"{entry.name}: {path}")
     if failed:
         raise typer.Exit(FAILED)
 
 
-@app.command(
-    "verify",
-    cls=Command,
-    epilog=examples("musicdenoise weights verify", "musicdenoise weights verify --quiet"),
-)
-@reports_errors
-def verify(quiet: options.Quiet = False) -> None:
+@command(app, "verify", "musicdenoise weights verify", "musicdenoise weights verify --quiet")
+def verify(quiet: Quiet = False) -> None:
     """Compare the networks in the cache folder with their digests; exit code 1 if one is damaged."""
     from musicdenoise.weights.store import WeightsStore
 
@@ -128,9 +116,9 @@ def verify(quiet: options.Quiet = False) -> None:
     for entry in store.entries():
         path = store.path(entry)
         if not path.exists():
-            note(f"{entry.name}: not in the cache", quiet=quiet)
+            note(f"{entry.name}: not in the cache")
         elif store.is_cached(entry):
-            note(f"{entry.name}: good", quiet=quiet)
+            note(f"{entry.name}: good")
         else:
             failed += 1
             print_error(
@@ -141,10 +129,7 @@ def verify(quiet: options.Quiet = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command(
-    "path", cls=Command, epilog=examples("musicdenoise weights path", "musicdenoise weights path white")
-)
-@reports_errors
+@command(app, "path", "musicdenoise weights path", "musicdenoise weights path white")
 def path(
     name: Annotated[
         str | None,
@@ -160,31 +145,23 @@ def path(
     typer.echo(store.folder if name is None else store.path(store.find(name)))
 
 
-@app.command(
-    "remove",
-    cls=Command,
-    epilog=examples("musicdenoise weights remove siren", "musicdenoise weights remove --all"),
-)
-@reports_errors
-def remove(names: Names = None, every: All = False, quiet: options.Quiet = False) -> None:
+@command(app, "remove", "musicdenoise weights remove siren", "musicdenoise weights remove --all")
+def remove(names: Names = None, every: All = False, quiet: Quiet = False) -> None:
     """Delete networks from the cache folder."""
     from musicdenoise.weights.store import WeightsStore
 
     store = WeightsStore.of_user()
     for entry in _chosen(names, store, every=every):
         removed = store.remove(entry)
-        note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}", quiet=quiet)
+        note(f"{entry.name}: {'removed' if removed else 'was not in the cache'}")
 
 
-@app.command(
+@command(
+    app,
     "export",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise weights export white",
-        "musicdenoise weights export runs/mine/best.safetensors -o mine.onnx",
-    ),
+    "musicdenoise weights export white",
+    "musicdenoise weights export runs/mine/best.safetensors -o mine.onnx",
 )
-@reports_errors
 def export(
     name: Annotated[
         str,
@@ -205,7 +182,7 @@ def export(
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an existing file.")] = False,
     url: options.WeightsUrl = None,
     offline: options.Offline = False,
-    quiet: options.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a network as a file for other programs: what stands between STFT and inverse STFT.
 
@@ -218,21 +195,15 @@ def export(
     difference = export_onnx(
         name, path, store=WeightsStore.of_user(mirror=url, offline=offline), overwrite=force
     )
-    note(f"{path}: differs from the network by {difference:.0f} dB in ONNX Runtime", quiet=quiet)
+    note(f"{path}: differs from the network by {difference:.0f} dB in ONNX Runtime")
 
 
-app.command(
-    "push",
-    cls=Command,
-    epilog=examples("musicdenoise weights push runs/siren/best.safetensors jane/siren-denoiser"),
-)(push)
-app.command(
+command(app, "push", "musicdenoise weights push runs/siren/best.safetensors jane/siren-denoiser")(push)
+command(
+    app,
     "pull",
-    cls=Command,
-    epilog=examples(
-        "musicdenoise weights pull jane/siren-denoiser siren2",
-        "musicdenoise denoise song.mp3 --weights siren2",
-    ),
+    "musicdenoise weights pull jane/siren-denoiser siren2",
+    "musicdenoise denoise song.mp3 --weights siren2",
 )(pull)
 
 

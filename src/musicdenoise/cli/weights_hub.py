@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
-from musicdenoise.cli import options
-from musicdenoise.cli.common import note, reports_errors
+from musicdenoise.cli.common import note
 from musicdenoise.cli.completion import propose_networks
+from musicdenoise.cli.log import Quiet
 
 Repo = Annotated[
     str, typer.Argument(metavar="OWNER/NAME", help="The repository on the Hub.", show_default=False)
 ]
 
 
-@reports_errors
 def push(
     name: Annotated[
         str,
@@ -31,7 +30,7 @@ def push(
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace another network in the repository.")
     ] = False,
-    quiet: options.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Put a network into a repository of the Hugging Face Hub, with its model card as the README.
 
@@ -41,10 +40,9 @@ def push(
     from musicdenoise.weights.hub import push_weights
 
     address = push_weights(name, repo, private=private, overwrite=force)
-    note(f"{name}: {address}", quiet=quiet)
+    note(f"{name}: {address}")
 
 
-@reports_errors
 def pull(
     repo: Repo,
     name: Annotated[
@@ -57,7 +55,7 @@ def pull(
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace a network of this name from elsewhere.")
     ] = False,
-    quiet: options.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Get a network from a repository of the Hugging Face Hub, check it, and keep it under a name.
 
@@ -68,4 +66,4 @@ def pull(
 
     store = WeightsStore.of_user()
     entry = pull_weights(repo, name, store=store, revision=revision, overwrite=force)
-    note(f"{entry.name}: {store.path(entry)}", quiet=quiet)
+    note(f"{entry.name}: {store.path(entry)}")
