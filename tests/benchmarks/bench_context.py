@@ -11,10 +11,9 @@ import argparse
 
 import torch
 
-from musicdenoise.core.overlap import SegmentPlan
+from musicdenoise.core.overlap import SegmentPlan, SpectralStream
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.runtime.allocator import keep_freed_memory
 
 SEGMENT_FRAMES = 256
@@ -22,12 +21,11 @@ CONTEXTS = (16, 32, 48, 64, 96)
 LONGEST = 112
 
 
+@torch.inference_mode()
 def denoise(denoiser: Denoiser, waveform: torch.Tensor, segment: int, context: int) -> torch.Tensor:
     reach = denoiser.network.config.level_reach
     plan = SegmentPlan(segment_frames=segment, context_frames=context, level_reach=reach)
-    stream = NetworkStream(
-        denoiser.network, denoiser.stft, plan, sample_rate=44_100, channels=1, device=denoiser.device
-    )
+    stream = SpectralStream(denoiser.network, denoiser.stft, plan, 1, denoiser.device)
     return torch.cat([stream.push(waveform), stream.flush()], dim=1)
 
 

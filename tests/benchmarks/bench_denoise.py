@@ -36,11 +36,10 @@ from torch.nn import functional as F
 from musicdenoise.core.architecture import MASKS, DCUNetConfig
 from musicdenoise.core.complex_layers import ComplexConv2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
-from musicdenoise.core.overlap import SegmentPlan
+from musicdenoise.core.overlap import SegmentPlan, SpectralStream
 from musicdenoise.core.stft import istft, stft
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
-from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.loading import load_network
 from musicdenoise.weights.store import resolve_weights
@@ -112,14 +111,8 @@ def fused_difference_db(network: DCUNet, denoiser: Denoiser, noisy: torch.Tensor
     network.profile = None  # stands behind the fused network, not in it
     for estimator in (network, denoiser.network):
         reach = network.config.level_reach
-        stream = NetworkStream(
-            estimator,
-            denoiser.stft,
-            SegmentPlan(level_reach=reach),
-            sample_rate=RATE,
-            channels=noisy.shape[0],
-            device=denoiser.device,
-        )
+        plan = SegmentPlan(level_reach=reach)
+        stream = SpectralStream(estimator, denoiser.stft, plan, noisy.shape[0], denoiser.device)
         results.append(torch.cat([stream.push(noisy), stream.flush()], dim=1))
     ratio = (results[0] - results[1]).square().sum() / results[0].square().sum()
     return float(10.0 * torch.log10(ratio.clamp_min(1e-20)))

@@ -30,7 +30,7 @@ from musicdenoise.core.architecture import SEEN_FRAMES, DCUNetConfig, encoder_in
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.data.synthetic import synthesise_tune
-from musicdenoise.denoising import network_stream
+from musicdenoise.denoising import rate_stream
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file
 from musicdenoise.runtime.allocator import keep_freed_memory
@@ -132,8 +132,8 @@ def shares(arguments: argparse.Namespace) -> str:
 
     watch.watch(AudioReader, "read", "decode")
     watch.watch(AudioWriter, "write", "encode")
-    watch.watch(network_stream.StreamResampler, "push", "resample")
-    watch.watch(network_stream.StreamResampler, "flush", "resample")
+    watch.watch(rate_stream.StreamResampler, "push", "resample")
+    watch.watch(rate_stream.StreamResampler, "flush", "resample")
     watch.watch(FusedDCUNet, "forward", "network")
     watch.watch(overlap, "stft", "STFT")
     watch.watch(overlap.OverlapAdd, "push", "STFT")

@@ -7,13 +7,13 @@ import torch
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.metrics import snr
-from musicdenoise.core.overlap import SegmentPlan
+from musicdenoise.core.overlap import SegmentPlan, SpectralStream
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import denoiser as denoiser_module
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
-from musicdenoise.denoising.network_stream import NetworkStream
+from musicdenoise.denoising.rate_stream import RateStream
 from musicdenoise.errors import (
     AudioError,
     ConfigurationError,
@@ -97,14 +97,14 @@ def test_what_lies_above_the_network_band_is_untouched() -> None:
     rate = 96_000
     t = torch.arange(rate, dtype=torch.float64) / rate
     low, high = (0.1 * torch.sin(2 * torch.pi * hz * t)[None].float() for hz in (1_000.0, 30_000.0))
-    stream = NetworkStream(
+    removing_all = SpectralStream(
         lambda spectrogram, gains: 0 * spectrogram,
         StftConfig(),
         SegmentPlan(segment_frames=64),
-        sample_rate=rate,
         channels=1,
         device=torch.device("cpu"),
     )
+    stream = RateStream(removing_all, 44_100, sample_rate=rate, channels=1)
     out = torch.cat([stream.push(low + high), stream.flush()], dim=1)
     inner = slice(4_000, -4_000)
     assert relative_db((out - high)[:, inner].numpy(), high.numpy()) < -90

@@ -13,9 +13,9 @@ from musicdenoise.cli.app import app
 from musicdenoise.core.architecture import DECODERS, ENCODERS, DCUNetConfig
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.metrics import snr
+from musicdenoise.core.overlap import SpectralStream
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoiser import DenoiseConfig
-from musicdenoise.denoising.network_stream import NetworkStream
 from musicdenoise.errors import WeightsError
 from musicdenoise.weights.reference import load_reference
 
@@ -103,14 +103,8 @@ def test_denoise_gives_what_the_formulas_give(tmp_path: Path, network: DCUNet, w
         return estimate.reshape(batch, channels, *spectrogram.shape[2:])
 
     stft = StftConfig()
-    stream = NetworkStream(
-        formulas,
-        stft,
-        DenoiseConfig().plan(stft, 0),
-        sample_rate=44_100,
-        channels=2,
-        device=torch.device("cpu"),
-    )
+    plan = DenoiseConfig().plan(stft, 0)
+    stream = SpectralStream(formulas, stft, plan, channels=2, device=torch.device("cpu"))
     with torch.inference_mode():
         waveform = noisy_tune[:, :100_000]
         expected = torch.cat([stream.push(waveform), stream.flush()], dim=1)

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 
 from musicdenoise.audio.types import Samples
+from musicdenoise.core.blocks import BlockStream
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
 from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT
 from musicdenoise.core.noise_stream import NoiseStream
+from musicdenoise.core.overlap import SpectralStream
 from musicdenoise.core.refiner import REFINER_STFT
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.denoise_config import DenoiseConfig
@@ -24,14 +26,17 @@ from musicdenoise.denoising.fine_stream import fine_stream
 from musicdenoise.denoising.gate import Gate, GateConfig
 from musicdenoise.denoising.known_noise import KnownNoise
 from musicdenoise.denoising.model import Model, load_model
-from musicdenoise.denoising.network_stream import NetworkStream, RateStream, Refinement
 from musicdenoise.denoising.noise_sample import NoiseSample, SampleLike, as_noise_samples
+from musicdenoise.denoising.rate_stream import RateStream
 from musicdenoise.denoising.refined_stream import RefinedStream
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.denoising.song_stream import Steps
 from musicdenoise.runtime.device import has_fast_bf16, resolve_device
 from musicdenoise.weights.bundled import load_noise_filter, load_refiner
 from musicdenoise.weights.store import WeightsStore
+
+# Puts something behind a network, at the network's rate.
+_Refinement = Callable[[BlockStream], BlockStream]
 
 _DEVICE_BATCH = 8  # chosen, not measured
 
@@ -189,29 +194,35 @@ class Denoiser(SongDenoiser):
         network: FusedDCUNet | FineNet,
         sample_rate: int,
         channels: int,
-        refined: Refinement | None = None,
+        refined: _Refinement | None = None,
     ) -> RateStream:
         if isinstance(network, FineNet):
-            inner = fine_stream(network, channels, self.device)
-            return RateStream(inner, self.stft.sample_rate, sample_rate=sample_rate, channels=channels)
+            stft = self.stft
+            inner: BlockStream = fine_stream(network, channels, self.device)
+        else:
+            stft = self._stft_at(sample_rate)
+            inner = self._spectral_stream(network, stft, channels)
+        if refined is not None:
+            inner = refined(inner)
+        return RateStream(inner, stft.sample_rate, sample_rate=sample_rate, channels=channels)
+
+    def _spectral_stream(self, network: FusedDCUNet, stft: StftConfig, channels: int) -> SpectralStream:
         mode = self.config.channels
         is_mid_side = mode == "mid-side" or (mode == "auto" and self._is_for_white)
         as_mid_side = is_mid_side and channels == 2
-        return NetworkStream(
+        return SpectralStream(
             network,
-            self._stft_at(sample_rate),
+            stft,
             self._plan,
-            sample_rate=sample_rate,
-            channels=channels,
-            device=self.device,
+            channels,
+            self.device,
             linked=mode != "independent" and not as_mid_side,
             as_mid_side=as_mid_side,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
             profile_filter=self._profile_filter,
-            refined=refined,
         )
 
-    def _refinement(self, channels: int, known: KnownNoise | None) -> Refinement | None:
+    def _refinement(self, channels: int, known: KnownNoise | None) -> _Refinement | None:
         """The refiner behind the network for a song; None if there is none."""
         if not self.is_refined:
             return None

@@ -11,7 +11,7 @@ from musicdenoise.core.blocks import BlockStream
 from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT
 from musicdenoise.core.refiner import REFINER_STFT, Refiner
 from musicdenoise.core.window_stream import WindowPlan, WindowStream
-from musicdenoise.denoising.delay import Delay
+from musicdenoise.denoising.delay import DelayLine
 
 _RATE = REFINER_STFT.sample_rate
 
@@ -62,7 +62,7 @@ class RefinedStream:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._network = network
-        self._song = Delay(channels)
+        self._song = DelayLine(channels)
         refine = _refine(refiner, sample, device, dtype)
         self._windows = WindowStream(refine, REFINER_PLAN, 2 * channels, channels)
 
@@ -77,7 +77,7 @@ class RefinedStream:
         return torch.cat([last, self._windows.flush()], -1)
 
     def _through(self, estimate: Tensor) -> Tensor:
-        return self._windows.push(torch.cat([self._song.pop(estimate.shape[-1]), estimate]))
+        return self._windows.push(torch.cat([self._song.take(estimate.shape[-1]), estimate]))
 
 
 def _refine(

@@ -25,6 +25,7 @@ from torch import Tensor
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.blocks import BlockStream
 from musicdenoise.core.noise_stream import NoiseStream
+from musicdenoise.denoising.delay import DelayLine
 from musicdenoise.denoising.gate import Gate
 from musicdenoise.denoising.noise_sample import NoiseReport
 from musicdenoise.denoising.samples import as_samples
@@ -99,7 +100,7 @@ class SongStream:
         self._beginning = steps if isinstance(steps, Beginning) else None
         self._head: list[Samples] = []
         self._heard = self._looked = 0  # samples of the beginning that are there, and that were looked at
-        self._song = _DelayLine(channels, readers=3)
+        self._song = DelayLine(channels, readers=3)
         self._has_ended = False
         self._removed_power, self._count = 0.0, 0  # what the estimates would remove, before the gate
 
@@ -147,7 +148,7 @@ class SongStream:
     def end(self) -> tuple[Samples, Samples]:
         """As `flush`, but return the noisy samples and the result."""
         self._has_ended = True
-        nothing = self._song.take(2, 0)
+        nothing = self._take(0)
         done = [(nothing, nothing)]
         if self.steps is None and self._beginning is not None:
             whole = np.concatenate([nothing, *self._head], axis=1)
@@ -159,7 +160,7 @@ class SongStream:
                 done.append(self._after_noise(steps, steps.noise.flush()))
             if steps.gate is not None:
                 rest = steps.gate.flush()
-                done.append((self._song.take(2, rest.shape[1]), rest))
+                done.append((self._take(rest.shape[1]), rest))
         noisy, clean = (np.concatenate(parts, axis=1) for parts in zip(*done, strict=True))
         return noisy, clean
 
@@ -189,19 +190,19 @@ class SongStream:
         return self._through(self.steps, heard)
 
     def _through(self, steps: Steps, samples: Samples) -> tuple[Samples, Samples]:
-        self._song.push(samples)
         block = torch.from_numpy(samples)
+        self._song.push(block)
         return self._after_network(steps, block if steps.network is None else steps.network.push(block))
 
     def _after_network(self, steps: Steps, estimate: Tensor) -> tuple[Samples, Samples]:
         if steps.noise is None:
             return self._after_noise(steps, estimate)
-        song = torch.from_numpy(self._song.take(0, estimate.shape[1]))
+        song = self._song.take(estimate.shape[1], reader=0)
         return self._after_noise(steps, steps.noise.push(song, estimate if steps.network else None))
 
     def _after_noise(self, steps: Steps, result: Tensor) -> tuple[Samples, Samples]:
         clean: Samples = result.numpy()
-        song = self._song.take(1, clean.shape[1])
+        song: Samples = self._song.take(clean.shape[1], reader=1).numpy()
         if not np.isfinite(clean).all():
             raise AudioError(
                 "the network's result is not finite, so its weights are damaged or do not fit this song; use "
@@ -214,31 +215,9 @@ class SongStream:
         self._count += clean.size
         if steps.gate is not None:
             clean = steps.gate.push(song, clean)
-        return self._song.take(2, clean.shape[1]), clean
+        return self._take(clean.shape[1]), clean
 
-
-class _DelayLine:
-    """Samples of the song that some step still has to read. Each reader gets all of them in order."""
-
-    def __init__(self, channels: int, readers: int) -> None:
-        self.channels = channels
-        self._held = np.zeros((channels, 0), dtype=np.float32)
-        self._arrived: list[Samples] = []
-        self._start = 0  # position in the song of the first sample held
-        self._positions = [0] * readers  # positions of the sample that each reads next
-
-    def push(self, block: Samples) -> None:
-        self._arrived.append(block)
-
-    def take(self, reader: int, num_samples: int) -> Samples:
-        """The next samples for a reader, which must be there."""
-        if self._arrived and num_samples:
-            self._held = np.concatenate([self._held, *self._arrived], axis=1)
-            self._arrived = []
-        first = self._positions[reader] - self._start
-        taken = self._held[:, first : first + num_samples]
-        self._positions[reader] += num_samples
-        if reader == len(self._positions) - 1:  # the last one is never ahead of the others
-            done = self._positions[reader] - self._start
-            self._held, self._start = self._held[:, done:], self._positions[reader]
-        return taken
+    def _take(self, num_samples: int) -> Samples:
+        """The song's samples of which the result is ready."""
+        samples: Samples = self._song.take(num_samples).numpy()
+        return samples
