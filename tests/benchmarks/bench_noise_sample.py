@@ -7,7 +7,7 @@ Two tables. **Gain**: the SNR improvement of each mix from its third second on, 
 and how many came out worse by more than 0.1 dB. The sample is the noise of the first two seconds; where the
 network has none, the gate stands behind it, as in the command. **Musical noise**: five mixes of each kind
 begin with four seconds of their noise alone, of which the first two are the sample; the log kurtosis ratio
-(`musicdenoise.core.musical_noise`) of what is left of the other two says how much it tinkles.
+(`musical_noise.py`) of what is left of the other two says how much it tinkles.
 
 What networks and other programs make of a mix is kept in the cache, so that a change of what is done with the
 sample is measured anew within minutes. ``--every`` takes one mix of so many, spread evenly over the SNRs.
@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from musical_noise import log_kurtosis_ratio
 from results import publish, table
 from torch import Tensor
 
-from musicdenoise.core.musical_noise import log_kurtosis_ratio
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.song_denoiser import SongDenoiser
 from musicdenoise.errors import DataError
