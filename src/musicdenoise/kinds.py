@@ -6,6 +6,7 @@ Reference: Salamon et al., "A dataset and taxonomy for urban sound research", AC
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from musicdenoise.errors import UsageError
@@ -31,6 +32,8 @@ WHITE_SHARE_IN_DATASETS = 0.5
 WHITE_SHARE_IN_TRAINING = 0.2
 """Share of white noise where `mixed` is mixed on the fly: it is one kind beside ten, and quickly learnt."""
 NOISE_KINDS = (WHITE_NOISE, ANY_NOISE, *NOISE_CLASSES)
+
+_URBANSOUND_NAME = re.compile(r"(\d+)-(\d)-\d+-\d+")
 
 NOISE_EXAMPLES: Mapping[str, str] = {
     "white": "the hiss of a preamplifier or a cheap recorder",
@@ -82,6 +85,12 @@ NOISE_WORDS: Mapping[str, str] = {
 `mixed` learnt tapes, records, crowds, rain and wind; none of these has a network of its own. Low noise that
 lasts counts as `engine_idling`: if you name it, the gate has no limit for bass.
 """
+
+
+def urbansound_ids(stem: str) -> tuple[str, int] | None:
+    """Recording and class in a file name of UrbanSound8K (``fsID-classID-occurrenceID-sliceID``), or None."""
+    match = _URBANSOUND_NAME.match(stem)
+    return (match[1], int(match[2])) if match else None
 
 
 def parse_kind(text: str) -> str:

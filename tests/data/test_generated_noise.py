@@ -8,7 +8,8 @@ import soundfile as sf
 
 from musicdenoise.data.altered_noise import AlteredNoise, BlendedNoise, equalised, in_another_room
 from musicdenoise.data.bank import AudioBank
-from musicdenoise.data.generated_noise import GeneratedNoise, unit
+from musicdenoise.data.generated_noise import GeneratedNoise
+from musicdenoise.data.sounds import unit
 from musicdenoise.errors import DataError
 
 RATE = 16_000

@@ -1,14 +1,14 @@
 """Noise that no recording has: recordings at other speeds, in other rooms, with another's spectrum.
 
-A network with fine bins and a long memory recognises a few hundred recordings by their spectra, and is then
-surer of them than of any others. Each of these sources changes the spectrum finely, every time it is drawn:
+A network with fine bins and a long memory learns the spectra of a few hundred recordings by heart, and then
+removes other noise less well. Each of these sources gives another spectrum every time it is drawn:
 
 - another speed moves it, as in `musicdenoise.data.noise.RecordedNoise`, but also downwards;
-- another room multiplies it by a random transfer function. Reflections are as dense as in small rooms or
-  few, and decay exponentially (Schroeder, "Statistical parameters of the frequency response curves of large
-  rooms", 1954: far from the source, the response of a room is that of decaying Gaussian noise);
-- between two recordings there are spectra of neither: Gaussian noise takes a geometric mean of theirs, and
-  in half of the cases the course of a third.
+- another room multiplies it by a random transfer function. There are few reflections, or as many as in small
+  rooms, and they decay exponentially (Schroeder, "Statistical parameters of the frequency response curves of
+  large rooms", 1954: far from the source, a room responds like decaying Gaussian noise);
+- a blend is Gaussian noise with the geometric mean of two recordings' spectra. Half of the blends also become
+  louder and quieter as a third recording does.
 
 All ranges were chosen, not measured one by one. What they are worth together is in the lab notebook.
 """
@@ -16,25 +16,20 @@ All ranges were chosen, not measured one by one. What they are worth together is
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import scipy.fft
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from musicdenoise.data.bank import AudioBank
+from musicdenoise.data.noise import ALL_SILENT, ATTEMPTS, check_labels, class_shares
+from musicdenoise.data.sounds import Array, coloured, factor, filtered, unit, waveform
 from musicdenoise.errors import DataError
-from musicdenoise.kinds import NOISE_CLASSES
+from musicdenoise.kinds import urbansound_ids
 
-Array = NDArray[np.float32]
-
-_ATTEMPTS = 20  # to find a stretch that is not silent
 _SILENCE_RMS = 1e-5
-_KNOWN_WEIGHT = 2.5  # of the ten classes, as in `musicdenoise.data.noise`
 _SPEEDS = (0.6, 1.8)
 _AS_RECORDED_SHARE = 0.15
 _FASTER_SHARE, _BACKWARDS_SHARE, _ROOM_SHARE, _EQUALISED_SHARE, _SECOND_SHARE = 0.7, 0.2, 0.6, 0.6, 0.25
@@ -48,20 +43,16 @@ _SPECTRUM_WINDOWS = 32
 _ENVELOPE_STEP = 64
 _ENVELOPE_SECONDS = (0.01, 0.3)
 
-_SOURCE = re.compile(r"(\d+)-\d-\d+-\d+")
-"""File names of UrbanSound8K begin with the number of the recording that they were cut from."""
-
 
 def in_another_room(sound: Array, sample_rate: int, rng: np.random.Generator) -> Array:
-    """A sound with random reflections, ``(samples,)``, as long as it was."""
+    """A sound with random reflections, as long as it was."""
     seconds = math.exp(rng.uniform(*np.log(_T60_SECONDS)))
     count = round(sample_rate * min(seconds, _LONGEST_RESPONSE_SECONDS))
     decay = np.exp(-math.log(1000.0) * np.arange(count) / (seconds * sample_rate))
     response = (rng.standard_normal(count) * decay).astype(np.float32)
     if rng.random() < _SPARSE_SHARE:
         response *= rng.random(count) < rng.uniform(*_DENSITIES)
-    level = np.float32(10.0 ** (rng.uniform(*_REVERBERANT_DB) / 20.0))
-    response *= level / (np.linalg.norm(response) + np.float32(1e-9))
+    response *= factor(rng.uniform(*_REVERBERANT_DB)) / (np.linalg.norm(response) + np.float32(1e-9))
     response[0] += 1.0
     length = scipy.fft.next_fast_len(len(sound) + count, real=True)
     spectrum = scipy.fft.rfft(sound, length) * scipy.fft.rfft(response, length)
@@ -71,16 +62,16 @@ def in_another_room(sound: Array, sample_rate: int, rng: np.random.Generator) ->
 
 def equalised(sound: Array, sample_rate: int, rng: np.random.Generator, sd_db: float = 5.0) -> Array:
     """A sound through a random equaliser with nine bands; their gains have this standard deviation."""
-    length = scipy.fft.next_fast_len(len(sound), real=True)
-    hz = np.maximum(scipy.fft.rfftfreq(length, 1.0 / sample_rate), 20.0)
-    gains_db = np.interp(np.log(hz), np.log(_EQUALISER_HZ), rng.normal(0.0, sd_db, len(_EQUALISER_HZ)))
-    spectrum = scipy.fft.rfft(sound, length) * (10.0 ** (gains_db / 20.0)).astype(np.float32)
-    changed: Array = scipy.fft.irfft(spectrum, length)[: len(sound)].astype(np.float32)
-    return changed
+    gains_db = rng.normal(0.0, sd_db, len(_EQUALISER_HZ))
+
+    def response(hz: Array) -> Array:
+        return factor(np.interp(np.log(np.maximum(hz, 20.0)), np.log(_EQUALISER_HZ), gains_db))
+
+    return filtered(sound, sample_rate, response)
 
 
 class _Recordings:
-    """Stretches of recordings: classes are drawn first, then the source, then one of its pieces.
+    """Stretches of recordings: a class is drawn first, then a recording, then one of its pieces.
 
     Parameters
     ----------
@@ -91,31 +82,30 @@ class _Recordings:
     """
 
     def __init__(self, bank: AudioBank, labels: list[str]) -> None:
-        if len(labels) != len(bank):
-            raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
+        check_labels(labels, bank)
         self.bank = bank
         sources: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, (label, path) in enumerate(zip(labels, bank.paths, strict=True)):
-            sources[label][_source(path)].append(index)
+            ids = urbansound_ids(path.stem)
+            sources[label][ids[0] if ids else str(path)].append(index)
         self._classes = [list(pieces.values()) for pieces in sources.values()]
-        weights = np.array([_KNOWN_WEIGHT if label in NOISE_CLASSES else 1.0 for label in sources])
-        self._shares = weights / weights.sum()
+        self._shares = class_shares(sources)
 
     def read(self, num_samples: int, rng: np.random.Generator, *, may_be_faster: bool = True) -> Array:
         """A stretch without its mean, at a random speed or at its own; short recordings are repeated."""
         speed = math.exp(rng.uniform(*np.log(_SPEEDS))) if may_be_faster else 1.0
         needed = math.ceil(num_samples * speed) + 1
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             pieces = self._classes[int(rng.choice(len(self._classes), p=self._shares))]
             piece = pieces[int(rng.integers(len(pieces)))]
             index = piece[int(rng.integers(len(piece)))]
             sound = self._stretch(index, needed, rng)
             sound = sound - sound.mean()
-            if _rms(sound) > _SILENCE_RMS:
+            if sound.std() > _SILENCE_RMS:
                 places = np.arange(num_samples) * speed
                 played: Array = np.interp(places, np.arange(needed), sound).astype(np.float32)
                 return played
-        raise DataError(f"{_ATTEMPTS} noise recordings in a row are silent: remove the silent ones")
+        raise DataError(ALL_SILENT)
 
     def _stretch(self, index: int, count: int, rng: np.random.Generator) -> Array:
         length = int(self.bank.lengths[index])
@@ -126,15 +116,15 @@ class _Recordings:
 
 
 class AlteredNoise:
-    """Recordings that are altered each time they are drawn, but for every seventh.
+    """Recordings that are altered each time they are drawn; one in seven stays as it is.
 
     Parameters
     ----------
     bank
         The recordings.
     labels
-        Class of each recording. A class is drawn first, then a source of it: the pieces of one recording of
-        UrbanSound8K count as one.
+        Class of each recording. A class is drawn first, then one of its recordings, then a piece of that:
+        UrbanSound8K has many pieces of some recordings.
     """
 
     def __init__(self, bank: AudioBank, labels: list[str]) -> None:
@@ -143,7 +133,7 @@ class AlteredNoise:
     def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
         """Noise ``(1, num_samples)``."""
         if rng.random() < _AS_RECORDED_SHARE:
-            return _waveform(self._recordings.read(num_samples, rng, may_be_faster=False))
+            return waveform(self._recordings.read(num_samples, rng, may_be_faster=False))
         read, rate = self._recordings.read, self._rate
         sound = read(num_samples, rng, may_be_faster=rng.random() < _FASTER_SHARE)
         if rng.random() < _BACKWARDS_SHARE:
@@ -154,9 +144,8 @@ class AlteredNoise:
             sound = equalised(sound, rate, rng)
         if rng.random() < _SECOND_SHARE:
             other = read(num_samples, rng)
-            gain = 10.0 ** (rng.normal(0.0, _SECOND_SD_DB) / 20.0)
-            sound = sound / _rms(sound) + np.float32(gain / _rms(other)) * other
-        return _waveform(sound)
+            sound = unit(sound) + factor(rng.normal(0.0, _SECOND_SD_DB)) * unit(other)
+        return waveform(sound)
 
 
 class BlendedNoise:
@@ -175,17 +164,17 @@ class BlendedNoise:
         """Noise ``(1, num_samples)``."""
         share = rng.random()
         power_db = share * self._power_db(rng) + (1.0 - share) * self._power_db(rng)
-        length = scipy.fft.next_fast_len(num_samples, real=True)
-        bins = np.arange(length // 2 + 1) * (_WINDOW / length)
-        gains_db = np.interp(bins, np.arange(len(power_db)), power_db - power_db.max())
-        spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
-        sound = scipy.fft.irfft(spectrum * (10.0 ** (gains_db / 20.0)).astype(np.float32), length)
-        sound = sound[:num_samples].astype(np.float32)
+        hz_of_bins = np.arange(len(power_db)) * (self._rate / _WINDOW)
+
+        def response(hz: Array) -> Array:
+            return factor(np.interp(hz, hz_of_bins, power_db - power_db.max()))
+
+        sound = coloured(num_samples, self._rate, response, rng)
         if rng.random() < 0.5:
             sound = sound * self._course(num_samples, rng)
         if rng.random() < 0.4:
             sound = in_another_room(sound, self._rate, rng)
-        return _waveform(sound)
+        return waveform(sound)
 
     def _power_db(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Long-term power of a recording per bin of a long window, in dB."""
@@ -205,16 +194,3 @@ class BlendedNoise:
         level = np.sqrt(np.interp(places, np.arange(len(power)), power) + 1e-9)
         course: Array = ((level / level.mean()) ** rng.uniform(0.2, 1.0)).astype(np.float32)
         return course
-
-
-def _source(path: Path) -> str:
-    match = _SOURCE.match(path.stem)
-    return match[1] if match else str(path)
-
-
-def _rms(sound: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(sound), dtype=np.float64))) + 1e-12
-
-
-def _waveform(sound: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(sound - sound.mean(), dtype=np.float32)).unsqueeze(0)

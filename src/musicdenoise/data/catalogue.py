@@ -8,7 +8,6 @@ Reference: https://urbansounddataset.weebly.com/urbansound8k.html.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,7 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.noise import FASTEST, MixedNoise, NoiseSource, RecordedNoise, WhiteNoise
 from musicdenoise.data.old_media import TapeNoise, VinylNoise
 from musicdenoise.errors import DataError
-from musicdenoise.kinds import ANY_NOISE, NOISE_CLASSES, WHITE_NOISE, WHITE_SHARE_IN_TRAINING
-
-_URBANSOUND_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
+from musicdenoise.kinds import ANY_NOISE, NOISE_CLASSES, WHITE_NOISE, WHITE_SHARE_IN_TRAINING, urbansound_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,5 +119,5 @@ def noise_source(
 
 
 def _label(path: Path) -> str:
-    match = _URBANSOUND_NAME.match(path.stem)
-    return NOISE_CLASSES[int(match[1])] if match else path.parent.name
+    ids = urbansound_ids(path.stem)
+    return NOISE_CLASSES[ids[1]] if ids else path.parent.name

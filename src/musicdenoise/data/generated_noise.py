@@ -1,14 +1,14 @@
 """Sounds of machines, alarms, blows and voices from random numbers, for training on noise nobody recorded.
 
-Real recordings of noise are few, and long-term spectra with fine bins tell each from all others. Here each
-draw is another machine: what is common to engines, horns, sirens, hammers, drills, shots, barks and voices
-is kept, and everything else is random. None is meant to be taken for the real thing.
+There are few recordings of noise, and a network can learn their spectra by heart. Here every draw is another
+machine. It has what all engines, horns, sirens, hammers, drills, shots, barks or voices have in common, and
+everything else is random. None needs to sound real.
 
 Periodic sounds read a random waveform at a running phase (wavetable synthesis), whose pitch sways as an
 Ornstein-Uhlenbeck process. Blows ring in a few damped modes. Rooms and equalisers are those of
 `musicdenoise.data.altered_noise`. All ranges were chosen, not measured one by one.
 
-Conventions: sounds are float32 ``(samples,)`` at any level; frequencies are in Hz, times in seconds.
+Conventions: sounds are those of `musicdenoise.data.sounds`, at any level; times are in seconds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from musicdenoise.data.altered_noise import equalised, in_another_room
+from musicdenoise.data.sounds import Array, coloured, factor, unit, waveform
 
-Array = NDArray[np.float32]
 Pitch = NDArray[np.floating] | float
 
 _TABLE = 2048  # samples of a wavetable
@@ -55,20 +54,11 @@ class GeneratedNoise:
             sound = in_another_room(sound, self.sample_rate, rng)
         if rng.random() < _BACKGROUND_SHARE:
             background = _Maker(num_samples, self.sample_rate, rng).coloured()
-            sound = unit(sound) + _gain(rng.uniform(*_BACKGROUND_DB)) * unit(background)
+            sound = unit(sound) + factor(rng.uniform(*_BACKGROUND_DB)) * unit(background)
         if rng.random() < _EQUALISED_SHARE:
             sound = equalised(sound, self.sample_rate, rng)
-        sound = sound - sound.mean()
-        if not sound.any():  # events may all have missed so short a piece
-            return self.draw(num_samples, rng)
-        return torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32)).unsqueeze(0)
-
-
-def unit(sound: NDArray[np.floating]) -> Array:
-    """A sound with a root mean square of 1; silence stays."""
-    level = np.sqrt(np.mean(np.square(sound), dtype=np.float64)) + 1e-9
-    scaled: Array = (sound / level).astype(np.float32)
-    return scaled
+        noise = waveform(sound)
+        return noise if noise.any() else self.draw(num_samples, rng)  # a short piece may miss all events
 
 
 class _Maker:
@@ -119,15 +109,10 @@ class _Maker:
 
     def coloured(self) -> Array:
         """Gaussian noise with a random spectrum: a slope, hills and sharp resonances."""
-        length = scipy.fft.next_fast_len(self.count, real=True)
-        hz = np.maximum(scipy.fft.rfftfreq(length, 1.0 / self.rate), _LOWEST_HZ)
-        spectrum = scipy.fft.rfft(self.rng.standard_normal(length, dtype=np.float32))
-        shaped = spectrum * (10.0 ** (self._colour_db(hz) / 20.0)).astype(np.float32)
-        noise: Array = scipy.fft.irfft(shaped, length)[: self.count]
-        return noise
+        return coloured(self.count, self.rate, self._colour, self.rng)
 
-    def _colour_db(self, hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        rng = self.rng
+    def _colour(self, hz: Array) -> Array:
+        rng, hz = self.rng, np.maximum(hz, _LOWEST_HZ)
         knots = np.arange(math.log2(_LOWEST_HZ), math.log2(23_000.0), rng.uniform(0.3, 1.2))
         hills = np.cumsum(rng.normal(0.0, rng.uniform(1.0, 5.0), len(knots)))
         falling = 6.3 * rng.random() * math.sqrt(rng.random())  # dB an octave
@@ -138,8 +123,7 @@ class _Maker:
         for _ in range(int(rng.integers(0, 12))):
             centre, quality = self.between(40.0, 9_000.0), self.between(3.0, 300.0)
             colour += rng.uniform(3.0, 20.0) / (1.0 + np.square(quality * (hz / centre - centre / hz)))
-        shown: NDArray[np.float64] = np.maximum(colour - colour.max(), -_PEAK_ABOVE_FLOOR_DB)
-        return shown
+        return factor(np.maximum(colour - colour.max(), -_PEAK_ABOVE_FLOOR_DB))
 
     def on_and_off(self, on: float, off: float, edge: float = 0.02) -> Array:
         """Factors of what sounds for ``on`` seconds, pauses for ``off``, and so on, more or less."""
@@ -147,7 +131,7 @@ class _Maker:
         place = -round(rng.random() * off * self.rate)
         while place < self.count:
             end = place + round(self.rate * on * math.exp(rng.normal(0.0, 0.4)))
-            factors[max(0, place) : max(0, end)] = _gain(rng.normal(0.0, 2.5))
+            factors[max(0, place) : max(0, end)] = factor(rng.normal(0.0, 2.5))
             place = end + round(self.rate * off * math.exp(rng.normal(0.0, 0.4)))
         width = max(1, round(edge * self.rate))
         running = np.cumsum(np.concatenate([np.zeros(width), factors]))
@@ -160,7 +144,7 @@ class _Maker:
         prototypes = [make() for _ in range(int(rng.integers(1, 4)))]
         at = -rng.random() / a_second
         while at * self.rate < self.count:
-            event = prototypes[int(rng.integers(len(prototypes)))] * _gain(rng.normal(0.0, 3.0))
+            event = prototypes[int(rng.integers(len(prototypes)))] * factor(rng.normal(0.0, 3.0))
             place = round(at * self.rate)
             begin, end = max(0, -place), min(len(event), self.count - place)
             if end > begin:
@@ -201,7 +185,7 @@ def _siren(m: _Maker) -> Array:
     )
     course = ways[int(m.rng.integers(len(ways)))]
     pitch = m.rng.uniform(350.0, 900.0) * m.rng.uniform(1.2, 2.8) ** course * np.exp(0.02 * m.sway(0.2))
-    sound: Array = m.tone(pitch, int(m.rng.integers(1, 12))) * _gain(4.0 * m.sway(0.2))
+    sound: Array = m.tone(pitch, int(m.rng.integers(1, 12))) * factor(4.0 * m.sway(0.2))
     return sound
 
 
@@ -221,7 +205,7 @@ def _blow(m: _Maker) -> Array:
     for _ in range(int(m.rng.integers(2, 14))):
         decay = np.exp(-m.seconds / m.between(0.003, 0.25 * longest))
         tone = np.sin(2.0 * math.pi * (m.between(90.0, 9_000.0) * m.seconds + m.rng.random()))
-        sound += 10.0 ** (m.rng.normal(0.0, 7.0) / 20.0) * tone * decay
+        sound += factor(m.rng.normal(0.0, 7.0)) * tone * decay
     burst = m.rng.standard_normal(m.count) * np.exp(-m.seconds * m.rng.uniform(6.0, 30.0) / longest)
     blow: Array = (sound + m.rng.uniform() * burst).astype(np.float32)
     return blow
@@ -245,7 +229,7 @@ def _steady(m: _Maker) -> Array:
         pitch = float(m.rng.choice([50.0, 60.0, 100.0, 120.0, m.rng.uniform(30.0, 400.0)]))
         sound = sound + np.float32(m.rng.uniform()) * unit(m.tone(pitch, int(m.rng.integers(3, 60))))
     if m.rng.random() < 0.6:
-        sound = sound * _gain(m.rng.uniform(0.0, 5.0) * m.sway(m.between(0.1, 20.0)))
+        sound = sound * factor(m.rng.uniform(0.0, 5.0) * m.sway(m.between(0.1, 20.0)))
     return sound
 
 
@@ -283,10 +267,5 @@ def _voices(m: _Maker) -> Array:
         voice = unit(m.tone(pitch, int(m.rng.integers(10, 40)), m.rng.uniform(0.5, 1.5)))
         voice = voice * m.on_and_off(m.rng.uniform(0.08, 0.5), m.rng.uniform(0.05, 0.8), 0.03)
         voice = in_another_room(equalised(voice, m.rate, m.rng, 8.0), m.rate, m.rng)
-        sound += voice * _gain(m.rng.normal(0.0, 4.0))
+        sound += voice * factor(m.rng.normal(0.0, 4.0))
     return sound
-
-
-def _gain(decibels: float | Array) -> np.float32 | Array:
-    factor: np.float32 | Array = np.power(10.0, np.asarray(decibels) / 20.0, dtype=np.float32)
-    return factor

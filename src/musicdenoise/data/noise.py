@@ -5,6 +5,7 @@ Every source draws ``(1, num_samples)`` float32 of arbitrary level; mixing scale
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,8 @@ from musicdenoise.data.bank import AudioBank
 from musicdenoise.errors import DataError
 from musicdenoise.kinds import NOISE_CLASSES
 
-_ATTEMPTS = 20  # to find a stretch that is not silent; chosen, not measured
+ATTEMPTS = 20  # to find a stretch that is not silent; chosen, not measured
+ALL_SILENT = f"{ATTEMPTS} noise recordings in a row are silent: remove the silent ones"
 _KNOWN_WEIGHT = 2.5  # so that the ten classes are two thirds among a dozen others
 _FASTER_SHARE = 0.5  # chosen, not measured
 
@@ -58,13 +60,12 @@ class RecordedNoise:
     """
 
     def __init__(self, bank: AudioBank, labels: list[str], *, fastest: float = FASTEST) -> None:
-        if len(labels) != len(bank):
-            raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
+        check_labels(labels, bank)
         self.bank = bank
         self.fastest = fastest
         names = sorted(set(labels))
         self._by_label = [[i for i, label in enumerate(labels) if label == name] for name in names]
-        self._shares = _label_shares(names)
+        self._shares = class_shares(names)
 
     def draw(self, num_samples: int, rng: np.random.Generator) -> Tensor:
         """Noise of a random recording, ``(1, num_samples)``.
@@ -74,7 +75,7 @@ class RecordedNoise:
         DataError
             If recordings are silent time after time.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             choices = self._by_label[int(rng.choice(len(self._by_label), p=self._shares))]
             index = choices[int(rng.integers(len(choices)))]
             speed = float(rng.uniform(1.0, self.fastest)) if rng.random() < _FASTER_SHARE else 1.0
@@ -90,10 +91,16 @@ class RecordedNoise:
             noise = zero_mean(piece[:, :num_samples])
             if rms(noise) > 0.0:
                 return noise
-        raise DataError(f"{_ATTEMPTS} noise recordings in a row are silent: remove the silent ones")
+        raise DataError(ALL_SILENT)
 
 
-def _label_shares(names: list[str]) -> NDArray[np.float64]:
+def check_labels(labels: Sequence[str], bank: AudioBank) -> None:
+    """Check that there is one label for each recording; `DataError` otherwise."""
+    if len(labels) != len(bank):
+        raise DataError(f"there are {len(labels)} labels for {len(bank)} noise recordings")
+
+
+def class_shares(names: Iterable[str]) -> NDArray[np.float64]:
     """Probability of each class; see `RecordedNoise`."""
     weights = np.array([_KNOWN_WEIGHT if name in NOISE_CLASSES else 1.0 for name in names])
     shares: NDArray[np.float64] = weights / weights.sum()

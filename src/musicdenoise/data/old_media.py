@@ -20,16 +20,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-import scipy.fft
 import scipy.signal
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from musicdenoise.core.mixing import rms
+from musicdenoise.data.sounds import Array, coloured, factor, unit
 from musicdenoise.errors import DataError
 
-Array = NDArray[np.float32]
 _Power = Callable[[Array], Array]
 
 _TAPE_CONSTANTS_US = (35.0, 50.0, 70.0, 120.0)
@@ -88,7 +87,7 @@ class TapeNoise(_Generated):
             power: Array = rising / lost * np.square(hz) / (np.square(hz) + low_hz**2)
             return power
 
-        return _coloured(num_samples, self.sample_rate, power, rng)
+        return _noise(num_samples, self.sample_rate, power, rng)
 
     def _hum(self, num_samples: int, rng: np.random.Generator) -> Array:
         """Mains hum; of rectifiers the even harmonics are stronger, of transformers the odd ones."""
@@ -98,7 +97,7 @@ class TapeNoise(_Generated):
         weaker = (numbers % 2 == rng.integers(2)) * rng.uniform(0.0, 20.0)
         levels_db = -rng.uniform(3.0, 9.0) * np.log2(numbers) - weaker + rng.normal(0.0, 4.0, count)
         turns = base * numbers[:, None] * np.arange(num_samples) / self.sample_rate + rng.random((count, 1))
-        hum = (10.0 ** (levels_db / 20.0)) @ np.sin(2.0 * np.pi * turns)
+        hum = factor(levels_db) @ np.sin(2.0 * np.pi * turns)
         return _at_level(hum, rng.uniform(-20.0, 3.0))
 
     def _dropouts(self, num_samples: int, rng: np.random.Generator) -> Array:
@@ -110,7 +109,7 @@ class TapeNoise(_Generated):
             start = int(rng.integers(num_samples))
             bump = rng.uniform(3.0, 20.0) * np.sin(np.pi * np.arange(length) / length)
             depths_db[start : start + length] += bump[: num_samples - start]
-        return _factors(-depths_db)
+        return factor(-depths_db)
 
 
 class VinylNoise(_Generated):
@@ -139,7 +138,7 @@ class VinylNoise(_Generated):
             tilted: Array = riaa * (1.0 + hz / 1_000.0) ** tilt
             return tilted
 
-        return _coloured(num_samples, self.sample_rate, power, rng)
+        return _noise(num_samples, self.sample_rate, power, rng)
 
     def _clicks(
         self,
@@ -174,7 +173,7 @@ class VinylNoise(_Generated):
         def power(hz: Array) -> Array:
             return np.asarray(1.0 / (1.0 + np.square((hz - centre) / width) ** 2), dtype=np.float32)
 
-        return _at_level(_coloured(num_samples, self.sample_rate, power, rng), rng.uniform(-20.0, 6.0))
+        return _at_level(_noise(num_samples, self.sample_rate, power, rng), rng.uniform(-20.0, 6.0))
 
     def _once_a_turn(self, num_samples: int, rng: np.random.Generator) -> Array:
         """A thump or a scratch that comes back with every turn."""
@@ -188,12 +187,9 @@ class VinylNoise(_Generated):
         return _at_level(self._ring(impulses, frequency, seconds), rng.uniform(-15.0, 6.0))
 
 
-def _coloured(num_samples: int, sample_rate: int, power: _Power, rng: np.random.Generator) -> Array:
+def _noise(num_samples: int, sample_rate: int, power: _Power, rng: np.random.Generator) -> Array:
     """Gaussian noise with a given power per frequency in Hz, at a level of 1."""
-    length = scipy.fft.next_fast_len(num_samples, real=True)
-    spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
-    hz = scipy.fft.rfftfreq(length, 1.0 / sample_rate).astype(np.float32)
-    return _at_level(scipy.fft.irfft(spectrum * np.sqrt(power(hz)), n=length)[:num_samples], 0.0)
+    return unit(coloured(num_samples, sample_rate, lambda hz: np.sqrt(power(hz)), rng))
 
 
 def _sway(num_samples: int, sample_rate: int, rng: np.random.Generator) -> Array:
@@ -201,18 +197,9 @@ def _sway(num_samples: int, sample_rate: int, rng: np.random.Generator) -> Array
     step = rng.uniform(0.3, 4.0) * sample_rate
     count = int(num_samples / step) + 3
     levels_db = rng.normal(0.0, rng.uniform(0.0, 1.5), count)
-    return _factors(np.interp(np.arange(num_samples) / step, np.arange(count), levels_db))
-
-
-def _factors(levels_db: NDArray[np.float64]) -> Array:
-    factors: Array = (10.0 ** (levels_db / 20.0)).astype(np.float32)
-    return factors
+    return factor(np.interp(np.arange(num_samples) / step, np.arange(count), levels_db))
 
 
 def _at_level(sound: NDArray[np.floating], level_db: float) -> Array:
     """Sound whose root mean square is set, in dB; silence stays."""
-    level = float(np.sqrt(np.mean(np.square(sound))))
-    if level == 0.0:
-        return sound.astype(np.float32)
-    scaled: Array = (sound * (10.0 ** (level_db / 20.0) / level)).astype(np.float32)
-    return scaled
+    return factor(level_db) * unit(sound)

@@ -35,13 +35,15 @@ from musicdenoise.dataset.folder import (
 from musicdenoise.dataset.layouts import find_song_splits, find_split_noises, match_class
 from musicdenoise.dataset.pack import find_shards, pack, packed_rows
 from musicdenoise.dataset.plan import BuildPlan, SongPlan, limit_to_class, plan_pairs
-from musicdenoise.dataset.render import SongResult, render_song, try_noise
+from musicdenoise.dataset.render import RenderedSong, render_song, try_noise
 from musicdenoise.dataset.summary import SUMMARY_NAME, BuildSummary, summarise
 from musicdenoise.errors import DataError, Failure, MusicDenoiseError, UsageError
 from musicdenoise.runtime.atomic import make_folder, remove_abandoned, write_text
 from musicdenoise.runtime.parallel import map_jobs
 
-MapSongs = Callable[[Callable[[SongPlan], SongResult], Sequence[SongPlan]], Iterator[tuple[int, SongResult]]]
+MapSongs = Callable[
+    [Callable[[SongPlan], RenderedSong], Sequence[SongPlan]], Iterator[tuple[int, RenderedSong]]
+]
 """Results of a function on songs, with the index of each, as they become ready."""
 
 _PARTS = "parts"
@@ -249,7 +251,7 @@ def _files(build: Build, rows: list[PairRow]) -> set[Path]:
     return {root / name for row in rows for name in (row.input, row.target, row.clean) if name is not None}
 
 
-def _render_and_store(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> SongResult:
+def _render_and_store(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> RenderedSong:
     result = render_song(plan, config, layout)
     if not result.failures:
         write_text(_part(layout, plan), rows_to_text(result.rows))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,10 @@ from musicdenoise.data.catalogue import NoiseFile, find_noises
 from musicdenoise.data.manifest import MANIFEST_NAME, SPLITS
 from musicdenoise.dataset.config import WORK_NAME
 from musicdenoise.errors import DataError, UsageError
-from musicdenoise.kinds import NOISE_CLASSES
+from musicdenoise.kinds import NOISE_CLASSES, urbansound_ids
 
 _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
-_URBANSOUND_NAME = re.compile(r"(\d+)-\d-\d+-\d+")
 _TEST_SHARE = 4  # one recording in four is kept for testing
 _FEWEST_TO_DIVIDE = 3  # recordings of a class: two for the noises of a training pair, one for testing
 
@@ -169,8 +167,8 @@ def split_noises(noises: Sequence[NoiseFile], folder: Path) -> dict[str, list[No
 
 def recording_id(path: Path, folder: Path) -> str:
     """Identity of a recording: its number in UrbanSound8K, otherwise the relative path."""
-    match = _URBANSOUND_NAME.match(path.stem)
-    return f"UrbanSound8K {match[1]}" if match else path.relative_to(folder).as_posix()
+    ids = urbansound_ids(path.stem)
+    return f"UrbanSound8K {ids[0]}" if ids else path.relative_to(folder).as_posix()
 
 
 def match_class(text: str, noises: Mapping[str, Sequence[NoiseFile]]) -> str:

@@ -37,7 +37,7 @@ Block = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SongResult:
+class RenderedSong:
     """The rows of a song's pairs, and what failed."""
 
     rows: tuple[PairRow, ...]
@@ -90,7 +90,7 @@ def try_noise(path: Path, sample_rate: int) -> SkippedNoise | None:
     return None
 
 
-def render_song(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> SongResult:
+def render_song(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> RenderedSong:
     """Write the files of a song's pairs.
 
     A song or noise that cannot be used is named in the result. Pairs that do not need it are made.
@@ -107,9 +107,9 @@ def render_song(plan: SongPlan, config: BuildConfig, layout: BuildLayout) -> Son
         except AudioWriteError:
             raise
         except MusicDenoiseError as error:
-            return SongResult(rows=(), failures=(Failure(what=str(plan.song.path), reason=str(error)),))
+            return RenderedSong(rows=(), failures=(Failure(what=str(plan.song.path), reason=str(error)),))
         results = [_render_pair(song, pair) for pair in plan.pairs]
-    return SongResult(
+    return RenderedSong(
         rows=tuple(result for result in results if isinstance(result, PairRow)),
         failures=tuple(result for result in results if isinstance(result, Failure)),
     )
