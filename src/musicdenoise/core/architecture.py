@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from musicdenoise.core.complex_layers import component_mask, polar_mask
+from musicdenoise.core.fast_layers import Size
 from musicdenoise.errors import ConfigurationError
 
 NUM_FREQS = 1025  # the only number of frequencies for which the layers' sizes close
@@ -35,8 +36,6 @@ MOST_PROFILE_WIDTH = 256  # the pretrained networks have 16
 MOST_COMPRESSIONS = 8  # each is one more input as large as the spectrogram
 
 MASKS: dict[str, Callable[[Tensor], Tensor]] = {"polar": polar_mask, "component": component_mask}
-
-Size = tuple[int, int]
 
 
 class _Encoder(NamedTuple):

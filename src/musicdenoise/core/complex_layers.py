@@ -25,9 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicdenoise.core.fast_layers import conv_transpose2d
-
-Size = tuple[int, int]
+from musicdenoise.core.fast_layers import Size, conv_transpose2d
 
 # Keeps the phase of a zero defined and the gradient of the magnitude finite; far below any mask
 # value that could be heard (tanh(1e-6) is -120 dB).

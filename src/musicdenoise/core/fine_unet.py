@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, polar_mask
-from musicdenoise.core.fast_layers import join_channels
+from musicdenoise.core.fast_layers import Size, join_channels
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.long_memory import LongMemory
 from musicdenoise.core.stft import StftConfig
@@ -36,7 +36,6 @@ LEAKY_SLOPE = 0.01  # PyTorch's default
 _LEAST_POWER = 1e-8  # of a scaled bin, whose mean is 1
 _NUM_INPUTS = 3
 
-Size = tuple[int, int]
 
 _BANDS = ((0, 384), (384, 1024), (1024, 2048))  # bins of each kind of row; the last bin has no row of its own
 _BINS_PER_ROW = (1, 4, 8)

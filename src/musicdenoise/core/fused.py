@@ -18,11 +18,10 @@ from torch.nn import functional as F
 from musicdenoise.core.architecture import MASKS, NUM_DECODERS, NUM_ENCODERS
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
-from musicdenoise.core.fast_layers import conv_transpose2d, join_channels
+from musicdenoise.core.fast_layers import Size, conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
 from musicdenoise.runtime.precision import PRECISIONS
 
-Size = tuple[int, int]
 _Layers = Callable[[Tensor], Tensor]
 
 

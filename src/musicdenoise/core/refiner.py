@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicdenoise.core.fast_layers import Size
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.long_memory import LongMemory
 from musicdenoise.core.noise_spectrum import smooth
@@ -43,7 +44,6 @@ from musicdenoise.core.time_average import mean_around
 
 REFINER_STFT = StftConfig(n_fft=4096, hop_length=1024)
 
-Size = tuple[int, int]
 
 _BANDS = ((0, 256), (256, 1024), (1024, 2048))  # bins of each kind of row; the last bin has no row of its own
 _BINS_PER_ROW = (2, 8, 32)

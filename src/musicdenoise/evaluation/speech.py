@@ -11,9 +11,7 @@ prediction of time-frequency weighted noisy speech", 2011 (the ``pystoi`` packag
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,6 +19,8 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from musicdenoise.runtime.interrupts import follow_parent
 
 SPEECH_RATES = {"pesq_wb": 16_000, "pesq_nb": 8_000, "stoi": None}
 """Rate in Hz that each measure is taken at; None for that of the signal."""
@@ -108,14 +108,7 @@ class SpeechPool:
 def _start_worker() -> None:
     # An interrupt from the keyboard reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    follow_parent()
 
 
 def middle(waves: Sequence[NDArray[np.float32]], sample_rate: int) -> list[NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Raising exceptions from the handler of a signal, even where they would be lost.
+"""Raising exceptions from the handler of a signal, even where they would be lost; ending with the parent.
 
 libsndfile reads and writes Python objects through callbacks, and native code cannot pass an exception on.
 An exception there is printed and forgotten, and the program would go on as if nobody had interrupted it.
@@ -8,6 +8,7 @@ Only the standard library is imported, because handlers are set before everythin
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -41,3 +42,17 @@ def _is_in_callback(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def follow_parent() -> None:
+    """End this process when the one that started it is gone, even if that one was killed."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +24,7 @@ import torch
 
 from musicdenoise.errors import DataError, UsageError
 from musicdenoise.runtime.allocator import keep_freed_memory
-from musicdenoise.runtime.interrupts import raise_when_possible
+from musicdenoise.runtime.interrupts import follow_parent, raise_when_possible
 
 # Time that a process gets to remove its temporary files, when another one was killed.
 _UNWINDING_SECONDS = 10.0
@@ -181,17 +180,9 @@ def _start_worker(threads: int) -> None:
             signal.signal(getattr(signal, name), _terminate)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    follow_parent()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     # Unwinds, so that temporary files are removed.
     raise_when_possible(SystemExit(1), number, frame)
-
-
-def _follow_parent() -> None:
-    """End this process when the one that started it is gone, even if that one was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from musicdenoise.audio.containers import mpeg
+
 _MAGIC = b"fLaC"
 _MOST_BLOCKS = 4096  # of metadata; a header that was made to be walked for ever ends here
 _LONGEST_HEADER = 16  # bytes of a frame's header with its checksum
 _TAIL_BYTES = 1 << 21  # larger than the largest frame: 8 channels of 65,536 samples and 32 bits, as noise
-_ID3V1_BYTES = 128
-_APE_FOOTER_BYTES = 32
 
 
 def _crc_table(polynomial: int, bits: int) -> tuple[int, ...]:
@@ -136,12 +136,12 @@ def _last_end(file: BinaryIO, first: int, block_samples: int) -> int | None:
 
 
 def _without_tags(tail: bytes) -> bytes:
-    if tail[-_ID3V1_BYTES:].startswith(b"TAG"):
-        tail = tail[:-_ID3V1_BYTES]
-    footer = tail[-_APE_FOOTER_BYTES:]
+    if tail[-mpeg.ID3V1_BYTES :].startswith(b"TAG"):
+        tail = tail[: -mpeg.ID3V1_BYTES]
+    footer = tail[-mpeg.APE_HEADER_BYTES :]
     if footer.startswith(b"APETAGEX"):
         has_header = footer[23] & 0x80
-        length = int.from_bytes(footer[12:16], "little") + (_APE_FOOTER_BYTES if has_header else 0)
+        length = int.from_bytes(footer[12:16], "little") + (mpeg.APE_HEADER_BYTES if has_header else 0)
         tail = tail[: max(0, len(tail) - length)]
     return tail
 

@@ -10,10 +10,8 @@ from collections.abc import Callable
 
 from musicdenoise.audio.containers import adts, mpeg
 
-_LOOK_BYTES = 16  # enough for the headers of frames and of tags
+_LOOK_BYTES = mpeg.TAG_LOOK_BYTES  # also enough for the headers of frames
 _CHAIN = 4  # frames in a row that make it certain
-_ID3V1_BYTES = 128
-_APE_HEADER_BYTES = 32
 
 
 class FrameChain:
@@ -50,7 +48,7 @@ class FrameChain:
             look = data[position : position + _LOOK_BYTES]
             if (size := self._frame_bytes(look, self._like)) is not None:
                 self._count(look)
-            elif (size := _tag_bytes(look)) == 0:
+            elif (size := mpeg.tag_bytes(look)) == 0:
                 self._break()
                 found = self._header.search(data, position + 1)
                 size = (len(data) - _LOOK_BYTES + 1 if found is None else found.start()) - position
@@ -84,11 +82,3 @@ def adts_chain() -> FrameChain:
 
 def _mpeg_frame(header: bytes, like: bytes | None) -> int | None:
     return None if like is not None and not mpeg.is_alike(header, like) else mpeg.frame_bytes(header)
-
-
-def _tag_bytes(look: bytes) -> int:
-    if look.startswith(b"TAG"):
-        return _ID3V1_BYTES
-    if look.startswith(b"APETAGEX"):
-        return _APE_HEADER_BYTES + int.from_bytes(look[12:16], "little")
-    return mpeg.id3_bytes(look)

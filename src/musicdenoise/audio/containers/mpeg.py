@@ -11,6 +11,10 @@ import re
 
 HEADER_BYTES = 4
 ID3_HEADER_BYTES = 10
+ID3V1_BYTES = 128
+APE_HEADER_BYTES = 32
+TAG_LOOK_BYTES = 16
+"""Enough of a tag's beginning for `tag_bytes`."""
 
 # kbit/s by bitrate index 1 to 14, for (MPEG-1?, layer).
 _KBITS = {
@@ -134,3 +138,12 @@ def id3_bytes(data: bytes) -> int:
     size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
     footer = ID3_HEADER_BYTES if header[5] & 0x10 else 0
     return ID3_HEADER_BYTES + size + footer
+
+
+def tag_bytes(look: bytes) -> int:
+    """Length of the tag that begins with these bytes (ID3v1, ID3v2 or APE); 0 if none does."""
+    if look.startswith(b"TAG"):
+        return ID3V1_BYTES
+    if look.startswith(b"APETAGEX"):
+        return APE_HEADER_BYTES + int.from_bytes(look[12:16], "little")
+    return id3_bytes(look)

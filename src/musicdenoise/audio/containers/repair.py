@@ -9,9 +9,6 @@ from typing import BinaryIO
 
 from musicdenoise.audio.containers import mpeg
 
-_ID3V1_BYTES = 128
-_APE_HEADER_BYTES = 32
-
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
@@ -72,15 +69,9 @@ def write_repaired(path: Path, gaps: tuple[Gap, ...], target: BinaryIO) -> None:
 
 def after_tags(data: bytes | mmap.mmap, position: int) -> int:
     """Where the tags at this place end, whether of the file before or the one after."""
-    while True:
-        size = mpeg.id3_bytes(data[position : position + mpeg.ID3_HEADER_BYTES])
-        if data[position : position + 3] == b"TAG":
-            size = _ID3V1_BYTES
-        elif data[position : position + 8] == b"APETAGEX":
-            size = _APE_HEADER_BYTES + int.from_bytes(data[position + 12 : position + 16], "little")
-        if size == 0:
-            return position
+    while size := mpeg.tag_bytes(data[position : position + mpeg.TAG_LOOK_BYTES]):
         position += size
+    return position
 
 
 def _copy(file: BinaryIO, target: BinaryIO, end: int) -> None:

@@ -20,6 +20,9 @@ WAV, AIFF = b"RIFF", b"FORM"
 ELSEWHERE = 0xFFFFFFFF
 """As a size: it is in the chunk ``ds64``, or was left open."""
 _MOST_CHUNKS = 100_000  # more than any file has; walking over millions of empty ones takes seconds
+EXTENSIBLE = 0xFFFE
+"""Number of a codec that stands further behind in the format chunk."""
+
 _HEAD_BYTES = 12
 _SSND_FIELDS_BYTES = 8  # offset and block size, before the samples
 

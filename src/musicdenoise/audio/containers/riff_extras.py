@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from musicdenoise.audio.containers.riff import ELSEWHERE, WAV, Chunk, byte_order, form_of, walk
+from musicdenoise.audio.containers.riff import ELSEWHERE, EXTENSIBLE, WAV, Chunk, byte_order, form_of, walk
 from musicdenoise.errors import AudioWriteError
 
 # Those that count in samples hold for whole songs only.
@@ -36,7 +36,6 @@ INFO_NAMES = {
 _MOST_BYTES = 1 << 24
 """All chunks together: ten times the history of any broadcast. A file may declare 4 GB."""
 _RIFF = ("WAV", "WAVEX", "RF64")
-_EXTENSIBLE = 0xFFFE
 _MASK_OFFSET = 20  # of the speaker positions, in the chunk ``fmt ``
 
 
@@ -179,7 +178,7 @@ def _kind(name: bytes, content: bytes) -> bytes:
 def _speakers(file: BinaryIO, chunk: Chunk) -> int | None:
     file.seek(chunk.offset)
     content = file.read(min(chunk.size, _MASK_OFFSET + 4))
-    if len(content) < _MASK_OFFSET + 4 or struct.unpack_from("<H", content)[0] != _EXTENSIBLE:
+    if len(content) < _MASK_OFFSET + 4 or struct.unpack_from("<H", content)[0] != EXTENSIBLE:
         return None
     speakers: int = struct.unpack_from("<I", content, _MASK_OFFSET)[0]
     return speakers

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from musicdenoise.audio.containers.riff import AIFF, WAV, form_of, walk
+from musicdenoise.audio.containers.riff import AIFF, EXTENSIBLE, WAV, form_of, walk
 
-_EXTENSIBLE = 0xFFFE
 # Programs that write to a pipe cannot come back to the header, so they put a size just below 2 or 4 GiB
 # there. FFmpeg uses the highest number; SoX and others round down to whole blocks, or leave room for the
 # header.
@@ -100,7 +99,7 @@ def read_wav_codec(path: Path) -> int | None:
     if body is None:
         return None
     tag = int.from_bytes(body[:2], "little")
-    return int.from_bytes(body[24:26], "little") if tag == _EXTENSIBLE else tag
+    return int.from_bytes(body[24:26], "little") if tag == EXTENSIBLE else tag
 
 
 def has_wide_samples(path: Path) -> bool:

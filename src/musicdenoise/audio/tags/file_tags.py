@@ -24,6 +24,7 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
+from musicdenoise.audio.containers import mpeg
 from musicdenoise.audio.tags.left_out import names_of_tags
 from musicdenoise.audio.tags.open_file import NOT_FORESEEN, open_tagged, read_ape
 from musicdenoise.audio.tags.pictures import OGG_PICTURE, read_pictures, set_pictures
@@ -32,7 +33,6 @@ from musicdenoise.errors import AudioWriteError
 
 # What describes the encoding, not the music, and would be wrong in the new file.
 _ENCODER_KEYS = {"TSSE", "TLEN", "TSIZ", "\xa9too", "encoder", "encoded_by", "----:com.apple.iTunes:iTunSMPB"}
-_ID3V1_BYTES = 128
 _ID3V1_COMMENT = "ID3v1 Comment"  # as mutagen describes it
 _KEEP_ID3V1, _NO_ID3V1 = 2, 0  # arguments of mutagen: make one, or remove it
 _LONGEST_COMMENTS = (1 << 24) - 1  # of a FLAC file in all (RFC 9639 section 8)
@@ -223,7 +223,7 @@ def _unknown_frames(old: Any, version: int) -> tuple[list[bytes], tuple[int, int
 def _has_id3v1(path: Path) -> bool:
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - _ID3V1_BYTES))
+        file.seek(max(0, size - mpeg.ID3V1_BYTES))
         return file.read(3) == b"TAG"
 
 
