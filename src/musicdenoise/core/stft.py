@@ -170,3 +170,12 @@ def istft(spectrogram: Tensor, config: StftConfig, *, num_samples: int) -> Tenso
         length=num_samples,
     )
     return waveform.reshape(*spectrogram.shape[:-2], num_samples)
+
+
+def levels_db(samples: Tensor) -> Tensor:
+    """Level of each bin of the mix of all channels in dB re full scale, ``(freqs, frames)``."""
+    config, mono = StftConfig(), samples.mean(0)
+    if mono.shape[-1] <= config.half_window:
+        mono = mono.new_zeros(config.n_fft)
+    powers = stft(mono, config).abs().square() / config.n_fft
+    return 10.0 * powers.clamp_min(1e-20).log10()

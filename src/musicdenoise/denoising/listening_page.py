@@ -7,7 +7,6 @@ It holds a stretch from the middle of each song, longer if there are few songs.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -21,9 +20,10 @@ from musicdenoise.audio import probe, read_audio
 from musicdenoise.audio.embedded import to_flac
 from musicdenoise.audio.types import Samples
 from musicdenoise.core.resample import resample
-from musicdenoise.core.stft import StftConfig, stft
+from musicdenoise.core.stft import levels_db
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_text
+from musicdenoise.runtime.figures import levels_to_png
 from musicdenoise.runtime.pages import content_policy, data_url, page_template
 
 PAGE = "index.html"
@@ -106,7 +106,9 @@ def song_section(song: Listening, seconds: float) -> str:
     length = versions["before"].shape[1] / rate
     peak = max(float(np.abs(samples).max(initial=0.0)) for samples in versions.values())
     scale = np.float32(min(1.0, _HIGHEST_PEAK / peak) if peak else 1.0)
-    top = max(_levels(samples).max() for samples in versions.values())
+    levels = {name: levels_db(torch.from_numpy(samples)).numpy() for name, samples in versions.items()}
+    top = max(float(seen.max()) for seen in levels.values())
+    range_db = (top - _RANGE_DB, top)  # the same for all versions
     name = escape(song.source.name)
     buttons = "".join(
         f'<button type="button" data-version="{version}" aria-pressed="false" '
@@ -116,9 +118,9 @@ def song_section(song: Listening, seconds: float) -> str:
     )
     pictures = "".join(
         f'<div class="picture" data-picture="{version}"><img alt="Spectrogram {version} of {name}" '
-        f'src="{data_url(_spectrogram(samples, top), "image/png")}"><span>{version}</span>'
-        f'<div class="cursor"></div></div>'
-        for version, samples in versions.items()
+        f'src="{data_url(levels_to_png(seen, range_db, _WIDEST_PIXELS), "image/png")}">'
+        f'<span>{version}</span><div class="cursor"></div></div>'
+        for version, seen in levels.items()
     )
     words = escape(song.words[:1].upper() + song.words[1:])
     stretch = f"{length:.0f} s of it are here, from {start:.0f} s on." if start else ""
@@ -146,26 +148,3 @@ def _versions(song: Listening, seconds: float) -> tuple[dict[str, Samples], int,
     count = min(before.shape[1], after.shape[1])
     before, after = before[:, :count], after[:, :count]
     return {"before": before, "after": after, "removed": before - after}, rate, start
-
-
-def _levels(samples: Samples) -> Samples:
-    """Level of each bin of the mono mix in dB, ``(freqs, frames)``."""
-    mono = torch.from_numpy(samples.mean(0))
-    config = StftConfig()
-    if mono.shape[-1] <= config.half_window:
-        mono = mono.new_zeros(config.n_fft)
-    levels: Samples = (10.0 * stft(mono, config).abs().square().clamp_min(1e-12).log10()).numpy()
-    return levels
-
-
-def _spectrogram(samples: Samples, top: float) -> bytes:
-    """PNG without axes, time to the right and frequency up, on the same scale for all versions."""
-    from matplotlib import image
-
-    levels = _levels(samples)
-    levels = levels[:, :: max(1, -(-levels.shape[1] // _WIDEST_PIXELS))]
-    stream = io.BytesIO()
-    image.imsave(
-        stream, levels[::4], cmap="magma", vmin=top - _RANGE_DB, vmax=top, origin="lower", format="png"
-    )
-    return stream.getvalue()

@@ -9,10 +9,9 @@ import numpy as np
 from musicdenoise.denoising.meter import Spectra
 from musicdenoise.errors import AudioWriteError
 from musicdenoise.runtime.atomic import make_folder, write_bytes
-from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
+from musicdenoise.runtime.figures import COLOURS, NO_FORMULAS, drawable, figure_to_png
 
 _RANGE_DB = 90.0  # chosen by eye
-_COLOURS = "magma"
 _SECONDS_TO_MINUTES = 180.0  # for longer songs, the axis counts minutes
 
 
@@ -35,7 +34,7 @@ def draw_spectra(spectra: Spectra, title: str) -> bytes:
             10.0 * np.log10(np.maximum(powers.T, 1e-12)),
             origin="lower",
             aspect="auto",
-            cmap=_COLOURS,
+            cmap=COLOURS,
             vmin=top - _RANGE_DB,
             vmax=top,
             extent=(0.0, max(seconds, 1e-3) / scale, 0.0, spectra.high_hz / 1000.0),

@@ -1,30 +1,23 @@
-"""Pictures of an evaluation: histograms over the items, waveforms and spectrograms of samples.
-
-Figures are made without pyplot, so that nothing global is left behind; matplotlib takes half a second to
-load and is imported by the functions that draw. Levels are in dB relative to full scale.
-"""
+"""Pictures of an evaluation: histograms over the items, waveforms and spectrograms of samples."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from musicdenoise.core.stft import StftConfig, stft
+from musicdenoise.core.stft import levels_db
 from musicdenoise.evaluation.samples import Sample, Version
-from musicdenoise.runtime.figures import NO_FORMULAS, drawable, figure_to_png
+from musicdenoise.runtime.figures import COLOURS, NO_FORMULAS, drawable, figure_to_png, levels_to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DPI = 100
 _BINS = 30
-_COLOURS = "magma"
-_RANGE_DB = (-100.0, -20.0)  # of spectrograms; chosen by eye
+_RANGE_DB = (-100.0, -20.0)  # of spectrograms, re full scale; chosen by eye
 _WIDEST_PIXELS = 900  # of pictures; chosen by eye
 
 
@@ -69,10 +62,10 @@ def draw_sample(sample: Sample, system: str) -> bytes:
         _draw_wave(left, version, sample.sample_rate, peak)
         seconds = version.samples.shape[-1] / sample.sample_rate
         right.imshow(
-            _levels(version.samples),
+            levels_db(version.samples).numpy(),
             origin="lower",
             aspect="auto",
-            cmap=_COLOURS,
+            cmap=COLOURS,
             vmin=_RANGE_DB[0],
             vmax=_RANGE_DB[1],
             extent=(0.0, seconds, 0.0, sample.sample_rate / 2000.0),
@@ -96,17 +89,8 @@ def title_of(version: Version) -> str:
 
 
 def draw_spectrogram(samples: Tensor) -> bytes:
-    """Spectrogram of ``(channels, samples)`` alone, without axes, as PNG: time to the right, frequency up."""
-    from matplotlib import image
-
-    levels = _levels(samples)
-    levels = levels[:, :: max(1, -(-levels.shape[1] // _WIDEST_PIXELS))]
-    rows = levels[: levels.shape[0] // 4 * 4].reshape(-1, 4, levels.shape[1]).mean(axis=1)
-    stream = io.BytesIO()
-    image.imsave(
-        stream, rows, cmap=_COLOURS, vmin=_RANGE_DB[0], vmax=_RANGE_DB[1], origin="lower", format="png"
-    )
-    return stream.getvalue()
+    """Spectrogram of ``(channels, samples)`` alone, without axes, as PNG."""
+    return levels_to_png(levels_db(samples).numpy(), _RANGE_DB, _WIDEST_PIXELS)
 
 
 def _draw_wave(axis: Axes, version: Version, sample_rate: int, peak: float) -> None:
@@ -114,14 +98,3 @@ def _draw_wave(axis: Axes, version: Version, sample_rate: int, peak: float) -> N
     axis.plot(np.arange(len(mono)) / sample_rate, mono, linewidth=0.4)
     axis.set_xlim(0.0, len(mono) / sample_rate)
     axis.set_ylim(-peak or -1.0, peak or 1.0)
-
-
-def _levels(samples: Tensor) -> NDArray[np.float32]:
-    """Level of each bin of the mono mix in dB, ``(freqs, frames)``."""
-    mono = samples.mean(0)
-    config = StftConfig()
-    if mono.shape[-1] <= config.half_window:
-        mono = mono.new_zeros(config.n_fft)
-    powers = stft(mono, config).abs().square() / config.n_fft
-    levels: NDArray[np.float32] = (10.0 * powers.clamp_min(1e-20).log10()).numpy()
-    return levels

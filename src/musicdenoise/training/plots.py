@@ -1,8 +1,4 @@
-"""Pictures of a run: its curves over the validations, and the histogram of SNR improvements.
-
-Figures are made without pyplot, which would leave global state behind. Matplotlib takes half a second to
-load, so only the functions that draw import it.
-"""
+"""Pictures of a run: its curves over the validations, and the histogram of SNR improvements."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from musicdenoise.runtime.figures import figure_to_png
 
-_DPI = 110
 _BINS = 24
 
 

@@ -30,7 +30,6 @@ def plot_segments(
     DataError
         If the file cannot be written.
     """
-    # Matplotlib takes a second to load and only this needs it.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.0, 3.4 * len(scores)), dpi=_DOTS_PER_INCH, layout="constrained")
