@@ -1,8 +1,8 @@
 """Pairs in WebDataset shards: tar files with ``KEY.input.flac``, ``KEY.target.flac`` and ``KEY.json``.
 
-Training needs any stretch of any pair, in an order that a seed decides, so shards are unpacked once into the
-cache folder, where they are an ordinary dataset. ``KEY.json`` is a line of a manifest. Nothing in a
-tar file is trusted: members get new names, and links and folders are left out.
+Training takes stretches of any pair in any order, and tar files can only be read in theirs. So shards are
+unpacked once into the cache folder, as an ordinary dataset. ``KEY.json`` is a line of a manifest. No tar file
+is trusted: members get new names, and links and folders are left out.
 
 Reference: https://github.com/webdataset/webdataset (names of members, patterns of names).
 """
@@ -38,7 +38,7 @@ PARTS = ("input.flac", "target.flac", "json")
 _LEFT_OUT = "left_out.json"
 _RANGE = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
 _MOST_SHARDS = 1_000_000  # chosen: names that a range in braces may stand for
-# What headers that lie make of `tarfile`: sizes that are negative, or beyond all memory.
+# What `tarfile` raises, also for wrong headers: with negative sizes, or larger than all memory.
 _DAMAGE = (tarfile.TarError, EOFError, ValueError, MemoryError, OverflowError)
 _MOST_TEXT = 1 << 20  # bytes of a description; those of this package have less than 2000
 
@@ -49,8 +49,8 @@ def dataset_folder(place: str, cache: Path, on_left_out: Callable[[str], None] |
     Parameters
     ----------
     place
-        A folder; or a shard, at an address if you like; or several, joined by ``::`` or with ranges in braces
-        (``train-{000000..000009}.tar``).
+        A folder, a shard, or several shards: joined by ``::``, or with ranges in braces
+        (``train-{000000..000009}.tar``). Shards may be at addresses.
     cache
         The cache folder.
     on_left_out
@@ -109,7 +109,7 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _digest(shards: list[Path]) -> str:
-    """Another one for other files; the content at an address is taken to stay as it is."""
+    """Digest of which files these are. The content at an address is assumed not to change."""
     facts = []
     for path in shards:
         if isinstance(path, RemotePath):
@@ -154,7 +154,7 @@ def _unpack(shards: list[Path], folder: Path) -> None:
 
 
 def _pairs(shard: Path, place: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Write the parts of the pairs of a shard into a folder; names of the files by part, key by key."""
+    """Unpack a shard into a folder; for each pair, its key and the names of its files by part."""
     found: dict[str, dict[str, str]] = {}
     numbers: dict[str, int] = {}
     with _opened(shard) as archive:

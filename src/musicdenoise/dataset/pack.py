@@ -1,8 +1,8 @@
-"""The last step of a build in shards: pairs that were built as files go into tar files.
+"""The last step of a build in shards: files of pairs are put into tar files.
 
 A shard is written whole or not at all. The same pairs give the same bytes: members have no times and no
-owners, and the order is that of the plan. The files go when all shards and ``build.json`` are there, so a
-build that was stopped goes on.
+owners, and their order is that of the plan. The files of the pairs are removed only when all shards and
+``build.json`` are there, so a build that was stopped can go on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def pack(root: Path, rows: Sequence[PairRow], megabytes: int) -> list[Path]:
     rows
         The pairs, in order.
     megabytes
-        Most megabytes of a shard; one pair at least.
+        Largest size of a shard; one that holds a single pair may be larger.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def pack(root: Path, rows: Sequence[PairRow], megabytes: int) -> list[Path]:
 
 
 def packed_rows(root: Path) -> list[PairRow]:
-    """The pairs that the shards in a folder describe; none if a shard is broken."""
+    """The pairs in the shards of a folder; none if a shard is broken."""
     rows = []
     try:
         for shard in find_shards(root):

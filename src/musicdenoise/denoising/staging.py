@@ -1,4 +1,4 @@
-"""Songs and results that are not on this machine: fetched before, stored after.
+"""Songs and results that are not on this machine: songs are fetched first, results are stored at the end.
 
 In between they are files in a temporary folder, which is removed in any case.
 """

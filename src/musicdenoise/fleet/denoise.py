@@ -64,7 +64,7 @@ def denoise_on_fleet(
 def _denoise(song: ListedSong, settings: DenoiserSettings, options: FileOptions) -> tuple[Result, float]:
     """On a worker: what came of a song, and the seconds that it took."""
     job = Job(source=song.source, target=song.target)
-    # What a lost worker has finished, another one does not do again.
+    # A lost worker may have finished the song: then it is not done again.
     task = Task.of(job, options, skip_existing=not options.overwrite)
     with _BUSY:
         keep_freed_memory()

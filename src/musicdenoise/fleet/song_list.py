@@ -1,7 +1,7 @@
-"""Lists of songs, and what is known of each: text files that people and other programs read and write.
+"""Lists of songs, and files of results: text that people and other programs read and write.
 
-A list is UTF-8 text, a song a line: INPUT, a tab, OUTPUT. Results are JSON objects, one a line, which are
-appended one by one, so a killed run leaves all that came before.
+A list is UTF-8 text with one song in each line: INPUT, a tab, OUTPUT. Results are JSON objects, one in each
+line. They are appended one by one, so a run that is killed loses none.
 """
 
 from __future__ import annotations

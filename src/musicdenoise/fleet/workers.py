@@ -21,7 +21,7 @@ from musicdenoise.runtime.parallel import default_jobs
 
 _CONNECTING_SECONDS = 10.0  # chosen, not measured
 _JOINING_SECONDS = 60.0  # chosen: a worker that starts has imported everything by then
-# Dask watches its workers every 10 ms, which takes 4 % of a core for each; so it takes 0.7 %.
+# By default Dask looks at its workers every 10 ms, which takes 4 % of a core for each. This takes 0.7 %.
 _SETTINGS = {
     "distributed.worker.preload": ["musicdenoise.fleet.worker_start"],
     "distributed.worker.profile.enabled": False,
@@ -41,7 +41,7 @@ class Answer(Generic[_Value]):
     index
         Which item.
     value
-        What the function returned; None if it raised an error, or no worker survived it.
+        What the function returned; None if it raised an error, or killed all workers that tried it.
     error
         The error, or None.
     worker

@@ -1,7 +1,7 @@
 """Files that are not on this machine: in object stores and on web servers, through fsspec.
 
-A `RemotePath` stands where a `Path` stands, and names are made from it as from any other. Nothing can open
-it: its file is fetched, and results are stored as a whole. fsspec is imported when it is needed.
+A `RemotePath` can take the place of a `Path`, and names are made from it in the same way. It cannot be
+opened: its file is fetched first, and results are stored as a whole. fsspec is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FETCH_SECONDS = 3600.0
 class RemotePath(LocalPath):
     """The address of a file or folder, such as ``s3://bucket/album/song.flac``.
 
-    Empty parts of an address (``//``) count for nothing, as in all paths.
+    Empty parts of an address (``//``) are left out, as in all paths.
     """
 
     @property
@@ -64,7 +64,7 @@ class RemotePath(LocalPath):
         return self
 
     def absolute(self) -> RemotePath:
-        """Itself: it means the same everywhere."""
+        """Itself: an address is always absolute."""
         return self
 
     def exists(self, **_: Any) -> bool:
@@ -73,12 +73,12 @@ class RemotePath(LocalPath):
             return bool(self._system.exists(self.address))
 
     def is_dir(self, **_: Any) -> bool:
-        """Whether it is the beginning of the addresses of files; web servers have no folders."""
+        """Whether there are files whose addresses begin with it. Web servers have no folders."""
         with self._told(AudioReadError, "read"):
             return self.scheme not in _READ_ONLY and bool(self._system.isdir(self.address))
 
     def files(self) -> list[RemotePath]:
-        """The files in this folder and those inside it, or those that fit if it is a pattern. Sorted."""
+        """The files in this folder and its sub-folders, or those that match if it is a pattern; sorted."""
         with self._told(AudioReadError, "read"):
             is_folder = self.is_dir()
             found = (self._system.find if is_folder else self._system.glob)(self.address, detail=True)
@@ -96,7 +96,7 @@ class RemotePath(LocalPath):
         UsageError
             If nothing can be written there.
         AudioWriteError
-            If there is no such bucket, or no one can be reached.
+            If there is no such bucket, or the store cannot be reached.
         """
         if self.scheme in _READ_ONLY:
             raise UsageError(
@@ -115,13 +115,13 @@ class RemotePath(LocalPath):
         Raises
         ------
         AudioReadError
-            If it is not there or cannot be read.
+            If there is no such file, or it cannot be read.
         """
         with self._told(AudioReadError, "read"):
             self._system.get_file(self.address, str(target))
 
     def store(self, source: Path, *, replace: bool) -> None:
-        """Make it a copy of a file on this machine, whole or not at all.
+        """Store a file of this machine here, whole or not at all.
 
         Raises
         ------

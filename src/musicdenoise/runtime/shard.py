@@ -1,4 +1,4 @@
-"""One of several equal parts of a list, for runs on many machines that know nothing of each other."""
+"""One of several equal parts of a list, for machines that need not know of each other."""
 
 from __future__ import annotations
 

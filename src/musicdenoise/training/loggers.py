@@ -1,8 +1,8 @@
-"""Where a run tells its figures: TensorBoard, Weights & Biases, MLflow, each if you ask for it.
+"""Sends the figures of a run to TensorBoard, Weights & Biases or MLflow, as you choose.
 
-All get the same: the settings of the run once, and numbers by name at every step. A run that goes on after an
-interruption goes on there, too, and tells no step twice. A logger that fails later is left out, with a
-warning: training does not depend on a server.
+Each gets the settings of the run once, and numbers by name at every step. If a run is resumed, so is its run
+in the logger, and no step is sent twice. If a logger fails later, the run goes on without it, with a warning:
+training does not depend on a server.
 
 The addresses, names and keys come from the environment, as each program documents them: ``WANDB_MODE``,
 ``WANDB_PROJECT``, ``WANDB_API_KEY``; ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME``.
@@ -95,7 +95,7 @@ def open_log(
     settings
         The run's settings.
     first_step
-        Steps that are done. What TensorBoard holds of later ones is dropped: a run that was killed wrote it.
+        Steps that are done. TensorBoard drops what it has of later steps: a run that was killed wrote it.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def push_weights(
     private: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """Put a network and its model card into a repository, which is made if it is missing.
+    """Put a network and its model card into a repository; a missing repository is made.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def push_weights(
     UsageError
         If huggingface_hub is not installed, or the repository has no valid name.
     WeightsError
-        If there is no such network, there are no credentials or they do not suffice, the repository holds
+        If there is no such network, the credentials are missing or may not write, the repository holds
         another network, or the Hub cannot be reached.
     """
     api = _api()
@@ -116,7 +116,7 @@ def pull_weights(
     repo
         The repository, ``OWNER/NAME``.
     name
-        What the network is to be asked for by; that of the repository by default.
+        Name to keep it under; by default that of the repository.
     store
         Where networks are kept; the user's cache folder by default.
     revision
@@ -134,7 +134,7 @@ def pull_weights(
     UsageError
         If huggingface_hub is not installed, or one of the names is not valid.
     WeightsError
-        If there is no such repository or revision, it holds no network, what came is not what the Hub
+        If there is no such repository or revision, it holds no network, the file is not the one that the Hub
         states, the Hub cannot be reached, or the file cannot be written.
     """
     api = _api()

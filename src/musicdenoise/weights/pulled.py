@@ -1,4 +1,4 @@
-"""Networks that were pulled from repositories: what is known of them, beside their files.
+"""The index of the networks that were pulled from repositories.
 
 ``pulled.json`` in the folder of a `musicdenoise.weights.store.WeightsStore` has the form of the package's own
 index, so pulled networks are found by name, verified and removed as the pretrained ones are.
@@ -18,7 +18,7 @@ from musicdenoise.runtime.atomic import make_folder, write_text, writing
 from musicdenoise.weights.index import IndexEntry, network_names, read_index
 
 _INDEX = "pulled.json"
-_WORDS = ("auto", "none")  # what --weights and --noise mean by them is no file
+_WORDS = ("auto", "none")  # they have another meaning in place of a network's name
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
