@@ -29,9 +29,9 @@ NOISE_FILTER_REACH = 5
 
 _SHARED = 4  # bins above that share a change
 _NUM_FEATURES = 9
-_LEAST, _LARGEST = -4.0, 5.0  # ratios of powers, in powers of ten
+_LEAST, _LARGEST = -4.0, 5.0  # ratios of powers that are told apart, in powers of ten; chosen
 _TINY_POWER = 1e-14  # far below what any format holds
-_TINY_RATIO = 1e-6
+_TINY_RATIO = 1e-6  # of powers: keeps the logarithm of 0 finite; chosen
 _NEIGHBOURHOOD = 31  # bins around one that its noise is compared with: hum stands out of them
 
 

@@ -40,7 +40,7 @@ GAIN_REACH = 2
 CALM_REACH = 2
 """Frames to each side that a calmed gain depends on beyond those of the gain itself."""
 
-_WINDOW_SECONDS = 8192 / 44_100
+_WINDOW_SECONDS = 8192 / 44_100  # 0.19 s, bins of 5.4 Hz: lines of hums stand apart; chosen
 _STEPS_PER_WINDOW = 4  # usual for a Hann window
 # On 60 dev mixes of twelve kinds this costs 0.02 dB of 4.93; the log kurtosis ratio of white noise alone
 # falls from 1.5 to 0.6. Twice as many frames or bins lower it to 0.4, and cost twice as much.

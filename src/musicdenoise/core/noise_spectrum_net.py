@@ -30,11 +30,11 @@ from musicdenoise.core.stft import StftConfig, stft
 
 SPECTRUM_STFT = StftConfig(n_fft=8192, hop_length=2048)
 
-_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
+_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)  # over time; chosen, not measured
 _SORTED_FRAMES = 129  # 6 s; of longer stretches quantiles are those of every second frame, or third, ...
 _NUM_STATISTICS = len(_QUANTILES) + 8
-_DILATIONS = (1, 2, 4, 8, 16, 32, 1)
-_FLOOR_FRAMES = 5  # 0.23 s: the minimum over time is that of means over so long
+_DILATIONS = (1, 2, 4, 8, 16, 32, 1)  # along frequency: 1.4 kHz in all; chosen, not measured
+_FLOOR_FRAMES = 5  # 0.23 s, over which powers are averaged before the minimum is taken; chosen
 _FLOOR_FACTOR = 1.6  # from such a minimum to the mean of steady noise
 _LEAST_POWER = 1e-10  # relative to the mean power of a bin
 _LOG_SCALE = 4.0  # what the network reads and answers are natural logarithms of power over four

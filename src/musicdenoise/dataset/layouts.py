@@ -28,7 +28,7 @@ from musicdenoise.kinds import NOISE_CLASSES, urbansound_ids
 
 _STEM_SUFFIX = ".stem.mp4"
 _HQ_MIXTURE = "mixture.wav"
-_TEST_SHARE = 4  # one recording in four is kept for testing
+_TEST_SHARE = 4  # one recording in four is kept for testing; chosen
 _FEWEST_TO_DIVIDE = 3  # recordings of a class: two for the noises of a training pair, one for testing
 
 _GET_SONGS = (

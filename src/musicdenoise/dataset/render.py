@@ -27,7 +27,7 @@ from musicdenoise.dataset.plan import NoisePick, PairPlan, SkippedNoise, SongPla
 from musicdenoise.dataset.tracks import Level, Track, decode_track, measure, measure_file, white_track
 from musicdenoise.errors import AudioWriteError, DataError, Failure, MusicDenoiseError
 
-SILENCE_RMS = 1e-5  # -100 dB re full scale
+SILENCE_RMS = 1e-5  # -100 dB re full scale; chosen
 FEWEST_SECONDS = 2.0  # of a song: two chunks, whose levels can differ
 _FULL_SCALE = 1.0 - 2.0**-23  # the largest 24-bit sample
 _CHUNK_SECONDS = 1.0  # as in NoiseRemover

@@ -30,7 +30,7 @@ PAGE = "index.html"
 """Usual name of the page."""
 
 _MOST_SECONDS = 120.0  # of all songs together: about 50 MB
-_SONG_SECONDS = (5.0, 30.0)  # of one song, at least and at most
+_SONG_SECONDS = (5.0, 30.0)  # of one song, at least and at most; chosen
 _HIGHEST_PEAK = 0.999  # of 16-bit samples; louder versions of a song are lowered together
 _RANGE_DB = 90.0  # of spectrograms, below the loudest bin; chosen by eye
 _WIDEST_PIXELS = 1_200  # of spectrograms; chosen, not measured

@@ -43,9 +43,9 @@ from musicdenoise.serving.workshop import Wish, Work, Workshop
 Words = Callable[[DenoiseReport, float], str]
 """What was done with a song, of which this share of the noise was removed, in words."""
 
-_PREVIEW_SECONDS = 10.0
+_PREVIEW_SECONDS = 10.0  # chosen: long enough to judge
 _LARGEST_REQUEST = 10_000  # bytes of settings
-_TELL_SECONDS = 0.5  # between two lines of progress
+_TELL_SECONDS = 0.5  # between two lines of progress; chosen
 _GONE = "the song is no longer here: drop it again"
 
 

@@ -21,7 +21,7 @@ from musicdenoise.training.config import TrainConfig
 _LAST_RATE = 0.01  # cosine and trapezoid: rate at the end, as a share of the highest
 _DECAY_SHARE = 0.15  # chosen, not measured
 
-_RISE_SHARE = 0.15
+_RISE_SHARE = 0.15  # onecycle, as the two below
 _FIRST_RATE = 1.0 / 25.0
 _FINAL_RATE = _FIRST_RATE / 1e4
 

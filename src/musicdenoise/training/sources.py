@@ -19,7 +19,7 @@ from musicdenoise.kinds import ANY_NOISE, NOISE_KINDS
 from musicdenoise.training.config import TrainConfig
 
 VALIDATION_SECONDS = 4  # of each mix; chosen, not measured
-VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)
+VALIDATION_SNRS_DB = (0.0, 10.0, 20.0)  # chosen, as the next one
 CODED_SNR_DB = 10.0  # of further mixes, which go through a lossy codec
 MOST_VALIDATION_PAIRS = 100  # chosen, not measured
 

@@ -35,14 +35,14 @@ _LOSSLESS = {"flac": "PCM", "alac": "ALAC"}
 _LAYER_2 = frozenset({"mp2", "mp2float"})
 _TAGS = {"track": "tracknumber"}
 _TAG_NAMES = ("title", "artist", "album", "date", "comment", "genre", "track", "copyright")
-_MOST_BAD_PACKETS = 8  # that may stand before the first good one: a stream that was entered in the middle
+_MOST_BAD_PACKETS = 8  # before the first good one, if a stream was entered in the middle; chosen
 _HEAD_BYTES = 4096  # in which the first page of Opus lies
 _EXACT = frozenset({"FLAC"})  # containers whose frames are counted, not timed
-_PADDED_SECONDS = 0.25  # what may be missing at the end is a frame or two, and becomes silence
+_PADDED_SECONDS = 0.25  # at the end a frame or two may be missing, which become silence; chosen
 # How many samples the packets of codecs hold. A clock that disagrees with all of them runs apart.
 _FRAME_SAMPLES = (576, 960, 1024, 1152, 1536, 1920, 2048, 4096)
 _MOST_DRIFT = 0.03  # chosen: a larger difference is something other than drift
-_LEAST_DRIFT_SECONDS = 0.02  # over the whole file, that anybody could notice
+_LEAST_DRIFT_SECONDS = 0.02  # over the whole file, that anybody could notice; chosen
 _SILENCE_BLOCK = 1 << 18  # samples of a gap that are made at a time
 
 

@@ -25,8 +25,8 @@ _EVEN_CODECS = frozenset({"aac", "mp3", "mp3float", "alac", "ac3", "eac3"})
 _EDIT_TICK = Fraction(1, 600)
 _LONGEST_GAP = Fraction(3600)
 """Seconds of silence that fill all gaps together. If there were more, a clock was set, the times are damaged,
-or a file was made to fill the disk with silence."""
-_LEAST_LACK = Fraction(1, 4)  # seconds that a header may declare too many without a word: encoders round up
+or a file was made to fill the disk with silence. Chosen."""
+_LEAST_LACK = Fraction(1, 4)  # seconds that a header may declare too much: encoders round up; chosen
 
 
 @dataclass(frozen=True, kw_only=True)
