@@ -145,7 +145,8 @@ def _jobs(
         return [_job(item, output, suffix, ending) for item in found], failures
     if len(inputs) > 1 or len(found) > 1 or is_folder(inputs[0]):
         raise UsageError(
-            f"the output {output} is a file, but there are several inputs: give a folder with -o"
+            f"the output {output} is a file, but there are several inputs: give a folder with {{output}}",
+            output=output,
         )
     return [Job(source=item.song, target=output, keeps_format=False) for item in found], failures
 
@@ -193,7 +194,9 @@ def _plan_pipe(inputs: Sequence[Path], output: Path | None, suffix: str | None) 
         raise UsageError("standard input and output (-) take a single song: give one input")
     if output is not None and output != PIPE and not _is_file_name(output):
         raise UsageError(
-            f"the result of standard input needs a file, and {output} is not one: give -o FILE or -o -"
+            f"the result of standard input needs a file, and {output} is not one: give {{output}} FILE, or - "
+            "for standard output",
+            output=output,
         )
     return Job(source=inputs[0], target=output or PIPE, keeps_format=False)
 
@@ -238,12 +241,14 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
             place = output.resolve()
             if place == job.source.resolve():
                 raise UsageError(
-                    f"the output {output} would replace its own input: choose another name with -o"
+                    f"the output {output} would replace its own input: choose another name with {{output}}",
+                    output=output,
                 )
             if place in sources:
                 raise UsageError(
                     f"the output {output} of {job.source} is an input, too: leave it out of the inputs, or "
-                    "choose another folder with -o"
+                    "choose another folder with {output}",
+                    output=output,
                 )
             if place in written:
                 raise UsageError(
