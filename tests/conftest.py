@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import open_writer
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
 

@@ -2,12 +2,13 @@
 
     python docs/examples/make_example.py
 
-Writes ``tune_clean.flac`` (the synthetic tune of `musicdenoise.data.synthetic`, 6 s), ``tune_noisy.flac``
+Writes ``tune_clean.flac`` (the tune of ``tests/benchmarks/synthetic_tune.py``, 6 s), ``tune_noisy.flac``
 (the tune with white noise at 10 dB SNR), denoises the latter in memory with the network ``white``, prints
 the SNR before and after, and draws the three spectrograms into ``spectrograms.png`` (needs matplotlib,
 which the ``dev`` extra brings).
 """
 
+import sys
 from pathlib import Path
 
 import torch
@@ -19,9 +20,11 @@ from musicdenoise.audio import open_writer, read_audio
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.mixing import mix_at_snr
 from musicdenoise.core.stft import StftConfig, stft
-from musicdenoise.data.synthetic import synthesise_tune
 
 FOLDER = Path(__file__).parent
+sys.path.append(str(FOLDER.parents[1] / "tests" / "benchmarks"))
+from synthetic_tune import synthesise_tune  # noqa: E402
+
 RATE = 44_100
 SNR_DB = 10.0
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_tune import synthesise_tune
 from typer.testing import CliRunner
 
 from musicdenoise.audio import open_reader, open_writer, probe, read_audio
 from musicdenoise.audio.containers.mpeg import frame_bytes
 from musicdenoise.audio.containers.mpeg_repair import find_repair
 from musicdenoise.cli.app import app
-from musicdenoise.data.synthetic import synthesise_tune
 
 RATE = 44_100
 FRAME = 1152 / RATE

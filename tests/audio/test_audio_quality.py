@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import has_other_streams, open_writer, probe, read_audio, source_bitrate
 from musicdenoise.audio.bitrate import LOSSY_SUBTYPES, nearest_bitrate
 from musicdenoise.audio.dither import Dither
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.errors import AudioWriteError, UnsupportedAudioError
 
 CONTAINERS = {

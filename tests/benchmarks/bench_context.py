@@ -10,9 +10,9 @@ power over the result's. The share of the computation that is spent on context s
 import argparse
 
 import torch
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.core.overlap import SegmentPlan, SpectralStream
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
 

@@ -31,6 +31,7 @@ from pathlib import Path
 
 import torch
 from results import publish, table
+from synthetic_tune import synthesise_tune
 from torch.nn import functional as F
 
 from musicdenoise.core.architecture import MASKS, DCUNetConfig
@@ -38,7 +39,6 @@ from musicdenoise.core.complex_layers import ComplexConv2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.overlap import SegmentPlan, SpectralStream
 from musicdenoise.core.stft import istft, stft
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.loading import load_network

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 from results import publish, table
+from synthetic_tune import synthesise_tune
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -29,7 +30,6 @@ from musicdenoise.core import overlap
 from musicdenoise.core.architecture import SEEN_FRAMES, DCUNetConfig, encoder_inputs
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.fused import FusedDCUNet
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import rate_stream
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.files import denoise_file

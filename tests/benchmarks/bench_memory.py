@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 from results import publish, table
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import open_writer, probe
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.weights.checkpoint import CheckpointMetadata, save_weights
 
 RATE = 44_100

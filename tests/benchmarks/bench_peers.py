@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from results import publish, table
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import open_writer, read_audio
 from musicdenoise.core.metrics import snr
-from musicdenoise.data.synthetic import synthesise_tune
 
 RATE = 44_100
 LEAD = RATE  # samples of noise alone

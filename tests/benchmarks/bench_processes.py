@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 from results import publish, table
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import open_writer
-from musicdenoise.data.synthetic import synthesise_tune
 
 RATE = 44_100
 POLICIES = {"sleeping": {"OMP_WAIT_POLICY": "passive"}, "spinning": {"GOMP_SPINCOUNT": "300000"}}

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 from results import publish, table
+from synthetic_tune import synthesise_tune
 
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
 from musicdenoise.weights.checkpoint import load_weights

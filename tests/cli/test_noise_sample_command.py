@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_tune import synthesise_tune
 from typer.testing import CliRunner
 
 from musicdenoise.audio import read_audio
 from musicdenoise.cli.app import app
-from musicdenoise.data.synthetic import synthesise_tune
 
 RATE = 44_100
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from musicdenoise.cli.app import app
 from musicdenoise.training import loop
 from musicdenoise.training.loop import RunReport
-from musicdenoise.weights.checkpoint import load_weights, read_metadata
+from musicdenoise.weights.checkpoint import load_weights
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_run_and_what_becomes_of_it(tmp_path: Path, arguments: list[str], writ
     result = invoke(*arguments, "--out", run, "--steps", 2, "--licence", "CC0-1.0")
     assert result.exit_code == 0, result.output
     best = run / "best.safetensors"
-    assert read_metadata(best).licence == "CC0-1.0"
+    assert load_weights(best)[1].licence == "CC0-1.0"
     song = write_wav("song.wav", noisy_tune[:, :50_000])
     assert invoke("denoise", song, "--weights", best).exit_code == 0
     result = invoke(*arguments, "--out", run, "--steps", 3)

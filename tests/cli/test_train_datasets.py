@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from musicdenoise.audio import open_writer, read_audio
 from musicdenoise.cli.app import app
-from musicdenoise.weights.checkpoint import read_metadata
+from musicdenoise.weights.checkpoint import load_weights
 
 LENGTH = 60_000
 
@@ -38,7 +38,7 @@ def test_epochs_over_a_dataset_as_json(tmp_path: Path, dataset: Path) -> None:
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["event"] for event in events] == ["validation", "validation", "done"]
     assert [event["step"] for event in events[:2]] == [1, 2]
-    metadata = read_metadata(out / "best.safetensors")
+    metadata = load_weights(out / "best.safetensors")[1]
     assert metadata.noise_kind == "siren"
     assert metadata.data["pairs"] == 2
     assert len(metadata.data["manifest_sha256"]) == 64
@@ -54,7 +54,7 @@ def test_names_that_are_no_text_are_trained_on(tmp_path: Path, dataset: Path) ->
     out = tmp_path / "run"
     result = invoke(dataset, "--out", out, "--steps", 1)
     assert result.exit_code == 0, result.output
-    assert len(read_metadata(out / "best.safetensors").data["manifest_sha256"]) == 64
+    assert len(load_weights(out / "best.safetensors")[1].data["manifest_sha256"]) == 64
 
 
 def test_songs_are_held_out_where_none_are_given_to_measure_on(
@@ -65,7 +65,7 @@ def test_songs_are_held_out_where_none_are_given_to_measure_on(
         write_wav(f"songs/{number}.wav", tune[:, number * 100_000 : number * 100_000 + 90_000])
     songs = ("--songs", tmp_path / "songs", "--steps", 1)
     assert invoke(*songs, "--out", tmp_path / "run").exit_code == 0
-    data = read_metadata(tmp_path / "run" / "best.safetensors").data
+    data = load_weights(tmp_path / "run" / "best.safetensors")[1].data
     assert (data["songs"], data["validation_songs"]) == (1, 1)
     assert len(list((tmp_path / "cache" / "decoded").iterdir())) == 2
     (tmp_path / "songs" / "1.wav").unlink()

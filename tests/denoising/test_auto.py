@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import auto
 from musicdenoise.denoising.auto import AutoDenoiser, is_white
 from musicdenoise.denoising.files import denoise_file

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.overlap import SegmentPlan, SpectralStream
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising import denoiser as denoiser_module
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.denoising.rate_stream import RateStream

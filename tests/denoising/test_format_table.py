@@ -18,10 +18,10 @@ import torch
 from mutagen.flac import Picture
 from mutagen.id3 import APIC
 from mutagen.mp4 import MP4Cover
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.audio import open_writer, probe, read_audio
 from musicdenoise.core.metrics import snr
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.denoiser import Denoiser
 from musicdenoise.denoising.file_options import FileOptions
 from musicdenoise.denoising.files import denoise_file

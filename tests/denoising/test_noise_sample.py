@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from synthetic_tune import synthesise_tune
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.denoising.auto import AutoDenoiser
 from musicdenoise.denoising.denoise_config import DenoiseConfig
 from musicdenoise.denoising.denoiser import Denoiser

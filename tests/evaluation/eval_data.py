@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from synthetic_tune import synthesise_tune
 
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.evaluation.items import EvalItem
 
 RATE = 44_100

@@ -1,18 +1,14 @@
 """The log kurtosis ratio of the benchmarks: known gains, and that it tells tinkling from quiet."""
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from musical_noise import log_kurtosis_ratio
 
 from musicdenoise.core.stft import StftConfig, istft, stft
 from musicdenoise.errors import DataError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from musical_noise import log_kurtosis_ratio
 
 SECONDS = 2
 

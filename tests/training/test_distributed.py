@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from synthetic_tune import synthesise_tune
 from torch import nn
 from training_data import CONFIG, CPU, ENVIRONMENT, run_command
 from typer.testing import CliRunner
 
 from musicdenoise.cli.app import app
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.distributed import (
     SyncedBatchNorm2d,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from synthetic_tune import synthesise_tune
 from training_data import CONFIG, CPU, Sine, assert_same_run
 
 from musicdenoise.core.dcunet import DCUNet
@@ -13,7 +14,6 @@ from musicdenoise.core.fine_unet import FINE_STFT, FineUNetConfig
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.mixer import Example, MixConfig, PairMixer, ValidationItem
 from musicdenoise.data.noise import WhiteNoise
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.errors import ConfigurationError, TrainingError
 from musicdenoise.training.config import TrainConfig
 from musicdenoise.training.loop import train

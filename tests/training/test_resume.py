@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from synthetic_tune import synthesise_tune
 from training_data import CONFIG, CPU, ENVIRONMENT, Sine, assert_same_run, run_command
 
 from musicdenoise.data.mixer import ValidationItem
-from musicdenoise.data.synthetic import synthesise_tune
 from musicdenoise.training.loop import train
 
 STEPS = 6

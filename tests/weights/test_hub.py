@@ -19,7 +19,6 @@ from musicdenoise.cli.app import app
 from musicdenoise.errors import UsageError, WeightsError
 from musicdenoise.weights import hub as hub_module
 from musicdenoise.weights.card import model_card
-from musicdenoise.weights.checkpoint import read_metadata
 from musicdenoise.weights.hub import WEIGHTS_FILE, pull_weights, push_weights
 from musicdenoise.weights.store import WeightsStore
 
@@ -256,7 +255,8 @@ def test_a_damaged_index_of_pulled_networks_is_told(tmp_path: Path) -> None:
 
 
 def test_the_card_says_what_the_file_says(tmp_path: Path) -> None:
-    metadata = read_metadata(WeightsStore(folder=tmp_path).fetch(WeightsStore(folder=tmp_path).find("mixed")))
+    store = WeightsStore(folder=tmp_path)
+    metadata = load_weights(store.fetch(store.find("mixed")))[1]
     card = model_card("jane/net", metadata)
     front = card.split("---\n")[1]
     assert 'license: "cc-by-nc-4.0"' in front and '"mixed"' in front
@@ -266,7 +266,7 @@ def test_the_card_says_what_the_file_says(tmp_path: Path) -> None:
 
 
 def test_a_licence_with_another_name_cannot_end_the_front_matter(mini_weights: Path) -> None:
-    metadata = replace(read_metadata(mini_weights), licence="mine\n---\nevil: true", data={"a|b": "c\nd"})
+    metadata = replace(load_weights(mini_weights)[1], licence="mine\n---\nevil: true", data={"a|b": "c\nd"})
     card = model_card("jane/net", metadata)
     front = card.split("---\n")[1].splitlines()
     assert front[:2] == ['license: "other"', 'license_name: "mine\\n---\\nevil: true"']

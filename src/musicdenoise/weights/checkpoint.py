@@ -154,17 +154,6 @@ def save_weights(path: Path, state_dict: Mapping[str, Tensor], metadata: Checkpo
     write_bytes(path, content, WeightsError)
 
 
-def read_metadata(path: Path) -> CheckpointMetadata:
-    """What a weights file says about itself, without loading the weights.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing or not a weights file of musicdenoise.
-    """
-    return _read(path, tensors=False)[0]
-
-
 def load_weights(path: Path) -> tuple[Network, CheckpointMetadata]:
     """Network in evaluation mode on the CPU, and what its file says about it.
 
@@ -173,7 +162,7 @@ def load_weights(path: Path) -> tuple[Network, CheckpointMetadata]:
     WeightsError
         If the file is missing, damaged, or not a weights file of musicdenoise.
     """
-    metadata, tensors = _read(path, tensors=True)
+    metadata, tensors = _read(path)
     return build_network(metadata.network, tensors, path), metadata
 
 
@@ -229,13 +218,13 @@ def _checked_tensors(
     return tensors
 
 
-def _read(path: Path, *, tensors: bool) -> tuple[CheckpointMetadata, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[CheckpointMetadata, dict[str, Tensor]]:
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}")
     try:
         with safe_open(path, framework="pt") as file:
             document = (file.metadata() or {}).get(_KEY)
-            loaded = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+            loaded = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file, or is damaged: {error}") from error
     if document is None:
