@@ -40,10 +40,14 @@ class Sine:
         return Example.without_sample(tone + first, tone + second)
 
 
-def run_command(*arguments: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: object, launcher: tuple[str, ...] = (), limit_seconds: float = 110.0
+) -> subprocess.CompletedProcess[str]:
     """``musicdenoise ...`` in a process of its own."""
     command = [sys.executable, *launcher, "-m", "musicdenoise", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=110)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=limit_seconds
+    )
 
 
 def assert_same_run(first: Path, second: Path) -> None:

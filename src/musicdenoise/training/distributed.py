@@ -5,7 +5,8 @@ the same batch. ``DistributedDataParallel`` averages the gradients, and batch no
 processes. So the learning curve is that of one process with the whole batch. Only process 0 writes.
 
 If a process is lost, ``torchrun`` (``max-restarts``) starts all again with the same command. They know by
-`launch_name` that the run in the folder is theirs, and go on from its checkpoint.
+`launch_name` that the run in the folder is theirs, and go on from its checkpoint. In `meeting` they find each
+other, and not the lost ones.
 
 Reference: https://docs.pytorch.org/docs/stable/elastic/run.html (environment variables).
 """
@@ -17,6 +18,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -27,8 +29,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from musicdenoise.core.families import Network
 from musicdenoise.errors import TrainingError
+from musicdenoise.training.meeting import meet
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# One process may read many songs before it comes; PyTorch's own limit for gloo is the same.
+_PATIENCE_SECONDS = 30 * 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +124,7 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        _connect("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(
@@ -139,6 +144,13 @@ def process_group(topology: Topology, device: torch.device) -> Iterator[None]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _connect(backend: str) -> None:
+    limit = timedelta(seconds=_PATIENCE_SECONDS)
+    store, rank, size = next(dist.rendezvous("env://", timeout=limit))  # type: ignore[attr-defined,no-untyped-call]
+    store = meet(store, rank=rank, num_processes=size, patience_seconds=_PATIENCE_SECONDS)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
 
 
 def synchronise_norms(network: Network, topology: Topology, device: torch.device) -> Network:
