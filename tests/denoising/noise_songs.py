@@ -43,6 +43,21 @@ def hum(seconds: float, level_db: float, rate: int = RATE) -> Floats:
     return tones[None].astype(np.float32) + hiss(seconds, level_db - 20.0, rate=rate)
 
 
+def unsteady(seconds: float, level_db: float, rate: int = RATE, sd_db: float = 2.0) -> Floats:
+    """An engine or a fan: noise with little treble, whose bass and treble sway apart, ``(1, samples)``."""
+    rng = np.random.default_rng(4)
+    count = round(seconds * rate)
+    noise = np.zeros(count)
+    for low, high, share in ((20.0, 300.0, 1.0), (300.0, 1500.0, 0.5), (1500.0, rate / 2, 0.2)):
+        spectrum = np.fft.rfft(rng.standard_normal(count))
+        hz = np.fft.rfftfreq(count, 1.0 / rate)
+        part = np.fft.irfft(np.where((hz >= low) & (hz < high), spectrum, 0.0), count)
+        knots = rng.normal(0.0, sd_db, round(6 * seconds) + 2)
+        sway = np.interp(np.arange(count) / rate, np.arange(len(knots)) / 6.0, knots)
+        noise += share * part / np.sqrt(np.mean(np.square(part))) * 10.0 ** (sway / 20.0)
+    return (10.0 ** (level_db / 20.0) * noise / np.sqrt(np.mean(np.square(noise))))[None].astype(np.float32)
+
+
 def applause(seconds: float, claps_per_second: float, level_db: float, rate: int = RATE) -> Floats:
     """Claps at random, each a burst of noise of some milliseconds, ``(1, samples)``."""
     rng = np.random.default_rng(3)

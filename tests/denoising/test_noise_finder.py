@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from noise_songs import RATE, Floats, after, applause, hiss, hum, notes
+from noise_songs import RATE, Floats, after, applause, hiss, hum, notes, unsteady
 
 from musicdenoise.denoising.band_levels import BandLevels
 from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
@@ -37,6 +37,24 @@ def test_hiss_before_the_song(rate: int) -> None:
 
 def test_hum_before_the_song() -> None:
     assert_inside(find(after(2.0, notes(15.0)) + hum(17.0, -38.0)), (0.0, 2.0))
+
+
+@pytest.mark.parametrize("at_first", [True, False])
+def test_unsteady_noise_at_the_ends_of_the_song(*, at_first: bool) -> None:
+    rate = 44_100
+    song = after(2.0, notes(15.0, rate=rate), rate)
+    song = (song if at_first else song[:, ::-1]) + unsteady(17.0, -38.0, rate)
+    assert_inside(find(song, rate), (0.0, 2.1) if at_first else (14.9, 17.0))
+
+
+def test_unsteady_noise_in_the_middle_may_be_music() -> None:
+    rate = 44_100
+    parts = [notes(7.0, seed=1, rate=rate), after(2.0, notes(7.0, seed=2, rate=rate), rate)]
+    assert find(np.concatenate(parts, axis=1) + unsteady(16.0, -38.0, rate), rate) is None
+
+
+def test_unsteady_noise_that_stops_before_the_music() -> None:
+    assert find(np.concatenate([unsteady(2.0, -38.0), notes(15.0)], axis=1)) is None
 
 
 def test_hiss_behind_the_song() -> None:

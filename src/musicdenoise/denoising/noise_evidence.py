@@ -2,7 +2,8 @@
 
 In music, minima of different bands come at different times. Where all bands are near a common low spectrum
 at once, and stay there, nothing plays but noise, or something that looks like it. This module finds such
-frames and measures what tells noise from quiet music; `noise_finder` decides.
+frames and measures what tells noise from quiet music; `noise_finder` decides. It also measures stretches that
+were found in another way.
 
 1. Windows of three frames are sorted by the mean of their levels in dB. The quietest of them, half a second
    apart, are the seeds.
@@ -21,13 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import Bands
+from musicdenoise.denoising.noise_likeness import (
+    FLATNESS_OF_FEW_BINS_DB,
+    GAUSSIAN_FLATNESS_DB,
+    HEARD_LEVEL_DB,
+    SILENT_DB,
+)
 
 SEED_FRAMES = 3  # 0.28 s: the mean of three frames varies little, and short pauses have as many
 SEEDS = 12  # ends of notes may be quieter than noise that is elsewhere; each costs a pass through the levels
 SEED_DISTANCE_FRAMES = 5  # 0.46 s between seeds, so that they differ. Chosen, not measured
 LEAST_RUN_FRAMES = 3  # before the edges are cut
 BRIDGE_FRAMES = 2  # a raindrop, a click
-SILENT_DB = -85.0  # re full scale: dither of 16 bits has -96 to -93 dB
 # A band's level in one frame varies by 4.34 dB / sqrt(n) for n independent bins (chi-square, 2 n degrees of
 # freedom). Neighbouring bins of a Hann window are not independent: 0.6 of them count (simulated).
 INDEPENDENT_BINS = 0.6
@@ -41,13 +47,11 @@ MOST_OFFSET_DB = 2.0  # all bands together
 MOST_LOUDER_DB = 1.0  # a run, re the run at the seed
 MOST_LOUDER_IN_FRAME_DB = 2.5  # deep rumble varies by as much from frame to frame
 HEARD_DB = 60.0  # bands further below the loudest say nothing
-HEARD_LEVEL_DB = -105.0  # re full scale: dither of 16 bits has less in each band
 LEAST_BANDS = 4  # of 36; with fewer, chance decides. Chosen, not measured
 MOST_MEASURED_FRAMES = 2000  # of those that look alike: three minutes
 FLOOR_QUANTILE = 0.02  # the least of all is what codecs and gaps of an edit leave
+QUIET_QUANTILE = 0.1  # of so few windows, the second or third quietest. Chosen
 SHOWN_DB = 3.0  # noise and a little music
-GAUSSIAN_FLATNESS_DB = -2.507  # Euler's constant, 0.577, in neper of power
-FLATNESS_OF_FEW_BINS_DB = 4.2  # over the number of bins, what a band of few bins is flatter (simulated)
 _SILENT_POWER = 10.0 ** (SILENT_DB / 10.0)
 _PIECE_FRAMES = 2048  # that are compared at once, to bound memory
 
@@ -79,6 +83,8 @@ class Evidence:
     floor_db
         How far the floor of the rest of the song is above this spectrum, ``(bands,)``.
         Only bands in which this spectrum is heard.
+    quiet_floor_db
+        The same, above the quiet moments of these frames: unsteady noise is as quiet again under the music.
     heard
         Share of these bands.
     """
@@ -92,6 +98,7 @@ class Evidence:
     slope_db: float
     longest: int
     floor_db: Floats
+    quiet_floor_db: Floats
     heard: float
 
     @property
@@ -116,12 +123,17 @@ def collect(bands: Bands) -> Iterator[Evidence]:
     if len(bands) < 2 * SEED_FRAMES:
         return
     totals, quietness = _loudness(bands)
-    music_db = _db(totals.mean())
     variance = np.square(DB_PER_NEPER) / (INDEPENDENT_BINS * bands.num_bins)
     for seed in _seeds(np.where(_whole(totals > _SILENT_POWER), quietness, np.inf)):
         group = _Group(bands, totals, variance, slice(seed, seed + SEED_FRAMES))
         if group.runs:
-            yield _evidence(bands, group, totals, music_db)
+            yield _evidence(bands, group.runs, group.spectrum_db, totals)
+
+
+def evidence_of(bands: Bands, run: tuple[int, int]) -> Evidence:
+    """Evidence for a stretch that may be noise: first frame, and the one behind the last."""
+    spectrum_db = np.asarray(_db(_powers(bands.levels_db(slice(*run))).mean(axis=0)))
+    return _evidence(bands, [run], spectrum_db, _loudness(bands)[0])
 
 
 def _db(power: Floats | float) -> Floats | float:
@@ -191,15 +203,8 @@ class _Group:
             if end - begin >= LEAST_RUN_FRAMES and totals[begin:end].mean() < most
         ]
 
-    @property
-    def heard(self) -> NDArray[np.bool_]:
-        """Bands with noise in them."""
-        spectrum = self.spectrum_db
-        heard: NDArray[np.bool_] = (spectrum > HEARD_LEVEL_DB) & (spectrum > spectrum.max() - HEARD_DB)
-        return heard
-
     def _alike(self, levels_db: NDArray[np.float32], variance: Floats) -> NDArray[np.bool_]:
-        heard = self.heard
+        heard = _heard(self.spectrum_db)
         if heard.sum() < LEAST_BANDS:
             return np.zeros(len(levels_db), dtype=bool)
         deviation = (levels_db - self.spectrum_db.astype(np.float32))[:, heard]
@@ -211,29 +216,39 @@ class _Group:
         return alike
 
 
-def _evidence(bands: Bands, group: _Group, totals: Floats, music_db: Floats | float) -> Evidence:
-    frames = _frames(group.runs)
-    longest = max((_frames(runs) for runs in _bridged(group.runs)), key=len)
+def _heard(spectrum_db: Floats) -> NDArray[np.bool_]:
+    """Bands with noise in them."""
+    heard: NDArray[np.bool_] = (spectrum_db > HEARD_LEVEL_DB) & (spectrum_db > spectrum_db.max() - HEARD_DB)
+    return heard
+
+
+def _evidence(bands: Bands, runs: list[tuple[int, int]], spectrum_db: Floats, totals: Floats) -> Evidence:
+    frames = _frames(runs)
+    longest = max((_frames(together) for together in _bridged(runs)), key=len)
     measured = frames[:: 1 + len(frames) // MOST_MEASURED_FRAMES]
     is_longest = np.isin(measured, longest)
-    heard = group.heard
-    deviation = (bands.levels_db(measured) - group.spectrum_db.astype(np.float32))[:, heard]
+    heard = _heard(spectrum_db)
+    deviation = (bands.levels_db(measured) - spectrum_db.astype(np.float32))[:, heard]
     num_bins = bands.num_bins[heard]
     expected = GAUSSIAN_FLATNESS_DB + FLATNESS_OF_FEW_BINS_DB / num_bins
     chance = np.square(DB_PER_NEPER) / (INDEPENDENT_BINS * num_bins)
     rest = totals > _SILENT_POWER
     rest[frames] = False
+    floor = _quiet_level(bands, _whole(rest), heard, FLOOR_QUANTILE)
+    inside = np.zeros(len(bands), dtype=bool)
+    inside[frames] = True
     level = float(_db(totals[frames].mean()))
     return Evidence(
-        runs=group.runs,
+        runs=runs,
         level_db=level,
-        below_music_db=float(music_db) - level,
+        below_music_db=float(_db(totals.mean())) - level,
         tonality_db=float((expected - bands.flatness_db(measured)[:, heard].mean(axis=0)).mean()),
         variation=float((deviation.var(axis=0) / chance).mean()),
         flutter=float(np.median(bands.flutter[measured])),
         slope_db=_slope(deviation.mean(axis=1)[is_longest], measured[is_longest]) / bands.frame_seconds,
         longest=len(longest),
-        floor_db=_floor(bands, _whole(rest), np.flatnonzero(heard)) - group.spectrum_db[heard],
+        floor_db=floor - spectrum_db[heard],
+        quiet_floor_db=floor - _quiet_level(bands, _whole(inside), heard, QUIET_QUANTILE),
         heard=float(heard.mean()),
     )
 
@@ -258,15 +273,17 @@ def _slope(levels_db: Floats, frames: NDArray[np.intp]) -> float:
     return abs(float(np.polyfit(frames - frames[0], levels_db, 1)[0]))
 
 
-def _floor(bands: Bands, windows: NDArray[np.bool_], heard: NDArray[np.intp]) -> Floats:
-    """Level below which a band seldom falls in these windows, ``(heard,)``; inf without windows."""
+def _quiet_level(
+    bands: Bands, windows: NDArray[np.bool_], heard: NDArray[np.bool_], quantile: float
+) -> Floats:
+    """Level that a band has in the quiet ones of these windows, ``(heard,)``; inf without windows."""
     count = int(windows.sum())
     if count == 0:
-        return np.full(len(heard), np.inf)
-    floor = np.empty(len(heard))
-    rank = int(FLOOR_QUANTILE * count)
-    for i, band in enumerate(heard):
+        return np.full(int(heard.sum()), np.inf)
+    levels = []
+    rank = int(quantile * count)
+    for band in np.flatnonzero(heard):
         powers = np.power(np.float32(10.0), bands.levels[:, band] * np.float32(0.001))
         powers = np.convolve(powers, np.ones(SEED_FRAMES, dtype=np.float32), "valid")
-        floor[i] = np.partition(powers[windows], rank)[rank] / SEED_FRAMES
-    return np.asarray(_db(floor))
+        levels.append(np.partition(powers[windows], rank)[rank] / SEED_FRAMES)
+    return np.asarray(_db(np.array(levels)))

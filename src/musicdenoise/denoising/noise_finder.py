@@ -1,6 +1,7 @@
 """Find where a song has noise alone: before it, after it, in its pauses.
 
-`noise_evidence` finds quiet frames that look alike; this module decides whether they are noise. The limits
+`noise_evidence` finds quiet frames that look alike; this module decides whether they are noise. Where nothing
+is steady, it decides about the stretches that a network takes for noise (`noise_likeness`). The limits
 were chosen on 110 songs with 1 to 3 s of noise in front, half of it recorded, on 110 with applause, crowds
 and street music in front, and on clean songs, whole and in pieces of half a minute.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import Bands
-from musicdenoise.denoising.noise_evidence import Evidence, collect
+from musicdenoise.denoising.noise_evidence import Evidence, collect, evidence_of, runs_of
+from musicdenoise.denoising.noise_likeness import noise_likeness
 
 LEAST_SECONDS = 0.5  # gives nine tenths of the gain of two seconds
 MOST_SECONDS = 10.0  # chosen, not measured
@@ -24,6 +27,22 @@ MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
 LEAST_MIDDLE_FLOOR_DB = -1.3
 LEAST_LOW_FLOOR_DB = -3.2
 LOW_BANDS = 0.1  # the lowest tenth of the bands
+# The network's log odds are 0 where it cannot decide. Noise that fits a line below needs little more.
+# Elsewhere, above 0.5, it is noise at an edge of a song; in the middle it may as well be wind or machines
+# that belong to the music. Of sounds that change much, crowds that a network was not trained on reach 2.7,
+# and 5.1 in the benchmark; a street musician there, nearly steady, reaches 1.5.
+LEAST_ODDS_OF_STEADY = 0.0
+LEAST_ODDS_OF_NEARLY_STEADY = 2.0
+LEAST_ODDS = 0.5
+LEAST_ODDS_OF_UNSTEADY = 5.5
+STEADY_VARIATION, MOST_VARIATION = 2.0, 6.0
+EDGE_SECONDS = 1.0  # within which noise at an edge begins or ends. Chosen
+LEAST_RUN_FRAMES = 6  # 0.56 s: half a second without half a frame
+MOST_RUNS = 4  # each costs half a pass through the levels
+# Unsteady noise is at times as quiet under the music as it is alone: its quiet moments are what the floor of
+# the rest is compared with. Two thirds of what clean music had above `LEAST_ODDS` was below these limits.
+LEAST_MIDDLE_QUIET_FLOOR_DB = -1.0
+LEAST_LOW_QUIET_FLOOR_DB = -2.5
 
 
 @dataclass(frozen=True)
@@ -67,12 +86,17 @@ class FoundNoise:
 
 
 def find_noise(bands: Bands) -> FoundNoise | None:
-    """Return the quietest noise alone in a song, if it has any."""
-    for evidence in collect(bands):
-        if is_noise(evidence):
-            stretches = _stretches(evidence, len(bands), bands.frame_seconds)
-            if sum(end - begin for begin, end in stretches) >= LEAST_SECONDS:
-                return FoundNoise(stretches=stretches, level_db=evidence.level_db)
+    """Return the noise alone in a song: the quietest that is steady, else the longest at an edge."""
+    odds = noise_likeness(bands)
+    heard = [_Heard(evidence, odds) for evidence in collect(bands)]
+    steady = [group for group in heard if _is_steady_noise(group)]
+    runs = sorted(_runs_of_noise(odds), key=lambda run: -float(odds[slice(*run)].mean()))
+    heard += [_Heard(evidence_of(bands, run), odds) for run in ([] if steady else runs[:MOST_RUNS])]
+    unsteady = [group for group in heard if _is_unsteady_noise(group, bands)]
+    for group in steady + sorted(unsteady, key=lambda group: -group.evidence.num_frames):
+        stretches = _stretches(group.evidence, len(bands), bands.frame_seconds)
+        if sum(end - begin for begin, end in stretches) >= LEAST_SECONDS:
+            return FoundNoise(stretches=stretches, level_db=group.evidence.level_db)
     return None
 
 
@@ -95,6 +119,40 @@ def is_noise(evidence: Evidence) -> bool:
         and evidence.heard >= limits.heard
         and evidence.shown >= limits.shown
         for limits in KINDS
+    )
+
+
+class _Heard:
+    """Frames that may be noise, and the mean of the network's log odds for them."""
+
+    def __init__(self, evidence: Evidence, odds: NDArray[np.float32]) -> None:
+        self.evidence = evidence
+        self.odds = float(np.concatenate([odds[begin:end] for begin, end in evidence.runs]).mean())
+
+
+def _runs_of_noise(odds: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Stretches in which noise is likelier than music all the time."""
+    return [run for run in runs_of(odds > 0.0) if run[1] - run[0] >= LEAST_RUN_FRAMES]
+
+
+def _is_steady_noise(group: _Heard) -> bool:
+    """Whether frames fit one of the kinds, and the network agrees."""
+    steady = group.evidence.variation < STEADY_VARIATION
+    least = LEAST_ODDS_OF_STEADY if steady else LEAST_ODDS_OF_NEARLY_STEADY
+    return group.odds > least and is_noise(group.evidence)
+
+
+def _is_unsteady_noise(group: _Heard, bands: Bands) -> bool:
+    """Whether the network hears noise alone at an edge of the song, and the rest is nowhere quieter."""
+    evidence = group.evidence
+    edge = EDGE_SECONDS / bands.frame_seconds
+    return (
+        group.odds > (LEAST_ODDS if evidence.variation < MOST_VARIATION else LEAST_ODDS_OF_UNSTEADY)
+        and (evidence.runs[0][0] < edge or evidence.runs[-1][1] > len(bands) - edge)
+        and LEAST_BELOW_MUSIC_DB < evidence.below_music_db < MOST_BELOW_MUSIC_DB
+        and bool(np.isfinite(evidence.floor_db).all())
+        and float(np.median(evidence.quiet_floor_db)) > LEAST_MIDDLE_QUIET_FLOOR_DB
+        and float(np.quantile(evidence.quiet_floor_db, LOW_BANDS)) > LEAST_LOW_QUIET_FLOOR_DB
     )
 
 

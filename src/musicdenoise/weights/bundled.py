@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from musicdenoise.core.noise_filter import NoiseFilter
+from musicdenoise.core.noise_moments import NoiseMoments
 from musicdenoise.core.refiner import Refiner
 
 
@@ -22,6 +23,16 @@ def load_noise_filter() -> NoiseFilter:
     noise_filter = NoiseFilter(width=state["last.weight"].shape[1])
     noise_filter.load_state_dict(state)
     return noise_filter.eval().requires_grad_(requires_grad=False)
+
+
+@lru_cache(maxsize=1)
+def load_noise_moments() -> NoiseMoments:
+    """The network that hears noise alone, in evaluation mode on the CPU."""
+    state = _load("noise_moments.safetensors")
+    width, num_features = state["first.weight"].shape[:2]
+    network = NoiseMoments(num_features, width)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(requires_grad=False)
 
 
 @lru_cache(maxsize=2)
