@@ -101,7 +101,8 @@ def features(bands: Bands, frames: slice, song: SongLevels) -> Floats:
 def _total_db(levels_db: Floats) -> Floats:
     """Level of all bands together, frame by frame."""
     powers: Floats = np.power(np.float32(10.0), np.float32(0.1) * levels_db).sum(axis=1)
-    return 10.0 * np.log10(powers + np.float32(1e-16))
+    levels: Floats = np.float32(10.0) * np.log10(powers + np.float32(1e-16))
+    return levels
 
 
 def _mean_db(levels_db: Floats) -> float:
