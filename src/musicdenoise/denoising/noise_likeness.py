@@ -57,9 +57,12 @@ class SongLevels:
         )
         self.sounding = self.totals_db > SILENT_DB
         counted = self.sounding if self.sounding.sum() >= LEAST_FRAMES else np.ones(len(bands), dtype=bool)
-        columns = [bands.levels[counted, band] * np.float32(0.01) for band in range(bands.levels.shape[1])]
-        self.floor_db = _padded(np.array([[np.quantile(levels, FLOOR_QUANTILE) for levels in columns]]))
-        self.mean_db = _padded(np.array([[_mean_db(levels) for levels in columns]]))
+        floors, means = [], []
+        for band in range(bands.levels.shape[1]):  # one at a time, to bound memory
+            levels = bands.levels[counted, band] * np.float32(0.01)
+            floors.append(np.quantile(levels, FLOOR_QUANTILE))
+            means.append(_mean_db(levels))
+        self.floor_db, self.mean_db = _padded(np.array([floors])), _padded(np.array([means]))
         self.level_db = _mean_db(self.totals_db[counted])
 
 
