@@ -15,7 +15,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_DILATIONS = (1, 2, 4, 8)
+_DILATIONS = (1, 2, 4, 8)  # 1.4 s to both sides. Chosen, not measured
 
 NOISE_MOMENTS_REACH = sum(_DILATIONS)
 """Frames to each side that a frame depends on."""
@@ -29,7 +29,7 @@ class NoiseMoments(nn.Module):
     num_features
         What is known of each frame.
     width
-        Channels of its hidden layers.
+        Channels of its hidden layers. The default is chosen, not measured.
     """
 
     def __init__(self, num_features: int, width: int = 32) -> None:
@@ -39,7 +39,7 @@ class NoiseMoments(nn.Module):
             nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
         )
         self.last = nn.Conv1d(width, 1, 1)
-        self.dropout = nn.Dropout(0.1)  # in training; as much as keeps unseen songs apart. Chosen
+        self.dropout = nn.Dropout(0.1)  # in training. Chosen, not measured
 
     def forward(self, features: Tensor) -> Tensor:
         """Log odds ``(batch, frames)`` from features ``(batch, frames, num_features)``."""

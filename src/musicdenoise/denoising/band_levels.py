@@ -25,6 +25,7 @@ from musicdenoise.denoising.samples import check_samples
 
 Floats = NDArray[np.float32]
 
+# Chosen, not measured.
 FRAME_SECONDS = 4096 / 44_100  # long enough for bands of 86 Hz, short enough for pauses
 LOWEST_HZ = 20.0  # below it lies what nobody hears
 HIGHEST_HZ = 16_000.0  # codecs cut off what lies above

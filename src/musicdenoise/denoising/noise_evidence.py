@@ -29,9 +29,10 @@ from musicdenoise.denoising.noise_likeness import (
     SILENT_DB,
 )
 
+# How stretches are cut. Chosen, not measured.
 SEED_FRAMES = 3  # 0.28 s: the mean of three frames varies little, and short pauses have as many
 SEEDS = 12  # ends of notes may be quieter than noise that is elsewhere; each costs a pass through the levels
-SEED_DISTANCE_FRAMES = 5  # 0.46 s between seeds, so that they differ. Chosen, not measured
+SEED_DISTANCE_FRAMES = 5  # 0.46 s between seeds, so that they differ
 LEAST_RUN_FRAMES = 3  # before the edges are cut
 BRIDGE_FRAMES = 2  # a raindrop, a click
 # A band's level in one frame varies by 4.34 dB / sqrt(n) for n independent bins (chi-square, 2 n degrees of
@@ -39,18 +40,20 @@ BRIDGE_FRAMES = 2  # a raindrop, a click
 INDEPENDENT_BINS = 0.6
 DB_PER_NEPER = 4.343
 UNSTEADY_DB = 1.5  # beside chance; with 1 dB 4 % fewer noises are found, with 2 to 3 dB hardly more
+# What looks alike. Chosen, not measured.
 MOST_DISTANCE = 2.0  # mean squared deviation re the variance of both; 1 is chance
 MOST_DEVIATION = 3.0  # of one band, in standard deviations: more counts as this: a click ends no run
 MOST_OFFSET_DB = 2.0  # all bands together
+LEAST_BANDS = 4  # of 35; with fewer, chance decides
+HEARD_DB = 60.0  # bands further below the loudest say nothing
 # A loud note in one band changes the mean over bands little, but the power: at 5 to 25 dB SNR music
 # joined in one song of seven without these limits, and in none with them.
 MOST_LOUDER_DB = 1.0  # a run, re the run at the seed
 MOST_LOUDER_IN_FRAME_DB = 2.5  # deep rumble varies by as much from frame to frame
-HEARD_DB = 60.0  # bands further below the loudest say nothing
-LEAST_BANDS = 4  # of 36; with fewer, chance decides. Chosen, not measured
-MOST_MEASURED_FRAMES = 2000  # of those that look alike: three minutes
+# What is measured of frames that look alike. Chosen, not measured.
+MOST_MEASURED_FRAMES = 2000  # three minutes
 FLOOR_QUANTILE = 0.02  # the least of all is what codecs and gaps of an edit leave
-QUIET_QUANTILE = 0.1  # of so few windows, the second or third quietest. Chosen
+QUIET_QUANTILE = 0.1  # of so few windows, the second or third quietest
 SHOWN_DB = 3.0  # noise and a little music
 _SILENT_POWER = 10.0 ** (SILENT_DB / 10.0)
 _PIECE_FRAMES = 2048  # that are compared at once, to bound memory

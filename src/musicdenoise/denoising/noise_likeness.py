@@ -20,21 +20,23 @@ from musicdenoise.denoising.band_levels import Bands
 from musicdenoise.weights.bundled import load_noise_moments
 
 MOST_BANDS = 35
-"""Bands of a song at 33.4 kHz or more. Songs at lower rates have fewer; the others count as silent."""
+"""Bands of a song at 30 kHz or more. Songs at lower rates have fewer; the others count as silent."""
 
 NUM_FEATURES = 4 * MOST_BANDS + 2
 
 SILENT_DB = -85.0
-"""Frames below this, re full scale, are silent: dither of 16 bits has -96 to -93 dB."""
+"""Frames below this, re full scale, are silent: dither of 16 bits has -96 to -93 dB. Chosen, not measured."""
 
+# Chosen, not measured.
 HEARD_LEVEL_DB = -105.0  # re full scale: dither of 16 bits has less in each band
-FLOOR_QUANTILE = 0.05  # of a band's levels: robust, and still the pauses of most songs. Chosen
-LEAST_FRAMES = 8  # that sound, for a floor of them; otherwise all count. Chosen
+FLOOR_QUANTILE = 0.05  # of a band's levels: robust, and still the pauses of most songs
+LEAST_FRAMES = 8  # that sound, for a floor of them; otherwise all count
+_IMPOSSIBLE = -20.0  # log odds of silent frames
+_PIECE_FRAMES = 2048  # at once, to bound memory
+
 GAUSSIAN_FLATNESS_DB = -2.507  # Euler's constant, 0.577, in neper of power
 FLATNESS_OF_FEW_BINS_DB = 4.2  # over the number of bins, what a band of few bins is flatter (simulated)
 _SILENCE_DB = np.float32(-160.0)  # of bands that a song does not have; `band_levels` measures no less
-_IMPOSSIBLE = -20.0  # log odds of silent frames
-_PIECE_FRAMES = 2048  # at once, to bound memory
 
 Floats = NDArray[np.float32]
 
