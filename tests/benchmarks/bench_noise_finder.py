@@ -7,8 +7,8 @@ music and is alone for 1 to 3 s before it (a third of the music fades in), behin
 half as long. Half of the noise is synthesised (white, pink, coloured as of tapes, hum), half recorded. What
 is found is right if music is at least 6 dB below the noise in seven tenths of it. Applause comes before other
 excerpts, synthesised with 10 to 300 claps a second or recorded (crowds, children, street music), and stops or
-goes on more quietly. Clean songs are searched whole and in pieces of half a minute; where something is found
-is listed.
+goes on more quietly. Clean songs are searched whole, in their first six seconds (as streams are) and in
+pieces of half a minute; where something is found is listed.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from results import publish, table
 from musicdenoise.audio import find_audio, open_reader
 from musicdenoise.denoising.band_levels import BandLevels
 from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
+from musicdenoise.denoising.song_denoiser import HEAD_SECONDS
 
 PIECE_SECONDS = 30
 LOUDEST_MUSIC_DB = -6.0
@@ -86,7 +87,7 @@ def applause_row(songs: list[Path], crowds: dict[str, list[Path]], count: int) -
 
 
 def clean_row(folder: Path) -> list[str]:
-    """Search every song whole and in pieces."""
+    """Search every song whole, its beginning, and in pieces."""
     songs = sorted(find_audio(folder))
     named: set[Path] = set()
     for path in songs:
@@ -99,9 +100,13 @@ def clean_row(folder: Path) -> list[str]:
             whole, pieces = fresh(), []
             for number, block in enumerate(reader.blocks(PIECE_SECONDS * info.sample_rate)):
                 whole.push(block)
-                piece = fresh()
-                piece.push(block)
-                pieces.append((f"piece {number}", find_noise(piece.finish())))
+                parts = {f"piece {number}": block}
+                if number == 0:
+                    parts["beginning"] = block[:, : round(HEAD_SECONDS * info.sample_rate)]
+                for where, part in parts.items():
+                    piece = fresh()
+                    piece.push(part)
+                    pieces.append((where, find_noise(piece.finish())))
         for where, found in [("whole", find_noise(whole.finish())), *pieces]:
             if found is not None:
                 named.add(path)
