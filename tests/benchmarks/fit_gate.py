@@ -194,7 +194,7 @@ def _of_any_noise(chosen: Chosen) -> Iterator[Limit]:
     usual = GateConfig.usual(is_refined=True)  # as `mixed` is
 
     def is_bass(case: Case) -> bool:
-        return case.bass_share >= usual.least_bass_share
+        return case.bass_share >= _middle(usual.bass_shares)
 
     yield Limit(
         name="limit_db",
@@ -208,7 +208,11 @@ def _of_any_noise(chosen: Chosen) -> Iterator[Limit]:
         below=chosen("level_db", ANY_NOISE, CLEAN, is_bass),
         above=chosen("level_db", ANY_NOISE, ANY_NOISE, is_bass),
     )
-    yield _bass_share("least_bass_share", ANY_NOISE, usual, chosen)
+    yield _bass_share("bass_shares, middle", ANY_NOISE, usual, chosen)
+
+
+def _middle(shares: tuple[float, float]) -> float:
+    return sum(shares) / 2
 
 
 def _bass_share(name: str, kind: str, config: GateConfig, chosen: Chosen) -> Limit:
@@ -219,7 +223,7 @@ def _bass_share(name: str, kind: str, config: GateConfig, chosen: Chosen) -> Lim
 
     return Limit(
         name=name,
-        present=config.least_bass_share,
+        present=_middle(config.bass_shares),
         below=chosen("bass_share", kind, kind, is_doubtful),
         above=chosen("bass_share", kind, CLEAN, is_doubtful),
     )
@@ -229,7 +233,7 @@ def _of_kind(kind: str, chosen: Chosen) -> Iterator[Limit]:
     config = GateConfig.usual(known_kind=kind)
 
     def is_bass(case: Case) -> bool:
-        return case.bass_share >= config.least_bass_share and case.level_db < config.bass_limit_db
+        return case.bass_share >= _middle(config.bass_shares) and case.level_db < config.bass_limit_db
 
     yield Limit(
         name=f"limit_db ({kind})",
@@ -238,7 +242,7 @@ def _of_kind(kind: str, chosen: Chosen) -> Iterator[Limit]:
         above=chosen("level_db", kind, kind),
     )
     if math.isfinite(config.bass_limit_db):
-        yield _bass_share(f"least_bass_share ({kind})", kind, config, chosen)
+        yield _bass_share(f"bass_shares ({kind})", kind, config, chosen)
     if math.isfinite(config.bass_steadiness_db):
         yield Limit(
             name=f"bass_steadiness_db ({kind})",

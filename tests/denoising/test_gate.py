@@ -113,6 +113,32 @@ def test_a_share_of_the_noise_has_a_limit_of_its_own() -> None:
     assert tenth.bass_limit_db == pytest.approx(GateConfig().bass_limit_db - 20.0)
 
 
+@pytest.mark.parametrize(
+    ("share", "level_db", "passes"),
+    [
+        (0.2, -18.0, False),
+        (0.2, -30.0, True),
+        (0.6, -20.0, True),
+        (0.6, -15.0, False),
+        (0.95, -15.0, True),
+        (0.95, -5.0, False),
+    ],
+)
+def test_the_limit_of_a_refined_network_rises_with_the_share_of_bass(
+    share: float, level_db: float, passes: bool
+) -> None:
+    rate, length = 8000, 8000 * 10
+    time = np.arange(length) / rate
+    clean = np.sin(2 * np.pi * 500 * time).astype(np.float32)[None]
+    removed = np.sqrt(share) * np.sin(2 * np.pi * 100 * time) + np.sqrt(1 - share) * np.sin(
+        2 * np.pi * 2000 * time
+    )
+    noisy = clean + (10 ** (level_db / 20) * removed).astype(np.float32)
+    gate = Gate(rate, 1, GateConfig.usual(is_refined=True))
+    result = np.concatenate([gate.push(noisy, clean), gate.flush()], axis=1)
+    assert np.array_equal(result, noisy if passes else clean)
+
+
 def passes_as_it_came(tune: np.ndarray, noise: np.ndarray, rate: int, known: str | None) -> bool:
     """Whether noise over a tune is left there; otherwise all of it is removed."""
     noisy = tune + noise
