@@ -8,7 +8,7 @@ half as long. Half of the noise is synthesised (white, pink, coloured as of tape
 is found is right if music is at least 6 dB below the noise in seven tenths of it. Applause comes before other
 excerpts, synthesised with 10 to 300 claps a second or recorded (crowds, children, street music), and stops or
 goes on more quietly. Clean songs are searched whole, in their first six seconds (as streams are) and in
-pieces of half a minute; where something is found is listed.
+pieces of half a minute, without a last one of less than half of that; where something is found is listed.
 """
 
 import argparse
@@ -100,9 +100,11 @@ def clean_row(folder: Path) -> list[str]:
             whole, pieces = fresh(), []
             for number, block in enumerate(reader.blocks(PIECE_SECONDS * info.sample_rate)):
                 whole.push(block)
-                parts = {f"piece {number}": block}
+                parts = {}
                 if number == 0:
                     parts["beginning"] = block[:, : round(HEAD_SECONDS * info.sample_rate)]
+                if block.shape[1] >= 0.5 * PIECE_SECONDS * info.sample_rate:
+                    parts[f"piece {number}"] = block
                 for where, part in parts.items():
                     piece = fresh()
                     piece.push(part)
