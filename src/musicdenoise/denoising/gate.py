@@ -37,7 +37,7 @@ Samples = NDArray[np.float32]
 # usual one. It costs 0.5 dB on mixes with horns, all of it where the horns are quiet.
 _LIMITS_DB = {"car_horn": -20.0}
 # A refiner restores music that a network took (`musicdenoise.core.refiner`), so less has to pass. Its limit
-# rises with the share of bass. Of 86 clean stretches 80 pass. With -24 dB and shares of 0.5 to 0.8, 82 do, and
+# rises with the share of bass. Of 86 clean stretches 80 pass. With -24 dB and shares of 0.5 to 0.8, 82 do and
 # mixes gain 0.06 dB less. With a step at 0.7, as for other networks, 78 pass, and mixes gain 0.01 to 0.03 dB
 # less (30 November 2026).
 _REFINED_LIMIT_DB = -25.0
