@@ -82,29 +82,27 @@ def test_weights_of_another_family_are_refused() -> None:
 
 
 def test_the_recipe_fits_the_network() -> None:
-    config = build_config(load_recipe("recorded"), {})
+    config = build_config(load_recipe("recorded"))
     assert config.network == FineNetConfig()
     assert config.stft == FINE_STFT
     assert config.segment_seconds == pytest.approx(6.0, abs=0.1)
-    small = build_config(load_recipe("recorded"), {}, FineNetConfig.mini())
+    small = build_config(load_recipe("recorded"), initial=FineNetConfig.mini())
     assert small.network == FineNetConfig(), "the recipe has a network of its own"
-    assert build_config({"steps": 1}, {}, FineNetConfig.mini()).network == FineNetConfig.mini()
+    assert build_config({"steps": 1}, initial=FineNetConfig.mini()).network == FineNetConfig.mini()
     table = {"family": "fine", "channels": [1, 1, 2, 2, 2], "memory_groups": 2, "spectrum_width": 8}
     unet = FineUNetConfig(channels=(1, 1, 2, 2, 2), memory_groups=2)
-    assert build_config({"steps": 1, "network": table}, {}).network == FineNetConfig(
-        unet=unet, spectrum_width=8
-    )
+    assert build_config({"steps": 1, "network": table}).network == FineNetConfig(unet=unet, spectrum_width=8)
     for settings, message in (
         ({"complexity": 4}, "complexity is not a setting"),
         ({"channels": "deep"}, "channels is 'deep'"),
         ({"spectrum_width": 0}, "spectrum_width is 0"),
     ):
         with pytest.raises(ConfigurationError, match=message):
-            build_config({"steps": 1, "network": {"family": "fine", **settings}}, {})
+            build_config({"steps": 1, "network": {"family": "fine", **settings}})
     with pytest.raises(ConfigurationError, match="family is 'magic'"):
-        build_config({"steps": 1, "network": {"family": "magic"}}, {})
+        build_config({"steps": 1, "network": {"family": "magic"}})
     with pytest.raises(ConfigurationError, match=r"n_fft is 2048.*4096"):
-        build_config({"steps": 1, "network": table, "stft": {"n_fft": 2048, "hop_length": 512}}, {})
+        build_config({"steps": 1, "network": table, "stft": {"n_fft": 2048, "hop_length": 512}})
 
 
 def test_the_rate_is_constant_until_the_end() -> None:

@@ -68,16 +68,14 @@ class _Command:
 
         request = self.request
         recipe = {} if request.recipe is None else load_recipe(request.recipe)
-        given = options.settings(request)
-        if request.noise is not None:
-            given["noise_kind"] = parse_kind(request.noise)
+        given = options.overrides(request, None if request.noise is None else parse_kind(request.noise))
         lengths = [name for name in ("minutes", "steps", "epochs") if getattr(request, name) is not None]
         if not lengths and not {"minutes", "steps"} & recipe.keys():
             raise UsageError("a run needs an end: give --minutes, --steps or --epochs")
         if "epochs" in lengths:
             if "steps" in lengths:
                 raise UsageError("--epochs and --steps both count: give one of them")
-            given["steps"] = 1  # until the size of the data is known
+            given = replace(given, steps=1)  # until the size of the data is known
         return build_config(recipe, given, None if initial is None else initial.config)
 
     def _initial(self) -> Network | None:

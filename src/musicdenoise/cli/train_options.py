@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from musicdenoise.cli.completion import propose_kinds, propose_recipes
 from musicdenoise.cli.config_file import Config
 from musicdenoise.cli.log import LogLevel, Quiet
 from musicdenoise.cli.options import Cuda, Device, Root
+
+if TYPE_CHECKING:
+    from musicdenoise.training.recipe import Overrides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,38 +159,39 @@ class Request:
     log_level: LogLevel = None
 
 
-_SAME_NAME = (
-    "targets",
-    "minutes",
-    "steps",
-    "batch_size",
-    "segment_seconds",
-    "schedule",
-    "optimizer",
-    "learning_rate",
-    "warmup_steps",
-    "weight_decay",
-    "clip_norm",
-    "ema_decay",
-    "precision",
-    "compile",
-    "seed",
-)
+def overrides(request: Request, noise_kind: str | None) -> Overrides:
+    """What a request and its kind of noise change in a recipe."""
+    from musicdenoise.training.recipe import Overrides
 
-
-def settings(request: Request) -> dict[str, Any]:
-    """Settings of a recipe (`musicdenoise.training.recipe`) from a request; None if not given."""
-    return {
-        **{name: getattr(request, name) for name in _SAME_NAME},
-        "accumulation": request.accumulate,
-        "snr_range_db": request.snr_range,
-        "target_snr_range_db": request.target_snr_range,
-        "validate_every_steps": request.validate_every,
-        "validate_every_seconds": request.validate_seconds,
-        "checkpoint_every_seconds": request.checkpoint_seconds,
-        "network": {"complexity": request.complexity, "mask": request.mask},
-        "stft": {name: getattr(request, name) for name in ("n_fft", "hop_length", "sample_rate")},
-    }
+    return Overrides(
+        noise_kind=noise_kind,
+        accumulation=request.accumulate,
+        snr_range_db=request.snr_range,
+        target_snr_range_db=request.target_snr_range,
+        validate_every_steps=request.validate_every,
+        validate_every_seconds=request.validate_seconds,
+        checkpoint_every_seconds=request.checkpoint_seconds,
+        targets=request.targets,
+        minutes=request.minutes,
+        steps=request.steps,
+        batch_size=request.batch_size,
+        segment_seconds=request.segment_seconds,
+        schedule=request.schedule,
+        optimizer=request.optimizer,
+        learning_rate=request.learning_rate,
+        warmup_steps=request.warmup_steps,
+        weight_decay=request.weight_decay,
+        clip_norm=request.clip_norm,
+        ema_decay=request.ema_decay,
+        precision=request.precision,
+        compile=request.compile,
+        seed=request.seed,
+        complexity=request.complexity,
+        mask=request.mask,
+        n_fft=request.n_fft,
+        hop_length=request.hop_length,
+        sample_rate=request.sample_rate,
+    )
 
 
 PANELS = {

@@ -14,7 +14,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,48 @@ else:
     import tomli as tomllib
 
 _FOLDER = files("musicdenoise") / "training" / "recipes"
-_TABLES = ("network", "stft")
+_IN_TABLES = {"network": ("complexity", "mask"), "stft": ("n_fft", "hop_length", "sample_rate")}
 _CHANNELS = ("encoder_channels", "decoder_channels")
 _NAMED = {"tapered": DCUNetConfig.tapered, "deep": DCUNetConfig.deep}
 _OTHERS = ("mask", "level_reach", "profile_width", "compressions")
 _SECONDS = "segment_seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Settings that count more than a recipe's; None leaves what the recipe says.
+
+    They are those of `TrainConfig`, beside the length of an example in seconds, the channel table
+    (``complexity``) and mask of the network, and the lengths and rate of the STFT.
+    """
+
+    noise_kind: str | None = None
+    targets: str | None = None
+    snr_range_db: tuple[float, float] | None = None
+    target_snr_range_db: tuple[float, float] | None = None
+    segment_seconds: float | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    minutes: float | None = None
+    steps: int | None = None
+    schedule: str | None = None
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    warmup_steps: int | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    ema_decay: float | None = None
+    validate_every_seconds: float | None = None
+    validate_every_steps: int | None = None
+    checkpoint_every_seconds: float | None = None
+    precision: str | None = None
+    compile: bool | None = None
+    seed: int | None = None
+    complexity: int | None = None
+    mask: str | None = None
+    n_fft: int | None = None
+    hop_length: int | None = None
+    sample_rate: int | None = None
 
 
 def recipe_names() -> list[str]:
@@ -179,16 +216,16 @@ def _counts(name: str, value: object) -> tuple[int, ...]:
 
 
 def build_config(
-    recipe: Mapping[str, Any], overrides: Mapping[str, Any], initial: NetworkConfig | None = None
+    recipe: Mapping[str, Any], overrides: Overrides | None = None, initial: NetworkConfig | None = None
 ) -> TrainConfig:
-    """Configuration of a recipe. Overrides that are not None count more.
+    """Configuration of a recipe, with what overrides it.
 
     Parameters
     ----------
     recipe
         From `load_recipe`; empty for the defaults.
     overrides
-        Settings as in a recipe; the tables are merged entry by entry.
+        What counts more than the recipe, if anything.
     initial
         Network of the weights to start from. It is used if neither recipe nor overrides give channels;
         their other settings for the network are applied to it.
@@ -198,13 +235,15 @@ def build_config(
     ConfigurationError
         If values are out of range or do not fit together.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    tables = {name: {**_table(recipe, name), **_known(_table(given, name))} for name in _TABLES}
-    given = {name: value for name, value in given.items() if name not in _TABLES}
+    given = {name: value for name, value in asdict(overrides or Overrides()).items() if value is not None}
+    tables = {
+        table: {**_table(recipe, table), **{name: given.pop(name) for name in names if name in given}}
+        for table, names in _IN_TABLES.items()
+    }
     if {"minutes", "steps"} & given.keys():
         # A length from the command line replaces that of the recipe, of whichever kind.
         recipe = {name: value for name, value in recipe.items() if name not in ("minutes", "steps")}
-    settings = {**{name: value for name, value in recipe.items() if name not in _TABLES}, **given}
+    settings = {**{name: value for name, value in recipe.items() if name not in tables}, **given}
     for name in ("snr_range_db", "target_snr_range_db"):
         if settings.get(name) is not None:
             settings[name] = _limits(name, settings[name])
@@ -244,7 +283,3 @@ def _limits(name: str, value: Any) -> tuple[float, float]:
     if not is_pair or not all(isinstance(limit, (int, float)) and math.isfinite(limit) for limit in value):
         raise ConfigurationError(f"{name} is {value!r}; it must be two numbers of dB such as [-5.0, 35.0]")
     return value[0], value[1]
-
-
-def _known(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in table.items() if value is not None}
