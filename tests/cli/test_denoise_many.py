@@ -93,7 +93,7 @@ def test_the_last_line_counts(mini_weights: Path, songs: list[Path]) -> None:
 def test_a_song_whose_worker_is_killed_is_done_again_alone_and_fails_alone(
     tmp_path: Path, mini_weights: Path, write_wav, tune, kills: int
 ) -> None:
-    songs = [write_wav(f"{name}.wav", tune.repeat(1, 15 if name in "ab" else 1)) for name in "abcd"]
+    songs = [write_wav(f"{name}.wav", tune.repeat(1, 8 if name in "ab" else 1)) for name in "abcd"]
     command = [sys.executable, "-m", "musicdenoise", "denoise", *map(str, songs), "--json", "--jobs", "2"]
     process = subprocess.Popen(
         [*command, "--weights", str(mini_weights)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

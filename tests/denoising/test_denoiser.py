@@ -36,20 +36,20 @@ def relative_db(difference: np.ndarray, reference: np.ndarray) -> float:
 
 
 def test_white_noise_is_removed_from_music(denoiser: Denoiser, tune, noisy_tune) -> None:
-    before = noisy_tune.clone()
-    clean = torch.from_numpy(denoiser.denoise(noisy_tune, 44_100))
-    assert snr(tune, clean) - snr(tune, noisy_tune) > 4.0
-    assert torch.equal(noisy_tune, before)
+    noisy, before = noisy_tune[:1], noisy_tune[:1].clone()
+    clean = torch.from_numpy(denoiser.denoise(noisy, 44_100))
+    assert snr(tune[:1], clean) - snr(tune[:1], noisy) > 4.0
+    assert torch.equal(noisy, before)
 
 
 @pytest.mark.parametrize("weights", ["white", "mixed"])
 def test_result_does_not_depend_on_segment_length(weights: str, noisy_tune) -> None:
-    x = noisy_tune[0].numpy()
+    x = noisy_tune[0, :176_400].numpy()
     expected, short = (
         Denoiser(
             weights, device="cpu", config=DenoiseConfig(segment_seconds=seconds, precision="float32")
         ).denoise(x, 44_100)
-        for seconds in (6.0, 1.5)
+        for seconds in (4.0, 1.5)
     )
     assert relative_db(short - expected, expected) < -100
 
@@ -67,11 +67,12 @@ def test_nor_with_a_network_for_another_rate(noisy_tune, rate: int) -> None:
     assert relative_db(short - expected, expected) < -80
 
 
-@pytest.mark.parametrize("factor", [0.1, 7.0])
-def test_gain_goes_through(denoiser: Denoiser, noisy_tune, factor: float) -> None:
+def test_gain_goes_through(denoiser: Denoiser, noisy_tune) -> None:
     x = noisy_tune[:, :90_000].numpy()
-    expected = factor * denoiser.denoise(x, 44_100)
-    assert relative_db(denoiser.denoise(factor * x, 44_100) - expected, expected) < -80
+    result = denoiser.denoise(x, 44_100)
+    for factor in (0.1, 7.0):
+        expected = factor * result
+        assert relative_db(denoiser.denoise(factor * x, 44_100) - expected, expected) < -80
 
 
 def test_mono_equals_either_channel_of_its_doubling(denoiser: Denoiser, noisy_tune) -> None:
@@ -339,7 +340,9 @@ def test_bad_samples_are_refused(denoiser: Denoiser) -> None:
             denoiser.denoise(np.zeros(100), rate)
 
 
-def test_samples_and_rates_of_all_types(denoiser: Denoiser, noisy_tune) -> None:
+def test_samples_and_rates_of_all_types(noisy_tune) -> None:
+    torch.manual_seed(0)
+    denoiser = Denoiser.from_network(DCUNet(DCUNetConfig.mini()), StftConfig())
     samples = noisy_tune[:, :30_000]
     expected = denoiser.denoise(samples, 48_000)
     assert np.array_equal(denoiser.denoise(samples.clone().requires_grad_(), np.int32(48_000)), expected)
@@ -385,7 +388,7 @@ def test_whether_weights_of_ones_own_are_for_one_kind(tmp_path: Path, kind: str,
 
 def test_a_fade_out_gains_to_its_end() -> None:
     rate, fade_seconds = 44_100, 4.0
-    music = synthesise_tune(10.0).numpy()
+    music = synthesise_tune(8.0)[:1].numpy()
     noise = np.random.default_rng(0).standard_normal(music.shape).astype(np.float32)
     noise *= np.sqrt(np.mean(music**2) / 10.0)
     fade = np.ones(music.shape[1], dtype=np.float32)

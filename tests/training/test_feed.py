@@ -12,6 +12,8 @@ from musicdenoise.data.mixer import Example
 from musicdenoise.errors import DataError, TrainingError
 from musicdenoise.training.feed import BatchPlan, feed
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where there is one processor
+
 
 @dataclass
 class Numbers:
