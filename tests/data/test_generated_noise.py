@@ -68,6 +68,18 @@ def test_altered_recordings_are_of_the_classes_and_sources_in_equal_shares(bank)
     assert np.allclose(shares, [0.357, 0.357, 0.286], atol=0.1)
 
 
+def test_pieces_of_a_place_follow_each_other(tmp_path: Path) -> None:
+    tones = {"1-5-0-0": 300.0, "1-5-0-1": 700.0, "1-5-0-2": 1500.0, "2-5-0-0": 3000.0}
+    for name, hz in tones.items():
+        sf.write(tmp_path / f"{name}.wav", 0.2 * np.sin(2 * np.pi * hz * np.arange(RATE) / RATE), RATE)
+    bank = AudioBank([tmp_path / f"{name}.wav" for name in tones], tmp_path / "bank", RATE)
+    recordings, rng = AlteredNoise(bank, ["jackhammer"] * 4)._recordings, np.random.default_rng(2)
+    for _ in range(20):
+        sound = recordings.read(2 * RATE, rng, may_be_faster=False)
+        ends = [np.argmax(spectrum(part)) * 4.0 for part in (sound[: RATE // 4], sound[-RATE // 4 :])]
+        assert (ends[0] == ends[1]) == (ends[0] == 3000.0)  # one place has one piece, the other three
+
+
 def test_altered_recordings_are_longer_than_they_were_and_seldom_the_same(bank):
     source = AlteredNoise(bank, ["jackhammer"] * 3 + ["rain"])
     rng = np.random.default_rng(6)

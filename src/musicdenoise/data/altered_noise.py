@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from itertools import cycle
 
 import numpy as np
 import scipy.fft
@@ -92,14 +93,16 @@ class _Recordings:
         self._shares = class_shares(sources)
 
     def read(self, num_samples: int, rng: np.random.Generator, *, may_be_faster: bool = True) -> Array:
-        """A stretch without its mean, at a random speed or at its own; short recordings are repeated."""
+        """A stretch without its mean, at a random speed or at its own.
+
+        Pieces that are too short follow each other, and begin anew after the last. So a sample from the end
+        of the stretch is no copy of its beginning, unless there is only one piece.
+        """
         speed = math.exp(rng.uniform(*np.log(_SPEEDS))) if may_be_faster else 1.0
         needed = math.ceil(num_samples * speed) + 1
         for _ in range(ATTEMPTS):
             pieces = self._classes[int(rng.choice(len(self._classes), p=self._shares))]
-            piece = pieces[int(rng.integers(len(pieces)))]
-            index = piece[int(rng.integers(len(piece)))]
-            sound = self._stretch(index, needed, rng)
+            sound = self._stretch(pieces[int(rng.integers(len(pieces)))], needed, rng)
             sound = sound - sound.mean()
             if sound.std() > _SILENCE_RMS:
                 places = np.arange(num_samples) * speed
@@ -107,12 +110,19 @@ class _Recordings:
                 return played
         raise DataError(ALL_SILENT)
 
-    def _stretch(self, index: int, count: int, rng: np.random.Generator) -> Array:
-        length = int(self.bank.lengths[index])
-        if length >= count:
-            return self.bank.read(index, int(rng.integers(length - count + 1)), count).mean(0).numpy()
-        whole = self.bank.read(index).mean(0).numpy()
-        return np.roll(np.resize(whole, count), int(rng.integers(length)))
+    def _stretch(self, pieces: list[int], count: int, rng: np.random.Generator) -> Array:
+        order = [int(index) for index in rng.permutation(pieces)]
+        room = int(self.bank.lengths[order[0]]) - count
+        if room >= 0:
+            return self.bank.read(order[0], int(rng.integers(room + 1)), count).mean(0).numpy()
+        start = int(rng.integers(room + count))
+        sounds, length = [], 0
+        for index in cycle(order):
+            sounds.append(self.bank.read(index).mean(0).numpy())
+            length += len(sounds[-1])
+            if length >= start + count:
+                break
+        return np.concatenate(sounds)[start : start + count]
 
 
 class AlteredNoise:
