@@ -1,13 +1,12 @@
 """Train what refines a network's estimates by the long-term spectrum of the noise.
 
     python docs/examples/train_refiner.py --songs SONGS --noises NOISES --pool POOL --out OUT.safetensors \
-        --spectrum recorded.safetensors --examples 1000 --minutes 60 [--init refiner.safetensors] \
+        --spectrum recorded.safetensors --examples 4000 --minutes 60 [--init refiner.safetensors] \
         [--effects EFFECTS]
 
 By Noise2Noise: the target is the same music with another noise. The estimates of ``mixed`` for all examples
-are computed first and kept in POOL (3 s each on one core, 8 MB each). They last 30 s, because songs are long:
-what stays while the music moves is noise. Three steps in four learn on 25 s of one example, the others on 5 s
-of four. Seven in ten have no sample. A third of the noises are recordings as they are or
+are computed first and kept in POOL (0.5 s each on one core, 1.6 MB each); then the refiner learns on four
+examples at a time, seven in ten of them without a sample. A third of the noises are recordings as they are or
 as `musicdenoise train` alters them. The others nobody recorded: recordings at other speeds in other rooms,
 noise between the spectra of two, generated machines and voices, and sound effects, if there are any. Each
 time an example is used, its three waveforms pass one random equaliser and one change of speed. Otherwise the
@@ -38,15 +37,15 @@ from musicdenoise.data.mixer import AlternatingPairs, MixConfig, PairMixer
 from musicdenoise.data.noise import MixedNoise, NoiseSource, WhiteNoise
 from musicdenoise.training.muon import ComplexMuon
 
-RATE, SECONDS = 44_100, 30
+RATE, SECONDS = 44_100, 6
 PLAIN_SHARE = 0.7
 UNRECORDED_SHARE = 0.65
 LEVELS = {"snr_range_db": (-5.0, 22.0), "target_snr_range_db": (10.0, 40.0)}
-SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.5, 6.0)}
-LONG_SHARE, LONG, SHORT = 0.75, (1, 25), (4, 5)  # examples at a time, and seconds of each
+SAMPLES = {"sample_share": 1.0, "sample_seconds": (0.3, 2.5)}
+CROP_SECONDS = 5
 SPEEDS, PLAIN_EXAMPLES = (0.84, 1.22), 0.15
 EQUALISER_HZ, EQUALISER_DB = (40, 90, 200, 450, 1000, 2200, 5000, 11_000, 20_000), 4.5
-LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 2e-3, 50, 0.5, 5.0, 0.998
+BATCH, LEARNING_RATE, WARMUP_STEPS, DECAY_SHARE, CLIP_NORM, EMA = 4, 3e-3, 50, 0.4, 5.0, 0.998
 
 
 def unrecorded_noise(arguments: argparse.Namespace) -> NoiseSource:
@@ -112,9 +111,9 @@ def read(file: Path) -> tuple[Tensor, Tensor, Tensor]:
         return waveforms, power, torch.from_numpy(stored["seconds"])
 
 
-def altered(waveforms: Tensor, power: Tensor, wanted: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def altered(waveforms: Tensor, power: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """The same through an equaliser and at another speed, cropped: ``(3, 1, samples)``, ``(1, freqs)``."""
-    count = waveforms.shape[-1]
+    count, wanted = waveforms.shape[-1], CROP_SECONDS * RATE
     if rng.random() < PLAIN_EXAMPLES:
         place = int(rng.integers(count - wanted + 1))
         return waveforms[..., place : place + wanted], power
@@ -140,7 +139,7 @@ def altered(waveforms: Tensor, power: Tensor, wanted: int, rng: np.random.Genera
 
 
 def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) -> nn.Module:
-    """Train step by step; the result is the average of the last weights."""
+    """Train on four examples at a time; the result is the average of the last weights."""
     rng = np.random.default_rng(arguments.seed)
     kernels = [
         module.weight
@@ -156,14 +155,10 @@ def train(refiner: Refiner, files: list[Path], arguments: argparse.Namespace) ->
         rate = LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS, (1.0 - share) / DECAY_SHARE)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        size, length = LONG if rng.random() < LONG_SHARE else SHORT
-        batch = [read(files[i]) for i in rng.integers(len(files), size=size)]
+        batch = [read(files[i]) for i in rng.integers(len(files), size=BATCH)]
         known = [float(rng.random() >= arguments.without_sample) for _ in batch]
         seconds = [example[2] * k for example, k in zip(batch, known, strict=True)]
-        inputs = [
-            altered(example[0], example[1] * k, length * RATE, rng)
-            for example, k in zip(batch, known, strict=True)
-        ]
+        inputs = [altered(example[0], example[1] * k, rng) for example, k in zip(batch, known, strict=True)]
         waveforms, power = zip(*inputs, strict=True)
         noisy, estimate, target = torch.stack(waveforms, 1)
         with torch.autocast("cpu", torch.bfloat16):
@@ -192,7 +187,7 @@ def main() -> None:
     parser.add_argument("--init", type=Path, help="weights to go on from")
     parser.add_argument("--cache", type=Path, default=Path("decoded"), help="where decoded audio is kept")
     parser.add_argument("--without-sample", type=float, default=0.7, help="share whose sample is left out")
-    parser.add_argument("--examples", type=int, default=1000)
+    parser.add_argument("--examples", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, examples not counted")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

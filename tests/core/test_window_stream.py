@@ -6,15 +6,14 @@ from musicdenoise.core.window_stream import WindowPlan, WindowStream
 from musicdenoise.errors import ConfigurationError
 
 PLAN = WindowPlan(stretch=20_000, context=6_000, fade=2_000)
-SOON = WindowPlan(stretch=20_000, context=6_000, fade=2_000, first=8_000)
 
 
 def noise(samples: int, seed: int = 0) -> Tensor:
     return torch.randn(2, samples, generator=torch.Generator().manual_seed(seed))
 
 
-def run(estimator, signal: Tensor, block: int, plan: WindowPlan = PLAN) -> Tensor:
-    stream = WindowStream(estimator, plan, signal.shape[0])
+def run(estimator, signal: Tensor, block: int) -> Tensor:
+    stream = WindowStream(estimator, PLAN, signal.shape[0])
     done = [stream.push(part) for part in signal.split(block, -1)]
     return torch.cat([*done, stream.flush()], -1)
 
@@ -28,28 +27,16 @@ def test_what_goes_in_comes_out(length: int) -> None:
     torch.testing.assert_close(run(lambda window: window, signal, 7_001), signal, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("plan", [PLAN, SOON])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_blocks_do_not_matter(length: int, plan: WindowPlan) -> None:
+def test_blocks_do_not_matter(length: int) -> None:
     signal = noise(length)
 
     def centred(window: Tensor) -> Tensor:  # differs from window to window
         assert window.shape[-1] >= 16_384
         return window - window.mean(-1, keepdim=True)
 
-    whole = run(centred, signal, length, plan)
-    assert all(torch.equal(run(centred, signal, block, plan), whole) for block in (997, 26_000, 50_000))
-
-
-def test_a_short_first_stretch_comes_soon() -> None:
-    stream, arrived = WindowStream(lambda window: window, SOON, 1), 0
-    assert SOON.first is not None
-    for part in noise(100_000)[:1].split(1_000, -1):
-        came, arrived = stream.push(part).shape[-1], arrived + 1_000
-        if came:
-            break
-    assert SOON.first + SOON.context <= arrived < SOON.first + SOON.context + 1_000
-    assert came == SOON.first - SOON.fade // 2
+    whole = run(centred, signal, length)
+    assert all(torch.equal(run(centred, signal, block), whole) for block in (997, 26_000, 50_000))
 
 
 def test_windows_end_softly() -> None:
@@ -87,12 +74,7 @@ def test_silence_stays_silence_unasked() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [
-        ({"stretch": 100}, "stretch is 100"),
-        ({"context": 0}, "context is 0"),
-        ({"fade": 3}, "fade is 3"),
-        ({"first": 9}, "first is 9"),
-    ],
+    [({"stretch": 100}, "stretch is 100"), ({"context": 0}, "context is 0"), ({"fade": 3}, "fade is 3")],
 )
 def test_plans_out_of_range_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):

@@ -37,15 +37,11 @@ class WindowPlan:
         What a window reaches beyond its stretch on both sides, at most a stretch.
     fade
         Length of the cross-fade around a cut, at most twice the context.
-    first
-        From the start to the first cut, at least a context; a stretch by default. If it is short, a pipe
-        gets its first sound soon.
     """
 
     stretch: int
     context: int
     fade: int
-    first: int | None = None
 
     def __post_init__(self) -> None:
         if self.stretch < _FEWEST_SAMPLES:
@@ -55,11 +51,6 @@ class WindowPlan:
         if not 0 < self.context <= self.stretch:
             raise ConfigurationError(
                 f"context is {self.context} samples; it must be from 1 to the stretch ({self.stretch})"
-            )
-        if self.first is not None and not self.context <= self.first <= self.stretch:
-            raise ConfigurationError(
-                f"first is {self.first} samples; it must be from the context ({self.context}) to the stretch "
-                f"({self.stretch})"
             )
         if not 0 < self.fade <= 2 * self.context or self.fade % 2:
             raise ConfigurationError(
@@ -102,8 +93,8 @@ class WindowStream:
         self._arrived.append(block)
         plan, done = self.plan, [self._buffer[: self._channels_out, :0]]
         # A stretch begins only when the next one is sure to be long enough.
-        while self._received >= (end := self._next_cut()) + plan.context:
-            done.append(self._stretch(end, end + plan.context))
+        while self._received >= self._cut + plan.stretch + plan.context:
+            done.append(self._stretch(self._cut + plan.stretch, self._cut + plan.stretch + plan.context))
         return torch.cat(done, -1)
 
     def flush(self) -> Tensor:
@@ -111,10 +102,6 @@ class WindowStream:
         if self._received == 0:
             return self._buffer[: self._channels_out]
         return self._stretch(self._received, self._received)
-
-    def _next_cut(self) -> int:
-        plan = self.plan
-        return self._cut + (plan.stretch if self._cut or plan.first is None else plan.first)
 
     def _stretch(self, end: int, window_end: int) -> Tensor:
         """Samples that the stretch up to ``end`` settles, seen in a window up to ``window_end``."""

@@ -228,7 +228,7 @@ class Denoiser(SongDenoiser):
             return None
         return partial(
             RefinedStream,
-            refiner=deepcopy(load_refiner()).to(self.device),
+            refiner=deepcopy(load_refiner(with_sample=known is not None)).to(self.device),
             sample=None if known is None else (known.power_at(SPECTRUM_STFT), known.report.seconds),
             channels=channels,
             device=self.device,

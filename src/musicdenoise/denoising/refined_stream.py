@@ -18,7 +18,8 @@ _RATE = REFINER_STFT.sample_rate
 REFINER_PLAN = WindowPlan(stretch=8 * _RATE, context=_RATE, fade=_RATE // 2)
 """Windows of 10 s, over which levels and spectra are averaged.
 
-With a context of 2 s, with stretches of 16 s, or in one piece mixes of 30 s gain the same to 0.01 dB.
+In windows of 24 s, songs of 36 s whose noise changes gain 0.16 dB less, and mixes of 30 s that repeat the same
+noise 0.06 dB more (30 November 2026).
 """
 
 _BLIND_SHARE = 0.8

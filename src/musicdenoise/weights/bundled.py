@@ -35,14 +35,20 @@ def load_noise_moments() -> NoiseMoments:
     return network.eval().requires_grad_(requires_grad=False)
 
 
-@lru_cache(maxsize=1)
-def load_refiner() -> Refiner:
+@lru_cache(maxsize=2)
+def load_refiner(*, with_sample: bool) -> Refiner:
     """The network that refines estimates, in evaluation mode on the CPU.
 
     The model card says how it was trained.
+
+    Parameters
+    ----------
+    with_sample
+        Whether the noise is known; there are two sets of weights.
     """
     refiner = Refiner()
-    refiner.load_state_dict(_load("refiner.safetensors"))
+    name = "refiner_with_sample.safetensors" if with_sample else "refiner_without_sample.safetensors"
+    refiner.load_state_dict(_load(name))
     return refiner.eval().requires_grad_(requires_grad=False)
 
 
