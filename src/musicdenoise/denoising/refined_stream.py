@@ -18,7 +18,7 @@ _RATE = REFINER_STFT.sample_rate
 REFINER_PLAN = WindowPlan(stretch=8 * _RATE, context=_RATE, fade=_RATE // 2)
 """Windows of 10 s, over which levels and spectra are averaged.
 
-In windows of 24 s, songs of 36 s whose noise changes gain 0.16 dB less, and mixes of 30 s that repeat the same
+In windows of 24 s, songs of 36 s whose noise changes gain 0.16 dB less, and mixes of 30 s that repeat their
 noise 0.06 dB more (30 November 2026).
 """
 
