@@ -208,7 +208,7 @@ def test_no_scheduler_and_no_worker(monkeypatch: pytest.MonkeyPatch, songs: Path
         n_workers=1, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
     ) as cluster:
         with workers.connected(cluster.scheduler_address) as client:
-            answers = spread(client, time.sleep, [0.0, 30.0])
+            answers = spread(client, time.sleep, [0.0, 5.0])
             next(answers)
             cluster.scale(0)
             with pytest.raises(DataError, match="no worker is left; start some, and run again"):
