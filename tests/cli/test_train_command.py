@@ -1,12 +1,15 @@
 """``musicdenoise train`` from the command line alone."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from musicdenoise.cli.app import app
+from musicdenoise.cli.train_options import Request, overrides
 from musicdenoise.training import loop
 from musicdenoise.training.loop import RunReport
 from musicdenoise.weights.checkpoint import load_weights
@@ -28,6 +31,13 @@ def arguments(tmp_path: Path, write_wav, tune) -> list[str]:
 
 def invoke(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_every_override_comes_from_an_option_of_its_own() -> None:
+    given: dict[str, Any] = {field.name: object() for field in fields(Request)}
+    values = list(vars(overrides(Request(**given), "siren")).values())
+    assert None not in values
+    assert len(set(map(id, values))) == len(values)
 
 
 def test_a_run_and_what_becomes_of_it(tmp_path: Path, arguments: list[str], write_wav, noisy_tune) -> None:
