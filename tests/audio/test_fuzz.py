@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fuzzing import SOURCES, make_sources, mutations, read_everything
 
-SECONDS = 7.5  # for each of four seeds; the benchmark `fuzz_readers.py` goes on as long as it is told
+SECONDS = 4.0  # for each of four seeds; the benchmark `fuzz_readers.py` goes on as long as it is told
 FEWEST = 20
 
 

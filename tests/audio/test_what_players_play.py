@@ -12,10 +12,12 @@ import pytest
 from audio_signals import best_lag
 from audio_signals import snr_db as measure_db
 from ffmpeg_files import copied, encode
+from typer.testing import CliRunner
 
 from musicdenoise.audio import AudioInfo, PipeReader, open_reader, probe, read_audio
 from musicdenoise.audio.containers.mpeg import count_offset, declared_frames, frame_bytes
 from musicdenoise.audio.containers.ogg import page_checksum
+from musicdenoise.cli.app import app
 from musicdenoise.errors import AudioError, AudioReadError
 
 Save = Callable[..., Path]
@@ -73,14 +75,46 @@ def test_two_songs_side_by_side_in_ogg(tmp_path: Path, make_music, save: Save) -
     assert read_audio(both, stream=1).samples.shape[0] == 1
 
 
-def test_a_length_that_no_song_has_is_told(make_music, save: Save) -> None:
-    path = save("song.ogg", make_music(30_000, 2), "OGG", "VORBIS", 44_100)
+def declare(path: Path, num_samples: int) -> None:
+    """Let the last page of an Ogg file say where its sound ends."""
     data = bytearray(path.read_bytes())
     begin = data.rfind(b"OggS")
-    data[begin + 6 : begin + 14] = struct.pack("<q", (1 << 63) - 1)
+    data[begin + 6 : begin + 14] = struct.pack("<q", num_samples)
+    data[begin + 22 : begin + 26] = bytes(4)
     data[begin + 22 : begin + 26] = page_checksum(bytes(data[begin:])).to_bytes(4, "little")
     path.write_bytes(data)
+
+
+def test_a_length_that_no_song_has_is_told(make_music, save: Save) -> None:
+    path = save("song.ogg", make_music(30_000, 2), "OGG", "VORBIS", 44_100)
+    declare(path, (1 << 63) - 1)
     with pytest.raises(AudioReadError, match=r"song.ogg: is damaged: it declares more samples than any song"):
+        read_audio(path)
+
+
+def test_an_ogg_file_whose_last_page_declares_a_little_more_ends_in_silence(make_music, save: Save) -> None:
+    path = save("song.ogg", make_music(30_000, 2), "OGG", "VORBIS", 44_100)
+    whole = read_audio(path).samples
+    declare(path, 38_000)
+    samples, info = read_all(path)
+    ((begin, length),) = info.gaps_seconds
+    end = round(begin * 44_100)  # the last block holds more than 30,000 samples
+    assert 30_000 <= end < 32_100 and round((begin + length) * 44_100) == samples.shape[1] == 38_000
+    np.testing.assert_allclose(samples[:, :30_000], whole, atol=1e-6)
+    assert not samples[:, end:].any()
+    with open_reader(path) as reader:  # once told, not again
+        reader.seek(end - 1000)
+        for _ in range(2):
+            np.testing.assert_array_equal(reader.read(3_000), samples[:, end - 1000 : end + 2000])
+            reader.seek(end - 1000)
+        assert len(reader.info.gaps_seconds) == 1
+    result = CliRunner().invoke(app, ["denoise", str(path), "--noise", "white"])
+    assert "is damaged or empty from" in result.stderr
+    declare(path, end + 100)
+    samples, info = read_all(path)
+    assert info.gaps_seconds == () and not samples[:, end:].any() and samples.shape[1] == end + 100
+    declare(path, end + 9000)
+    with pytest.raises(AudioReadError, match=f"ends too early: {end} of {end + 9000} declared samples"):
         read_audio(path)
 
 

@@ -123,3 +123,20 @@ def ffmpeg_url(path: Path, start: int = 0) -> str:
     With ``start``, FFmpeg sees the file from that byte on.
     """
     return f"subfile,,start,{start},end,0,,:file:{path}" if start else f"file:{path}"
+
+
+class Decoder(Protocol):
+    """What a backend offers; see `SoundFileDecoder` and `PyAvDecoder`."""
+
+    info: AudioInfo
+    incomplete_end: bool
+    is_estimate: bool
+
+    def read(self, num_samples: int) -> Samples:
+        """Decode up to `num_samples`, shape ``(channels, n)``."""
+
+    def seek(self, sample: int) -> None:
+        """Go to a sample, exactly."""
+
+    def close(self) -> None:
+        """Close the file."""

@@ -148,7 +148,7 @@ def _report(
         removed_db=meter.removed_db,
         noise_db=stream.noise_db,
         bands=meter.bands(),
-        gaps_seconds=song.gaps_seconds,
+        gaps_seconds=song.gaps_seconds(),
         notes=(*song.notes, *(writer.notes if isinstance(writer, AudioWriter) else ())),
         num_tracks=song.num_tracks,
         passed_seconds=steps.gate.passed_seconds if steps.gate else 0.0,

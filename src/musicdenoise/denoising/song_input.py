@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ PIPE = Path("-")
 _BLOCK_SECONDS = 2.0  # chosen, not measured: a few hundred kB
 
 Samples = NDArray[np.float32]
+Gaps = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Song:
     blocks
         Its samples, float32 ``(channels, n)``, n up to two seconds.
     gaps_seconds
-        Beginning and length of stretches that are damaged in the file, and silent here.
+        Gives the beginning and length of stretches that are damaged in the file, and silent here. Call it
+        when the blocks are read: a gap at the end of a song is not known before.
     num_tracks
         Audio tracks of its file; this is the first.
     is_repaired
@@ -67,7 +69,7 @@ class Song:
     tags: Mapping[str, str]
     path: Path | None
     blocks: Iterator[Samples]
-    gaps_seconds: tuple[tuple[float, float], ...] = ()
+    gaps_seconds: Callable[[], Gaps] = tuple
     num_tracks: int = 1
     is_repaired: bool = False
     notes: tuple[str, ...] = ()
@@ -131,7 +133,9 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
         tags=info.tags,
         path=source,
         blocks=_read_blocks(reader, length),
-        gaps_seconds=_within(info.gaps_seconds, start / info.sample_rate, length / info.sample_rate),
+        gaps_seconds=lambda: _within(
+            reader.info.gaps_seconds, start / info.sample_rate, length / info.sample_rate
+        ),
         num_tracks=info.num_tracks,
         is_repaired=info.is_repaired,
         notes=info.notes,
@@ -140,9 +144,7 @@ def _open_file(source: Path, options: FileOptions, stack: ExitStack) -> Song:
     )
 
 
-def _within(
-    gaps: Sequence[tuple[float, float]], start: float, length: float
-) -> tuple[tuple[float, float], ...]:
+def _within(gaps: Gaps, start: float, length: float) -> Gaps:
     """Parts of damaged stretches (beginning, length) inside a stretch, from where it begins; in s."""
     parts = ((max(begin - start, 0.0), min(begin + lasting - start, length)) for begin, lasting in gaps)
     return tuple((begin, end - begin) for begin, end in parts if end > begin)
