@@ -27,6 +27,7 @@ _LONGEST_GAP = Fraction(3600)
 """Seconds of silence that fill all gaps together. If there were more, a clock was set, the times are damaged,
 or a file was made to fill the disk with silence. Chosen."""
 _LEAST_LACK = Fraction(1, 4)  # seconds that a header may declare too much: encoders round up; chosen
+_CUT_FRAME = "breaks off inside its last frame; if the song goes on, get a complete copy of the file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +137,12 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
     if stream.duration is not None and container != "FLAC":
         edited = ((stream.start_time or 0) + stream.duration) * tick
         end = edited if container == "OGG" or end - edited > _EDIT_TICK else end
-    is_cut = container == "MP3" and header[1] < (mpeg.frame_bytes(header[0]) or 0)
+    # Some encoders leave out what their last frame does not need, so this is no error.
+    ends_inside_frame = container == "MP3" and header[1] < (mpeg.frame_bytes(header[0]) or 0)
     usual = Counter(duration for _, duration in times).most_common(1)[0][0] if times else 0
     is_even = container == "MP4" and stream.codec_context.name in _EVEN_CODECS
     gaps = _find_gaps(times, usual) if is_even else {}
-    notes = _mp4_notes(stream, end, seen) if container == "MP4" else ()
+    notes = _mp4_notes(stream, end, seen) if container == "MP4" else (_CUT_FRAME,) * ends_inside_frame
     spacing = _spacing(times, gaps) * tick if is_even else Fraction(0)
     silence = sum(gaps.values()) * tick
     if silence > _LONGEST_GAP:
@@ -153,7 +155,7 @@ def scan_packets(source: Any, stream: Any, container: str) -> PacketScan:
         spacing=spacing,
         count=len(times),
         gaps={at * tick: lasting * tick for at, lasting in gaps.items()},
-        is_cut=is_cut if chain is None else chain.is_cut,
+        is_cut=chain is not None and chain.is_cut,
         notes=notes,
     )
 
