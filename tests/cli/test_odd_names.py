@@ -75,10 +75,9 @@ def test_json_is_json_whatever_can_be_written(tmp_path: Path, mini_weights: Path
     name = "é ♫ 🎵.wav"
     save(tmp_path / name, noisy_tune, "WAV", "PCM_16")
     command = [sys.executable, "-m", "musicdenoise", "denoise", tmp_path, "--weights", mini_weights, "--json"]
-    for encoding in ("latin-1", "cp1252"):
-        environment = os.environ | {"PYTHONIOENCODING": encoding}
-        done = subprocess.run([*command, "--force"], capture_output=True, env=environment, check=True)
-        assert json.loads(done.stdout.decode(encoding))["source"] == str(tmp_path / name)
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert json.loads(done.stdout.decode("cp1252"))["source"] == str(tmp_path / name)
 
 
 def test_brackets_are_shown(tmp_path: Path, noisy_tune) -> None:

@@ -88,7 +88,7 @@ def test_a_run_goes_on_after_a_process_is_lost(tmp_path: Path, arguments: list[s
     folder, log = tmp_path / "run", tmp_path / "log.txt"
     launcher = ("--nnodes", "1", "--nproc-per-node", "2", "--max-restarts", "2", "--monitor-interval", "0.1")
     port = ("--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0")  # any that is free
-    pace = ("--steps", "10", "--accumulate", "2", "--checkpoint-seconds", "0", "--precision", "bf16")
+    pace = ("--steps", "8", "--accumulate", "2", "--checkpoint-seconds", "0", "--precision", "bf16")
     command = ("-m", "musicdenoise", *arguments, "--out", str(folder), *pace)
     history = folder / "history.jsonl"
     with torchrun(log, *launcher, *port, *command) as process:
@@ -97,7 +97,7 @@ def test_a_run_goes_on_after_a_process_is_lost(tmp_path: Path, arguments: list[s
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
         os.kill(worker(process.pid, rank=1), signal.SIGKILL)
-        assert len(history.read_text().splitlines()) < 5, "the run was over before the process was lost"
+        assert len(history.read_text().splitlines()) < 4, "the run was over before the process was lost"
         while process.poll() is None:
             assert time.monotonic() < deadline + 240.0, log.read_text()
             time.sleep(0.1)
@@ -105,8 +105,8 @@ def test_a_run_goes_on_after_a_process_is_lost(tmp_path: Path, arguments: list[s
     assert process.returncode == 0, told
     assert "Traceback" not in told.partition("musicdenoise")[2]
     assert "Grad strides" not in told
-    assert [json.loads(line)["step"] for line in history.read_text().splitlines()] == [2, 4, 6, 8, 10]
-    assert torch.load(folder / "checkpoint.pt", weights_only=True)["step"] == 10
+    assert [json.loads(line)["step"] for line in history.read_text().splitlines()] == [2, 4, 6, 8]
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["step"] == 8
     again = CliRunner().invoke(app, [*arguments, "--out", str(folder)])
     assert again.exit_code == 1 and "already holds a training run" in again.stderr
 
