@@ -68,16 +68,19 @@ def test_blocks_do_not_matter(stream, length: int, sample: tuple[Tensor, float] 
         torch.testing.assert_close(run(block), whole, rtol=0, atol=1e-6)
 
 
-def test_without_a_sample_four_fifths_of_the_change_are_used(stream) -> None:
+@pytest.mark.parametrize("sample", [None, (torch.ones(2, 4_097), 1.0)])
+def test_a_little_of_what_is_removed_stays(stream, sample: tuple[Tensor, float] | None) -> None:
     song = torch.randn(2, 20_000, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        one = stream()
+        one = stream(sample)
         result = torch.cat([one.push(song), one.flush()], -1)
         torch.manual_seed(0)
         refiner = Refiner((2, 2, 3, 3, 4)).eval()
-        nothing = torch.zeros(2, 1, 4_097), torch.zeros(1)
-        refined = refiner(song[:, None], 0.5 * song[:, None], *nothing)[:, 0]
-    torch.testing.assert_close(result, torch.lerp(0.5 * song, refined, 0.8), rtol=0, atol=1e-5)
+        power, seconds = sample or (torch.zeros(2, 4_097), 0.0)
+        refined = refiner(song[:, None], 0.5 * song[:, None], power[:, None], torch.tensor([seconds]))[:, 0]
+    # Without a sample, four fifths of what the refiner changes are used.
+    expected = refined if sample else torch.lerp(0.5 * song, refined, 0.8)
+    torch.testing.assert_close(result, expected + 0.03 * (song - expected), rtol=0, atol=1e-5)
 
 
 def test_nothing_comes_of_nothing(stream) -> None:

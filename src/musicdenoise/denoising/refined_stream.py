@@ -31,6 +31,15 @@ With all of its changes they gain 4.00, 4.37 and 2.70 dB, and the worst mix lose
 3.65, 4.09 and 2.14 dB (30 November 2026).
 """
 
+_LEFT_SHARE = 0.03
+"""Share of what is removed that stays, 30 dB down: a floor under the bins that stand out from the rest.
+
+What is left of white noise alone then has a log kurtosis ratio of 0.17 instead of 0.87, twelve kinds with two
+seconds of the noise 0.28 instead of 0.45. Mixes gain as much as without it: 6.03 dB with two seconds of the
+noise, and 4.10 without (36 and 240 mixes, no gate, 30 November 2026). With 0.05 they gain 0.02 dB less. After
+the spectral floor of Berouti and others, "Enhancement of speech corrupted by acoustic noise" (1979).
+"""
+
 
 class RefinedStream:
     """Denoise a song at the network's rate block by block; as many samples come out as go in.
@@ -97,6 +106,6 @@ def _refine(
             )
         if sample is None:
             done = torch.lerp(estimate, done, _BLIND_SHARE)
-        return done[:, 0].cpu()
+        return torch.lerp(done, song, _LEFT_SHARE)[:, 0].cpu()
 
     return refine
