@@ -26,7 +26,7 @@ from musicdenoise.audio.types import MAX_CHANNELS, Audio, AudioInfo, Decoder, Sa
 from musicdenoise.errors import AudioReadError, UnsupportedAudioError
 
 _MOST_SAMPLES = 1 << 40  # 288 days at 44.1 kHz
-# The last pages of whole Ogg files may declare more than their packets hold: 10 to 5806 samples in four
+# The last pages of whole Ogg files may declare more than their packets hold: 10 to 5806 samples in five
 # of 522 songs of games. A block of Vorbis has 8192 samples at most (specification, section 4.2.2).
 _MOST_LACKING = 8192
 _LEAST_TOLD_SECONDS = 0.01  # of silence at the end. Chosen: nobody hears less

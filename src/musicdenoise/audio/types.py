@@ -1,4 +1,4 @@
-"""Audio in memory, and what is known of a file before it is decoded.
+"""Audio in memory, what is known of a file before it is decoded, and what decoders offer.
 
 Samples are float32 of shape ``(channels, samples)``, full scale is 1.0, rates are in Hz.
 """
