@@ -22,8 +22,7 @@ from noise_mixes import CROWDS, FRAME_SECONDS, PLACES, STEADY, Mix, applause_mix
 from results import publish, table
 
 from musicdenoise.audio import find_audio, open_reader
-from musicdenoise.denoising.band_levels import BandLevels
-from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
+from musicdenoise.denoising.noise_finder import FoundNoise, NoiseSearch
 from musicdenoise.denoising.song_denoiser import HEAD_SECONDS
 
 PIECE_SECONDS = 30
@@ -32,9 +31,9 @@ LEAST_SHARE = 0.7
 
 
 def find(mix: Mix) -> FoundNoise | None:
-    levels = BandLevels(mix.sample_rate, len(mix.samples))
-    levels.push(mix.samples)
-    return find_noise(levels.finish())
+    search = NoiseSearch(mix.sample_rate, len(mix.samples))
+    search.push(mix.samples)
+    return search.finish()
 
 
 def is_right(mix: Mix, found: FoundNoise) -> bool:
@@ -94,8 +93,8 @@ def clean_row(folder: Path) -> list[str]:
         with open_reader(path) as reader:
             info = reader.info
 
-            def fresh(info=info) -> BandLevels:
-                return BandLevels(info.sample_rate, info.channels)
+            def fresh(info=info) -> NoiseSearch:
+                return NoiseSearch(info.sample_rate, info.channels)
 
             whole, pieces = fresh(), []
             for number, block in enumerate(reader.blocks(PIECE_SECONDS * info.sample_rate)):
@@ -108,8 +107,8 @@ def clean_row(folder: Path) -> list[str]:
                 for where, part in parts.items():
                     piece = fresh()
                     piece.push(part)
-                    pieces.append((where, find_noise(piece.finish())))
-        for where, found in [("whole", find_noise(whole.finish())), *pieces]:
+                    pieces.append((where, piece.finish()))
+        for where, found in [("whole", whole.finish()), *pieces]:
             if found is not None:
                 named.add(path)
                 print(f"clean: {path.name}, {where}: {stretches(found)}, {found.level_db:.0f} dB", flush=True)
@@ -122,10 +121,10 @@ def cost() -> list[list[str]]:
     block = (0.1 * rng.standard_normal((2, 10 * 44_100))).astype(np.float32)
 
     def search(seconds: int) -> Callable[[], object]:
-        levels = BandLevels(44_100, 2)
+        listening = NoiseSearch(44_100, 2)
         for _ in range(seconds // 10):
-            levels.push(block)
-        return lambda: find_noise(levels.finish())
+            listening.push(block)
+        return listening.finish
 
     began = time.process_time()
     search(600)()

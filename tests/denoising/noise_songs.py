@@ -74,3 +74,21 @@ def applause(seconds: float, claps_per_second: float, level_db: float, rate: int
 def after(lead_seconds: float, song: Floats, rate: int = RATE) -> Floats:
     """A song behind silence."""
     return np.pad(song, ((0, 0), (round(lead_seconds * rate), 0)))
+
+
+def voices(seconds: float, level_db: float, people: int = 5, rate: int = RATE) -> Floats:
+    """People at once: syllables whose pitch glides, of harmonics with a formant each, ``(1, samples)``."""
+    rng = np.random.default_rng(6)
+    count = round(seconds * rate)
+    speech = np.zeros(count)
+    for _ in range(people):
+        usual, first = rng.uniform(110.0, 320.0), 0
+        while first < count:
+            length = min(count - first, round(rng.uniform(0.12, 0.35) * rate))
+            hz = usual * np.exp(np.linspace(*rng.normal(0.0, 0.15, 2), length))
+            phase, formant = 2 * np.pi * np.cumsum(hz) / rate, rng.uniform(400.0, 1800.0)
+            shares = [np.exp(-(((k * usual - formant) / 500.0) ** 2)) + 0.1 / k for k in range(1, 16)]
+            syllable = sum(share * np.sin(k * phase) for k, share in enumerate(shares, 1))
+            speech[first : first + length] += np.hanning(length) * syllable
+            first += length + round(rng.uniform(0.0, 0.25) * rate)
+    return (10.0 ** (level_db / 20.0) * speech / np.sqrt(np.mean(np.square(speech))))[None].astype(np.float32)

@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
-from noise_songs import RATE, Floats, after, applause, hiss, hum, notes, unsteady
+from noise_songs import RATE, Floats, after, applause, hiss, hum, notes, unsteady, voices
 
-from musicdenoise.denoising.band_levels import BandLevels
-from musicdenoise.denoising.noise_finder import FoundNoise, find_noise
+from musicdenoise.denoising.noise_finder import FoundNoise, NoiseSearch
 from musicdenoise.errors import AudioError
 
 
 def find(song: Floats, rate: int = RATE, block: int = RATE) -> FoundNoise | None:
-    levels = BandLevels(rate, song.shape[0])
+    search = NoiseSearch(rate, song.shape[0])
     for first in range(0, song.shape[1], block):
-        levels.push(song[:, first : first + block])
-    return find_noise(levels.finish())
+        search.push(song[:, first : first + block])
+    return search.finish()
 
 
 def assert_inside(found: FoundNoise | None, *spans: tuple[float, float]) -> None:
@@ -97,9 +96,9 @@ def test_blocks_of_any_length(block: int) -> None:
 
 
 def test_silence_between_blocks_changes_nothing() -> None:
-    levels = BandLevels(RATE, 1)
-    levels.push(np.zeros((1, 0), dtype=np.float32))
-    assert find_noise(levels.finish()) is None
+    search = NoiseSearch(RATE, 1)
+    search.push(np.zeros((1, 0), dtype=np.float32))
+    assert search.finish() is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -156,6 +155,15 @@ def test_applause_before_the_song(claps_per_second: int, goes_on: bool) -> None:
     assert find(after(3.0, notes(12.0)) + clapping) is None
 
 
+@pytest.mark.parametrize("people", [2, 8, 30])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_people_before_the_song(people: int, goes_on: bool) -> None:
+    rate = 44_100
+    crowd = voices(15.0, -34.0, people, rate)
+    crowd[:, 3 * rate :] *= 0.5 if goes_on else 0.0
+    assert find(after(3.0, notes(12.0, rate=rate), rate) + crowd, rate) is None
+
+
 def test_absurd_samples_are_refused_before_they_are_measured() -> None:
     with pytest.raises(AudioError, match=r"are 1e\+15 or more"):
-        BandLevels(RATE, 1).push(np.full((1, RATE), 1e25, dtype=np.float32))
+        NoiseSearch(RATE, 1).push(np.full((1, RATE), 1e25, dtype=np.float32))

@@ -25,7 +25,7 @@ from musicdenoise.core.noise_stream import NoiseStream
 from musicdenoise.core.resample import resample
 from musicdenoise.core.stft import StftConfig
 from musicdenoise.denoising.band_levels import BandLevels, Bands
-from musicdenoise.denoising.noise_finder import find_noise
+from musicdenoise.denoising.noise_finder import NoiseSearch
 from musicdenoise.denoising.noise_level import level_difference_db
 from musicdenoise.denoising.noise_sample import (
     NoiseReport,
@@ -153,7 +153,10 @@ def find_known_noise(song: SongSource) -> KnownNoise | None:
     AudioError
         If the song cannot be read.
     """
-    found = find_noise(_bands(song.blocks(), song.sample_rate, song.channels))
+    search = NoiseSearch(song.sample_rate, song.channels)
+    for block in song.blocks():
+        search.push(block)
+    found = search.finish()
     if found is None:
         return None
     recordings = [_stretch(song, start, end) for start, end in found.stretches]

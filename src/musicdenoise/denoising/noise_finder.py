@@ -1,21 +1,32 @@
 """Find where a song has noise alone: before it, after it, in its pauses.
 
 `noise_evidence` finds quiet frames that look alike; this module decides whether they are noise. Where nothing
-is steady, it decides about the stretches that a network takes for noise (`noise_likeness`). The limits
-were chosen on 110 songs with 1 to 3 s of noise in front, half of it recorded, on 110 with applause, crowds
-and street music in front, and on clean songs, whole and in pieces of half a minute.
+is steady, it decides about the stretches that a network takes for noise (`noise_likeness`). What moves may
+be people: another network says (`voicing`), and the log odds of both are added. The limits were chosen on 320
+songs with 1 to 3 s of noise in front, most of it recorded, on 320 with applause, crowds and street music in
+front, and on 189 clean songs, whole and in pieces of half a minute.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from musicdenoise.denoising.band_levels import Bands
+from musicdenoise.denoising.band_levels import BandLevels, Bands
 from musicdenoise.denoising.noise_evidence import Evidence, collect, evidence_of, runs_of
 from musicdenoise.denoising.noise_likeness import noise_likeness
+from musicdenoise.denoising.voicing import (
+    MOST_WINDOWS,
+    WINDOWS_PER_FRAME,
+    VoicingMeter,
+    Windows,
+    voicing_figures,
+)
+from musicdenoise.weights.bundled import load_crowds
 
 LEAST_SECONDS = 0.5  # gives nine tenths of the gain of two seconds
 MOST_SECONDS = 10.0  # chosen, not measured
@@ -27,15 +38,19 @@ MOST_BELOW_MUSIC_DB = 50.0  # what is further below is seldom heard
 LEAST_MIDDLE_FLOOR_DB = -1.3
 LEAST_LOW_FLOOR_DB = -3.2
 LOW_BANDS = 0.1  # the lowest tenth of the bands
-# The network's log odds are 0 where it cannot decide. Noise that fits a line below needs little more.
-# Elsewhere, above 0.5, it is noise at an edge of a song; in the middle it may as well be wind or machines
-# that belong to the music. Of sounds that change much, crowds that a network was not trained on reach 2.7,
-# and 5.1 in the benchmark; a street musician there, nearly steady, reaches 1.5.
-LEAST_ODDS_OF_STEADY = 0.0
-LEAST_ODDS_OF_NEARLY_STEADY = 2.0
-LEAST_ODDS = 0.5
-LEAST_ODDS_OF_UNSTEADY = 5.5
+# Log odds of the first network are 0 where it cannot decide. Steady noise that fits a line below needs little
+# more, and what moves needs much. Elsewhere, above 0.5, it is noise at an edge of a song; in the middle it
+# may as well be wind or machines that belong to the music. What changes much needs more: two clean songs
+# reach 1.9.
 STEADY_VARIATION, MOST_VARIATION = 2.0, 6.0
+LEAST_ODDS_OF_STEADY = 0.0
+LEAST_ODDS_OF_MOVING = 2.0
+LEAST_ODDS = 0.5
+# With those of the other network: crowds reach 2.7 with LEAST_ODDS_OF_MOVING, and 3.0 beyond it.
+LEAST_JOINT_ODDS, LEAST_JOINT_ODDS_OF_CHANGING = 1.5, 3.5
+MOST_CROWD_ODDS = 6.0  # chosen, not measured
+ODDS_OF_SHORT = -3.0  # against people, where a stretch is too short to tell. Chosen, not measured
+MOST_TONALITY_DB = 3.0  # a held chord of a clean song, which both networks take for noise, has 4.2
 EDGE_SECONDS = 1.0  # within which noise at an edge begins or ends. Chosen
 LEAST_RUN_FRAMES = 6  # 0.56 s: half a second without half a frame
 MOST_RUNS = 4  # each costs half a pass through the levels
@@ -85,13 +100,43 @@ class FoundNoise:
     level_db: float
 
 
-def find_noise(bands: Bands) -> FoundNoise | None:
-    """Return the noise alone in a song: the quietest that is steady, else the longest at an edge."""
+class NoiseSearch:
+    """Listen to a song, and say where it has noise alone.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz, 8000 to 192 000.
+    channels
+        Number of channels.
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._levels = BandLevels(sample_rate, channels)
+        self._voicing = VoicingMeter(sample_rate)
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Take the next samples ``(channels, n)``, of any length.
+
+        Raises
+        ------
+        AudioError
+            If one is not finite or absurdly large.
+        """
+        self._levels.push(block)
+        self._voicing.push(block)
+
+    def finish(self) -> FoundNoise | None:
+        """The noise alone in the song: the quietest that is steady, else the longest at an edge."""
+        return _find(self._levels.finish(), self._voicing.finish())
+
+
+def _find(bands: Bands, windows: Windows) -> FoundNoise | None:
     odds = noise_likeness(bands)
-    heard = [_Heard(evidence, odds) for evidence in collect(bands)]
+    heard = [_Heard(evidence, odds, windows) for evidence in collect(bands)]
     steady = [group for group in heard if _is_steady_noise(group)]
     runs = sorted(_runs_of_noise(odds), key=lambda run: -float(odds[slice(*run)].mean()))
-    heard += [_Heard(evidence_of(bands, run), odds) for run in ([] if steady else runs[:MOST_RUNS])]
+    heard += [_Heard(evidence_of(bands, run), odds, windows) for run in ([] if steady else runs[:MOST_RUNS])]
     unsteady = [group for group in heard if _is_unsteady_noise(group, bands)]
     for group in steady + sorted(unsteady, key=lambda group: -group.evidence.num_frames):
         stretches = _stretches(group.evidence, len(bands), bands.frame_seconds)
@@ -123,11 +168,40 @@ def is_noise(evidence: Evidence) -> bool:
 
 
 class _Heard:
-    """Frames that may be noise, and the mean of the network's log odds for them."""
+    """Frames that may be noise, and what the networks say about them.
 
-    def __init__(self, evidence: Evidence, odds: NDArray[np.float32]) -> None:
+    Attributes
+    ----------
+    evidence
+        What was measured of these frames.
+    odds
+        Log odds for noise alone, mean over frames (`noise_likeness`).
+    joint_odds
+        The sum of these and of the log odds against people (`musicdenoise.core.crowds`).
+    """
+
+    def __init__(self, evidence: Evidence, odds: NDArray[np.float32], windows: Windows) -> None:
         self.evidence = evidence
         self.odds = float(np.concatenate([odds[begin:end] for begin, end in evidence.runs]).mean())
+        self._windows = windows
+
+    @cached_property
+    def joint_odds(self) -> float:
+        figures = voicing_figures(_windows_in(self.evidence.runs, self._windows))
+        against_people = ODDS_OF_SHORT
+        if figures is not None:
+            against_people = float(load_crowds()(torch.from_numpy(figures)[None])[0])
+        return self.odds + min(against_people, MOST_CROWD_ODDS)
+
+
+def _windows_in(runs: list[tuple[int, int]], windows: Windows) -> Windows:
+    """Windows that lie within the runs of frames, as many as count."""
+    chosen, wanted = [windows[:0]], MOST_WINDOWS
+    for begin, end in runs:  # the first window of a frame begins before it
+        inside = windows[WINDOWS_PER_FRAME * begin + 1 : WINDOWS_PER_FRAME * end][:wanted]
+        chosen.append(inside)
+        wanted -= len(inside)
+    return np.concatenate(chosen)
 
 
 def _runs_of_noise(odds: NDArray[np.float32]) -> list[tuple[int, int]]:
@@ -136,24 +210,35 @@ def _runs_of_noise(odds: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def _is_steady_noise(group: _Heard) -> bool:
-    """Whether frames fit one of the kinds, and the network agrees."""
-    steady = group.evidence.variation < STEADY_VARIATION
-    least = LEAST_ODDS_OF_STEADY if steady else LEAST_ODDS_OF_NEARLY_STEADY
-    return group.odds > least and is_noise(group.evidence)
+    """Whether frames fit one of the kinds, and the networks agree."""
+    if not is_noise(group.evidence):
+        return False
+    if group.evidence.variation < STEADY_VARIATION:
+        return group.odds > LEAST_ODDS_OF_STEADY
+    return group.odds > LEAST_ODDS_OF_MOVING and group.joint_odds > LEAST_JOINT_ODDS
 
 
 def _is_unsteady_noise(group: _Heard, bands: Bands) -> bool:
-    """Whether the network hears noise alone at an edge of the song, and the rest is nowhere quieter."""
+    """Whether the networks hear noise alone at an edge of the song, and the rest is nowhere quieter."""
     evidence = group.evidence
     edge = EDGE_SECONDS / bands.frame_seconds
     return (
-        group.odds > (LEAST_ODDS if evidence.variation < MOST_VARIATION else LEAST_ODDS_OF_UNSTEADY)
+        _sounds_like_noise(group)
         and (evidence.runs[0][0] < edge or evidence.runs[-1][1] > len(bands) - edge)
+        and evidence.tonality_db < MOST_TONALITY_DB
         and LEAST_BELOW_MUSIC_DB < evidence.below_music_db < MOST_BELOW_MUSIC_DB
         and bool(np.isfinite(evidence.floor_db).all())
         and float(np.median(evidence.quiet_floor_db)) > LEAST_MIDDLE_QUIET_FLOOR_DB
         and float(np.quantile(evidence.quiet_floor_db, LOW_BANDS)) > LEAST_LOW_QUIET_FLOOR_DB
     )
+
+
+def _sounds_like_noise(group: _Heard) -> bool:
+    if group.evidence.variation < STEADY_VARIATION:
+        return group.odds > LEAST_ODDS
+    if group.evidence.variation < MOST_VARIATION:
+        return group.odds > LEAST_ODDS and group.joint_odds > LEAST_JOINT_ODDS
+    return group.odds > LEAST_ODDS_OF_MOVING and group.joint_odds > LEAST_JOINT_ODDS_OF_CHANGING
 
 
 def _stretches(evidence: Evidence, num_frames: int, frame_seconds: float) -> tuple[tuple[float, float], ...]:

@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from safetensors.torch import load_file
 from torch import Tensor
 
+from musicdenoise.core.crowds import CrowdNet
 from musicdenoise.core.noise_filter import NoiseFilter
 from musicdenoise.core.noise_moments import NoiseMoments
 from musicdenoise.core.refiner import Refiner
@@ -31,6 +32,16 @@ def load_noise_moments() -> NoiseMoments:
     state = _load("noise_moments.safetensors")
     width, num_features = state["first.weight"].shape[:2]
     network = NoiseMoments(num_features, width)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+@lru_cache(maxsize=1)
+def load_crowds() -> CrowdNet:
+    """The network that tells noise from people, in evaluation mode on the CPU."""
+    state = _load("crowds.safetensors")
+    networks, num_figures, width = state["first"].shape
+    network = CrowdNet(num_figures, width, networks)
     network.load_state_dict(state)
     return network.eval().requires_grad_(requires_grad=False)
 
