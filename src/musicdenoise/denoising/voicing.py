@@ -14,7 +14,6 @@ show how fast the sound moves. Three hours of a song take 6 MB.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import frame_length
@@ -69,7 +68,7 @@ class VoicingMeter:
         self._window = np.hanning(length + 1)[:-1].astype(np.float32)
         hz = np.fft.rfftfreq(2 * length, 1.0 / sample_rate)
         # An autocorrelation of what is below 8 kHz needs few samples; `rate` is theirs.
-        self._size = scipy.fft.next_fast_len(2 * int(np.searchsorted(hz, _HIGHEST_HZ)), real=True)
+        self._size = _fast_length(2 * int(np.searchsorted(hz, _HIGHEST_HZ)))
         rate = self._size * hz[1]
         self._lags = slice(int(rate / PITCHES_HZ[1]), int(rate / PITCHES_HZ[0]) + 1)
         lags = np.arange(self._lags.start, self._lags.stop)
@@ -101,7 +100,7 @@ class VoicingMeter:
 
     def _measure(self, samples: Floats) -> None:
         frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * self._hop)[:: self._hop] * self._window
-        spectra = scipy.fft.rfft(frames, 4 * self._hop, axis=1)
+        spectra = np.fft.rfft(frames, 4 * self._hop, axis=1)
         powers = np.square(spectra.real) + np.square(spectra.imag)
         measured = np.empty(len(powers), dtype=WINDOW)
         for number, band in enumerate(self._voiced):
@@ -120,7 +119,7 @@ class VoicingMeter:
         """The highest peak of the autocorrelation in each window, and its octaves above the lowest pitch."""
         some = np.zeros((len(powers), self._size // 2 + 1), dtype=np.complex64)
         some[:, band] = powers[:, band]
-        correlation = scipy.fft.irfft(some, self._size, axis=1)
+        correlation = np.fft.irfft(some, self._size, axis=1)
         shares = correlation[:, self._lags] / (correlation[:, :1] + _TINY) / self._correction
         highest = shares.argmax(axis=1)
         # A parabola through the peak and its neighbours has its top between the samples.
@@ -130,6 +129,19 @@ class VoicingMeter:
         offset = np.where(highest == middle, (0.5 * (before - behind) / bend).clip(-0.5, 0.5), 0.0)
         lags = self._lags.start + highest + offset
         return shares.max(axis=1), np.log2(self._rate / (PITCHES_HZ[0] * lags))
+
+
+def _fast_length(least: int) -> int:
+    """The next even length whose prime factors are 2, 3 and 5: quick to transform."""
+    length = least + least % 2
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 2
 
 
 def voicing_figures(windows: Windows) -> Floats | None:
