@@ -35,7 +35,7 @@ LEAST_WINDOWS, MOST_WINDOWS = 16, 2000  # 0.4 to 46 s
 _TINY = 1e-12
 _LEAST_BIN = 1e-7  # of the mean power of the bins: recordings at low rates have empty ones
 _LEAST_WINDOW_SHARE = 0.02  # of the window's own autocorrelation
-_WINDOWS_AT_ONCE = 128
+_WINDOWS_AT_ONCE = 32
 _HIGHEST_HZ = 8000.0  # autocorrelations have two samples per period of this
 
 # What is kept of a window: peaks in hundredths, pitches in hundredths of an octave above the lowest, how far
