@@ -76,8 +76,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             asked = json.loads(body)
             repo = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
             hub.private[repo] = asked.get("private") or asked.get("visibility") == "private"
-            self.answer({"url": f"{hub.url}/{repo}"}, 409 if repo in hub.files else 200)
-            hub.files.setdefault(repo, {})
+            status = 409 if repo in hub.files else 200
+            hub.files.setdefault(repo, {})  # before the answer: the next question comes at once
+            self.answer({"url": f"{hub.url}/{repo}"}, status)
         elif "/preupload/" in self.path:
             known = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
             self.answer({"files": [{"path": file["path"], **known} for file in json.loads(body)["files"]]})
