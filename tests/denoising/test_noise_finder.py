@@ -56,6 +56,15 @@ def test_unsteady_noise_that_stops_before_the_music() -> None:
     assert find(np.concatenate([unsteady(2.0, -38.0), notes(15.0)], axis=1)) is None
 
 
+@pytest.mark.parametrize(("bed_db", "is_found"), [(-46.0, True), (-26.0, False)])
+def test_noise_that_changes_much_must_be_heard_under_the_music(bed_db: float, *, is_found: bool) -> None:
+    """Nothing in a dense song says whether it goes on, and it might be people."""
+    rate = 44_100
+    song = notes(15.0, rate=rate) + hiss(15.0, bed_db, seed=5, rate=rate)
+    found = find(after(2.0, song, rate) + unsteady(17.0, -34.0, rate, sd_db=3.5), rate)
+    assert (found is not None) == is_found
+
+
 def test_hiss_behind_the_song() -> None:
     music = notes(12.0)
     music[:, -RATE:] *= np.linspace(1.0, 0.0, RATE, dtype=np.float32)

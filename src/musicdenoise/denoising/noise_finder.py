@@ -47,9 +47,11 @@ LEAST_ODDS_OF_STEADY = 0.0
 LEAST_ODDS_OF_MOVING = 2.0
 LEAST_ODDS = 0.5
 # With those of the other network. Of 320 crowds, one more is taken with 1.0 for the first limit, and another
-# with 2.0 for the second. With 2.0 for the first, three noises of 120 more are missed, and with 5.0 for the
-# second one.
-LEAST_JOINT_ODDS, LEAST_JOINT_ODDS_OF_CHANGING = 1.5, 3.5
+# with 2.0 for the second. With 2.0 for the first, three noises of 120 more are missed. The third is for what
+# changes much in a song that is too loud to show whether it goes on under the music. For all that changes
+# much, it would cost ten noises of 120; so it costs none of them, and five of 400 others.
+LEAST_JOINT_ODDS, LEAST_JOINT_ODDS_OF_CHANGING, LEAST_JOINT_ODDS_OF_HIDDEN = 1.5, 3.5, 5.0
+LEAST_HIDDEN_FLOOR_DB = 6.0  # with 3 or 9 dB, the same is found in these 120 songs
 MOST_CROWD_ODDS = 6.0  # chosen, not measured
 ODDS_OF_SHORT = -3.0  # against people, where a stretch is too short to tell. Chosen, not measured
 MOST_TONALITY_DB = 3.0  # a held chord of a clean song, which both networks take for noise, has 4.2
@@ -139,7 +141,12 @@ def _find(bands: Bands, windows: Windows) -> FoundNoise | None:
     steady = [group for group in heard if _is_steady_noise(group)]
     runs = sorted(_runs_of_noise(odds), key=lambda run: -float(odds[slice(*run)].mean()))
     heard += [_Heard(evidence_of(bands, run), odds, windows) for run in ([] if steady else runs[:MOST_RUNS])]
-    unsteady = [group for group in heard if _is_unsteady_noise(group, bands)]
+    people = [group for group in heard if _sounds_like_people(group)]
+    unsteady = [
+        group
+        for group in heard
+        if _is_unsteady_noise(group, bands) and not any(group.is_part_of(crowd) for crowd in people)
+    ]
     for group in steady + sorted(unsteady, key=lambda group: -group.evidence.num_frames):
         stretches = _stretches(group.evidence, len(bands), bands.frame_seconds)
         if sum(end - begin for begin, end in stretches) >= LEAST_SECONDS:
@@ -195,6 +202,13 @@ class _Heard:
             against_people = float(load_crowds()(torch.from_numpy(figures)[None])[0])
         return self.odds + min(against_people, MOST_CROWD_ODDS)
 
+    def is_part_of(self, other: _Heard) -> bool:
+        """Whether all of this lies within the other, which has more."""
+        return self.evidence.num_frames < other.evidence.num_frames and all(
+            any(first <= begin and end <= last for first, last in other.evidence.runs)
+            for begin, end in self.evidence.runs
+        )
+
 
 def _windows_in(runs: list[tuple[int, int]], windows: Windows) -> Windows:
     """Windows that lie within the runs of frames, as many as count."""
@@ -240,7 +254,14 @@ def _sounds_like_noise(group: _Heard) -> bool:
         return group.odds > LEAST_ODDS
     if group.evidence.variation < MOST_VARIATION:
         return group.odds > LEAST_ODDS and group.joint_odds > LEAST_JOINT_ODDS
-    return group.odds > LEAST_ODDS_OF_MOVING and group.joint_odds > LEAST_JOINT_ODDS_OF_CHANGING
+    hidden = float(np.median(group.evidence.floor_db)) > LEAST_HIDDEN_FLOOR_DB
+    needed = LEAST_JOINT_ODDS_OF_HIDDEN if hidden else LEAST_JOINT_ODDS_OF_CHANGING
+    return group.odds > LEAST_ODDS_OF_MOVING and group.joint_odds > needed
+
+
+def _sounds_like_people(group: _Heard) -> bool:
+    """Whether the first network is sure that there is no music, and both together are not sure of noise."""
+    return group.odds > LEAST_ODDS_OF_MOVING and not _sounds_like_noise(group)
 
 
 def _stretches(evidence: Evidence, num_frames: int, frame_seconds: float) -> tuple[tuple[float, float], ...]:
