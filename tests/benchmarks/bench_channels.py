@@ -2,10 +2,9 @@
 
     python tests/benchmarks/bench_channels.py --songs SONGS --noises NOISES [--weights NAME ...] [--write]
 
-Stretches of 6 s of the songs are denoised either way, without the gate, with white noise that differs between
-the channels or is the same in both, and with recorded noise: another recording in each channel, one in the
-middle, or one that is up to 10 dB quieter on one side. SNRs go from 0 to 20 dB over both channels. The table
-holds mean SNR improvements, over the same mixes for both.
+Stretches of 6 s of the songs are denoised either way, without the gate, with white noise, noise of tapes, and
+recorded noise: other noise in each channel, the same in both, or up to 10 dB quieter on one side. SNRs go from
+0 to 20 dB over both channels. The table holds mean SNR improvements, over the same mixes for both.
 """
 
 import argparse
@@ -24,6 +23,7 @@ from musicdenoise.core.mixing import mix_at_snr, rms
 from musicdenoise.data.bank import AudioBank
 from musicdenoise.data.catalogue import find_noises, song_files
 from musicdenoise.data.noise import NoiseSource, RecordedNoise, WhiteNoise
+from musicdenoise.data.old_media import TapeNoise
 from musicdenoise.denoising.denoiser import DenoiseConfig, Denoiser
 from musicdenoise.runtime.allocator import keep_freed_memory
 
@@ -87,7 +87,11 @@ def main() -> None:
         noises = find_noises(arguments.noises, "mixed")
         bank = AudioBank([noise.path for noise in noises], cache, RATE)
         recorded = RecordedNoise(bank, [noise.label for noise in noises], fastest=1.0)
-        sources: dict[str, NoiseSource] = {"white": WhiteNoise(), "recorded": recorded}
+        sources: dict[str, NoiseSource] = {
+            "white": WhiteNoise(),
+            "tape": TapeNoise(RATE),
+            "recorded": recorded,
+        }
         for weights in arguments.weights:
             by_mode = [
                 Denoiser(weights, device="cpu", config=DenoiseConfig(channels=mode, gate=False))

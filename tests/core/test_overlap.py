@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from musicdenoise.core.dcunet import DCUNet, DCUNetConfig
-from musicdenoise.core.overlap import SegmentPlan, SpectralStream, mid_side, mirror
+from musicdenoise.core.overlap import SegmentPlan, SpectralStream, mirror
 from musicdenoise.core.stft import StftConfig, istft, stft
 from musicdenoise.errors import ConfigurationError
 
@@ -32,24 +32,6 @@ def test_identity_network_gives_the_signal_back(
     y = run(lambda spectrogram, gains: spectrogram, x, plan, block)
     assert y.shape == x.shape
     assert float((y - x).abs().max()) < 1e-6
-
-
-def test_middle_and_side_are_denoised_in_place_of_left_and_right() -> None:
-    x = noise(2, 100_000)
-    torch.testing.assert_close(mid_side(mid_side(x)), x)
-    torch.testing.assert_close(mid_side(x).square().sum(), x.square().sum())
-    stream = SpectralStream(
-        lambda spectrogram, gains: spectrogram * torch.tensor([1.0, 0.0])[:, None, None, None],
-        CONFIG,
-        SegmentPlan(segment_frames=64, context_frames=48),
-        2,
-        CPU,
-        as_mid_side=True,
-    )
-    y = torch.cat([*[stream.push(piece) for piece in x.split(997, dim=1)], stream.flush()], dim=1)
-    torch.testing.assert_close(y, x.mean(0, keepdim=True).repeat(2, 1), atol=1e-6, rtol=0)
-    with pytest.raises(ConfigurationError, match="no middle and side"):
-        SpectralStream(abs, CONFIG, SegmentPlan(), 3, CPU, as_mid_side=True)
 
 
 def test_a_filter_per_frame_equals_the_whole_song_at_once() -> None:
@@ -129,3 +111,18 @@ def test_silent_segments_are_not_computed() -> None:
     calls.clear()
     assert not run(estimator, torch.zeros(1, 100_000), plan).any()
     assert not calls
+
+
+def test_a_silent_channel_is_not_computed() -> None:
+    batches: list[int] = []
+
+    def estimator(spectrogram: Tensor, gains: Tensor) -> Tensor:
+        batches.append(len(spectrogram))
+        return 0.5 * spectrogram
+
+    x = noise(2, 100_000)
+    x[1, :60_000] = 0.0
+    y = run(estimator, x, SegmentPlan(segment_frames=16, context_frames=16))
+    torch.testing.assert_close(y, 0.5 * x, atol=1e-6, rtol=0)
+    assert not y[1, :55_000].any()
+    assert batches[0] == 1 and batches[-1] == 2

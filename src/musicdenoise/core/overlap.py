@@ -22,7 +22,6 @@ from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.overlap_add import OverlapAdd
 from musicdenoise.core.profile import ProfileFilter
 from musicdenoise.core.profile_stream import ProfileStream
-from musicdenoise.core.silence import SilentStretches
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import ConfigurationError
 
@@ -93,17 +92,6 @@ def mirror(waveform: Tensor, left: int, right: int) -> Tensor:
     return waveform[..., torch.where(index < length, index, period - index)]
 
 
-def mid_side(stereo: Tensor) -> Tensor:
-    """Middle and side ``(2, samples)`` of left and right, or the other way round.
-
-    The sum and the difference are divided by the square root of two, which keeps the power. Most music is
-    in the middle, and noise that differs between the channels is equally loud in both. So in the middle the
-    music is 3 dB further above the noise.
-    """
-    left, right = stereo.unbind()
-    return torch.stack([left + right, left - right]).mul(0.5**0.5)
-
-
 class SpectralStream:
     """Denoise a signal block by block at the network's sample rate.
 
@@ -123,8 +111,6 @@ class SpectralStream:
         Whether one gain brings all channels to the network's level, which keeps their balance. Otherwise each
         channel has its own gain. Channels much quieter than the others are raised in either case, because the
         network would take their music for noise.
-    as_mid_side
-        Whether two channels are denoised as middle and side, which are better not linked; see `mid_side`.
     batch_size
         Segments that are computed at once, if there are enough.
     profile_filter
@@ -141,19 +127,14 @@ class SpectralStream:
         device: torch.device,
         *,
         linked: bool = True,
-        as_mid_side: bool = False,
         batch_size: int = 1,
         profile_filter: ProfileFilter | None = None,
     ) -> None:
-        if as_mid_side and channels != 2:
-            raise ConfigurationError(f"{channels} channel(s) have no middle and side; two have")
         if batch_size < 1:
             raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1")
         self.batch_size = batch_size
         self.estimator, self.config, self.plan, self.device = estimator, config, plan, device
-        self._turned: Callable[[Tensor], Tensor] = mid_side if as_mid_side else lambda waveform: waveform
         self._linked = linked
-        self._silent = SilentStretches(channels, config.n_fft) if as_mid_side else None
         self._adder = OverlapAdd(config, channels)
         self._profile: ProfileStream | None = None
         if profile_filter is not None:
@@ -168,15 +149,13 @@ class SpectralStream:
     def push(self, block: Tensor) -> Tensor:
         """Take the next ``(channels, samples)``; return what is settled by now, perhaps nothing."""
         self._received += block.shape[-1]
-        self._arrived.append(self._turned(block))
-        if self._silent is not None:
-            self._silent.push(block)
+        self._arrived.append(block)
         done = [self._buffer[:, :0]]
         frames = self.plan.segment_frames
         while self._received >= self._last_sample_needed(self.batch_size * frames):
             self._gather()
             done.append(self._run_segments([frames] * self.batch_size))
-        return self._turned_back(torch.cat(done, dim=-1))
+        return torch.cat(done, dim=-1)
 
     def flush(self) -> Tensor:
         """End of the signal: return the rest, so that as many samples come out as went in."""
@@ -196,13 +175,7 @@ class SpectralStream:
             done.append(self._adder.push(self._profile.flush().cpu()))
         rest = torch.cat(done, dim=-1)
         surplus = self._adder.returned - self._received
-        return self._turned_back(rest[:, : rest.shape[-1] - max(surplus, 0)], is_end=True)
-
-    def _turned_back(self, waveform: Tensor, *, is_end: bool = False) -> Tensor:
-        turned = self._turned(waveform)
-        if self._silent is None:
-            return turned
-        return turned.masked_fill(self._silent.pop(turned.shape[-1], is_end=is_end), 0.0)
+        return rest[:, : rest.shape[-1] - max(surplus, 0)]
 
     def _gather(self) -> None:
         # Not at every push: small blocks would copy the whole buffer time after time.
@@ -226,7 +199,8 @@ class SpectralStream:
         for frames in lengths:
             pieces.append(self._piece(frames))
             self._next_frame += frames
-        if not any(bool(piece.any()) for piece in pieces):
+        sounding = torch.cat([piece.any(1) for piece in pieces])
+        if not sounding.any():
             self._forget()
             return self._silence(sum(lengths))
         spectrograms = [
@@ -235,7 +209,7 @@ class SpectralStream:
         spectrogram = torch.cat(spectrograms)
         gains = self._gains(frame_powers(spectrogram), len(lengths))
         inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
-        estimates = self.estimator(spectrogram[..., inner], gains[:, inner])
+        estimates = self._estimate(spectrogram[..., inner], gains[:, inner], sounding)
         self._forget()
         done = []
         first = plan.context_frames
@@ -244,6 +218,15 @@ class SpectralStream:
             noisy, estimate = (part.squeeze(1)[..., first : first + frames] for part in pair)
             done.append(self._settle(noisy, estimate))
         return torch.cat(done, dim=-1)
+
+    def _estimate(self, spectrogram: Tensor, gains: Tensor, sounding: Tensor) -> Tensor:
+        """Estimates of channels ``(batch, 1, freqs, frames)``; those that are silent cost nothing."""
+        # Elsewhere than on a processor, a batch of another size would be compiled anew.
+        if self.device.type != "cpu" or sounding.all():
+            return self.estimator(spectrogram, gains)
+        estimates = torch.zeros_like(spectrogram)
+        estimates[sounding] = self.estimator(spectrogram[sounding], gains[sounding])
+        return estimates
 
     def _gains(self, powers: Tensor, count: int) -> Tensor:
         """Gains of all channels of ``count`` segments from the powers of their frames."""

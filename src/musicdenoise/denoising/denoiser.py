@@ -16,6 +16,7 @@ from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.families import Network
 from musicdenoise.core.fine_net import FineNet
 from musicdenoise.core.fused import FusedDCUNet
+from musicdenoise.core.mid_side import MidSideStream
 from musicdenoise.core.noise_spectrum_net import SPECTRUM_STFT
 from musicdenoise.core.noise_stream import NoiseStream
 from musicdenoise.core.overlap import SpectralStream
@@ -163,11 +164,14 @@ class Denoiser(SongDenoiser):
                 self.config.removed_share, known_kind=self.known_kind, is_refined=self.is_refined
             )
             gate = Gate(sample_rate, channels, limits)
+        network = None
+        if self.network is not None:
+            as_mid_side = self._is_mid_side(channels, known)
+            refined = self._refinement(channels, known, as_mid_side=as_mid_side)
+            network = self._network_stream(sample_rate, channels, refined, as_mid_side=as_mid_side)
         return Steps(
             name=self.weights_name,
-            network=None
-            if self.network is None
-            else self._network_stream(self.network, sample_rate, channels, self._refinement(channels, known)),
+            network=network,
             noise=None if known is None else self._noise_stream(known),
             report=None if known is None else known.report,
             share=self.config.removed_share,
@@ -184,52 +188,67 @@ class Denoiser(SongDenoiser):
         """The network's own estimate of a song ``(channels, samples)``, without gate or noise sample."""
         if self.network is None:
             return samples
-        stream = self._network_stream(self.network, sample_rate, samples.shape[0])
+        channels = samples.shape[0]
+        stream = self._network_stream(
+            sample_rate, channels, as_mid_side=self._is_mid_side(channels, known=None)
+        )
         parts = [stream.push(torch.from_numpy(samples)), stream.flush()]
         estimate: Samples = torch.cat(parts, dim=-1).numpy()
         return estimate
 
     def _network_stream(
-        self,
-        network: FusedDCUNet | FineNet,
-        sample_rate: int,
-        channels: int,
-        refined: _Refinement | None = None,
-    ) -> RateStream:
+        self, sample_rate: int, channels: int, refined: _Refinement | None = None, *, as_mid_side: bool
+    ) -> BlockStream:
+        network = self.network
+        assert network is not None
         if isinstance(network, FineNet):
             stft = self.stft
             inner: BlockStream = fine_stream(network, channels, self.device)
         else:
             stft = self._stft_at(sample_rate)
-            inner = self._spectral_stream(network, stft, channels)
+            linked = self.config.channels != "independent" and not as_mid_side
+            inner = self._spectral_stream(network, stft, channels, linked=linked)
         if refined is not None:
             inner = refined(inner)
-        return RateStream(inner, stft.sample_rate, sample_rate=sample_rate, channels=channels)
+        stream = RateStream(inner, stft.sample_rate, sample_rate=sample_rate, channels=channels)
+        return MidSideStream(stream, stft.n_fft) if as_mid_side else stream
 
-    def _spectral_stream(self, network: FusedDCUNet, stft: StftConfig, channels: int) -> SpectralStream:
+    def _is_mid_side(self, channels: int, known: KnownNoise | None) -> bool:
+        """Whether a song is denoised as middle and side."""
         mode = self.config.channels
-        is_mid_side = mode == "mid-side" or (mode == "auto" and self._is_for_white)
-        as_mid_side = is_mid_side and channels == 2
+        is_better = self._is_for_white or self.is_refined
+        is_wanted = channels == 2 and (mode == "mid-side" or (mode == "auto" and is_better))
+        if known is not None and self.is_refined:
+            return is_wanted and known.mid_side_power is not None
+        return is_wanted
+
+    def _spectral_stream(
+        self, network: FusedDCUNet, stft: StftConfig, channels: int, *, linked: bool
+    ) -> SpectralStream:
         return SpectralStream(
             network,
             stft,
             self._plan,
             channels,
             self.device,
-            linked=mode != "independent" and not as_mid_side,
-            as_mid_side=as_mid_side,
+            linked=linked,
             batch_size=self.config.batch_size or (1 if self.device.type == "cpu" else _DEVICE_BATCH),
             profile_filter=self._profile_filter,
         )
 
-    def _refinement(self, channels: int, known: KnownNoise | None) -> _Refinement | None:
+    def _refinement(
+        self, channels: int, known: KnownNoise | None, *, as_mid_side: bool
+    ) -> _Refinement | None:
         """The refiner behind the network for a song; None if there is none."""
         if not self.is_refined:
             return None
+        sample = None
+        if known is not None:
+            sample = (known.power_at(SPECTRUM_STFT, as_mid_side=as_mid_side), known.report.seconds)
         return partial(
             RefinedStream,
             refiner=deepcopy(load_refiner(with_sample=known is not None)).to(self.device),
-            sample=None if known is None else (known.power_at(SPECTRUM_STFT), known.report.seconds),
+            sample=sample,
             channels=channels,
             device=self.device,
             dtype=torch.bfloat16 if self._precision == "bf16" else torch.float32,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from musicdenoise.audio import read_audio
 from musicdenoise.audio.types import Samples
+from musicdenoise.core.mid_side import mid_side
 from musicdenoise.core.noise_filter import NoiseFilter
 from musicdenoise.core.noise_spectrum import noise_lines, noise_power, spectrum_stft
 from musicdenoise.core.noise_stream import NoiseStream
@@ -57,21 +58,34 @@ class KnownNoise:
         The STFT that it belongs to.
     report
         Where it came from.
+    mid_side_power
+        As ``power``, of middle and side; None if the song is not stereo, or the same recording is the sample
+        of both channels and so does not say what is in the side.
     """
 
     power: Tensor
     config: StftConfig
     report: NoiseReport
+    mid_side_power: Tensor | None = None
 
-    def power_at(self, config: StftConfig) -> Tensor:
+    def power_at(self, config: StftConfig, *, as_mid_side: bool = False) -> Tensor:
         """Mean power per bin of another STFT, ``(channels, freqs)``, after conversion to its rate.
 
         It is interpolated between bins, and 0 above the song's band.
+
+        Parameters
+        ----------
+        config
+            The other STFT.
+        as_mid_side
+            Whether it is that of middle and side, which must be known.
         """
+        power = self.mid_side_power if as_mid_side else self.power
+        assert power is not None
         rate, other_rate = self.config.sample_rate, config.sample_rate
         bins = np.fft.rfftfreq(self.config.n_fft, 1.0 / rate)
         wanted = np.fft.rfftfreq(config.n_fft, 1.0 / other_rate)
-        spectra = [np.interp(wanted, bins, channel, right=0.0) for channel in self.power.numpy()]
+        spectra = [np.interp(wanted, bins, channel, right=0.0) for channel in power.numpy()]
         # Power per Hz stays the same, and a bin of a unitary transform holds it times the rate.
         return torch.from_numpy(np.stack(spectra) * (other_rate / rate)).float()
 
@@ -142,7 +156,7 @@ def learn_noise(song: SongSource, given: Sequence[NoiseSample], *, match_level: 
         level_db=level_db,
         warnings=tuple(warnings),
     )
-    return _known(levelled, song.sample_rate, report)
+    return _known(levelled, song.sample_rate, report, knows_side=not any(map(_is_same, foreign)))
 
 
 def find_known_noise(song: SongSource) -> KnownNoise | None:
@@ -165,13 +179,26 @@ def find_known_noise(song: SongSource) -> KnownNoise | None:
         stretches=found.stretches,
         seconds=sum(end - start for start, end in found.stretches),
     )
-    return _known(recordings, song.sample_rate, report)
+    return _known(recordings, song.sample_rate, report, knows_side=True)
 
 
-def _known(recordings: Sequence[Samples], sample_rate: int, report: NoiseReport) -> KnownNoise:
+def _known(
+    recordings: Sequence[Samples], sample_rate: int, report: NoiseReport, *, knows_side: bool
+) -> KnownNoise:
     config = spectrum_stft(sample_rate)
-    power = noise_power([torch.from_numpy(np.ascontiguousarray(wave)) for wave in recordings], config)
-    return KnownNoise(power=power, config=config, report=report)
+    waves = [torch.from_numpy(np.ascontiguousarray(wave)) for wave in recordings]
+    turned = [mid_side(wave) for wave in waves] if knows_side and waves[0].shape[0] == 2 else []
+    return KnownNoise(
+        power=noise_power(waves, config),
+        config=config,
+        report=report,
+        mid_side_power=noise_power(turned, config) if turned else None,
+    )
+
+
+def _is_same(recording: Samples) -> bool:
+    """Whether all channels are the same."""
+    return bool((recording == recording[:1]).all())
 
 
 def _read(sample: NoiseSample, song: SongSource) -> Samples:

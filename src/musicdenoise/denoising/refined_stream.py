@@ -52,7 +52,8 @@ class RefinedStream:
         In evaluation mode, on ``device``.
     sample
         Mean power of the noise alone, ``(channels, 4097)``, and length in seconds of the recordings that it
-        was learnt from; see `Refiner`. None if the noise is not known.
+        was learnt from; see `Refiner`. Where it is silent, as the side of noise that is the same in both
+        channels, there is no noise, and the song stays. None if the noise is not known.
     channels
         Channels of the song.
     device
@@ -99,11 +100,11 @@ def _refine(
         song, estimate = window[:, None].to(device).chunk(2)
         power, length = sample or (torch.zeros(len(song), SPECTRUM_STFT.num_freqs), 0.0)
         power, seconds = power[:, None].to(device), torch.tensor([length], device=device)
-        parts = range(len(song))  # one channel after the other: memory is that of one
+        done = song.clone()
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-            done = torch.cat(
-                [refiner(song[i, None], estimate[i, None], power[i, None], seconds) for i in parts]
-            )
+            for i in range(len(song)):  # one channel after the other: memory is that of one
+                if song[i].any() and (sample is None or power[i].any()):
+                    done[i] = refiner(song[i, None], estimate[i, None], power[i, None], seconds)[0]
         if sample is None:
             done = torch.lerp(estimate, done, _BLIND_SHARE)
         return torch.lerp(done, song, _LEFT_SHARE)[:, 0].cpu()
