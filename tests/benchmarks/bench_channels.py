@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_channels.py --songs SONGS --noises NOISES [--weights NAME ...] [--write]
 
 Stretches of 6 s of the songs are denoised either way, without the gate, with white noise, noise of tapes, and
-recorded noise: other noise in each channel, the same in both, or up to 10 dB quieter on one side. SNRs go from
-0 to 20 dB over both channels. The table holds mean SNR improvements, over the same mixes for both.
+recorded noise: other noise in each channel, the same in both, or up to 10 dB quieter on one side. SNRs go
+from 0 to 20 dB over both channels. The table holds mean SNR improvements, over the same mixes for both.
 """
 
 import argparse
