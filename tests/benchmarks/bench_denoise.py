@@ -34,7 +34,7 @@ from results import publish, table
 from synthetic_tune import synthesise_tune
 from torch.nn import functional as F
 
-from musicdenoise.core.architecture import MASKS, DCUNetConfig
+from musicdenoise.core.architecture import MASKS, DCUNetConfig, Frames
 from musicdenoise.core.complex_layers import ComplexConv2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.overlap import SegmentPlan, SpectralStream
@@ -109,7 +109,11 @@ def fused_difference_db(network: DCUNet, denoiser: Denoiser, noisy: torch.Tensor
     """Power of the difference between both networks' songs, relative to the song, in dB."""
     results = []
     network.profile = None  # stands behind the fused network, not in it
-    for estimator in (network, denoiser.network):
+
+    def unfused(spectrogram: torch.Tensor, gains: torch.Tensor, wanted: Frames) -> torch.Tensor:
+        return network(spectrogram, gains)[..., wanted.first : wanted.beyond]
+
+    for estimator in (unfused, denoiser.network):
         reach = network.config.level_reach
         plan = SegmentPlan(level_reach=reach)
         stream = SpectralStream(estimator, denoiser.stft, plan, noisy.shape[0], denoiser.device)

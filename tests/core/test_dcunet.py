@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicdenoise.core.architecture import DCUNetConfig, pad_frames_to_fit
+from musicdenoise.core.architecture import DCUNetConfig, Frames, pad_frames_to_fit
 from musicdenoise.core.dcunet import DCUNet, masked_estimate
 from musicdenoise.core.fused import FusedDCUNet
 from musicdenoise.errors import ConfigurationError
@@ -193,6 +193,20 @@ def test_fused_network_is_the_network(compressions: tuple[float, ...]) -> None:
         expected, fused = network(spectrogram), FusedDCUNet(network)(spectrogram)
     error = (fused - expected).abs().square().sum() / expected.abs().square().sum()
     assert float(error) < 1e-8  # -80 dB
+
+
+@pytest.mark.parametrize("wanted", [(0, 120), (0, 1), (119, 120), (48, 64), (37, 90)])
+def test_fused_network_of_the_wanted_frames_alone(wanted: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = DCUNet(DCUNetConfig.tapered()).eval()
+    shake(network)
+    fused, spectrogram = FusedDCUNet(network), random_spectrogram(1, 2, 1025, 120)
+    with torch.inference_mode():
+        whole, part = fused(spectrogram), fused(spectrogram, wanted=Frames(*wanted))
+    expected = whole[..., slice(*wanted)]
+    assert part.shape == expected.shape
+    error = (part - expected).abs().square().sum() / expected.abs().square().sum()
+    assert float(error) < 1e-10  # -100 dB
 
 
 @pytest.mark.parametrize("compressions", [(), (0.3,)])

@@ -101,7 +101,7 @@ def test_what_lies_above_the_network_band_is_untouched() -> None:
     t = torch.arange(rate, dtype=torch.float64) / rate
     low, high = (0.1 * torch.sin(2 * torch.pi * hz * t)[None].float() for hz in (1_000.0, 30_000.0))
     removing_all = SpectralStream(
-        lambda spectrogram, gains: 0 * spectrogram,
+        lambda spectrogram, gains, wanted: 0 * spectrogram[..., wanted.first : wanted.beyond],
         StftConfig(),
         SegmentPlan(segment_frames=64),
         channels=1,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from musicdenoise.audio import read_audio
 from musicdenoise.cli.app import app
-from musicdenoise.core.architecture import DECODERS, ENCODERS, DCUNetConfig
+from musicdenoise.core.architecture import DECODERS, ENCODERS, DCUNetConfig, Frames
 from musicdenoise.core.dcunet import DCUNet
 from musicdenoise.core.metrics import snr
 from musicdenoise.core.overlap import SpectralStream
@@ -96,11 +96,12 @@ def test_denoise_gives_what_the_formulas_give(tmp_path: Path, network: DCUNet, w
     assert result.exit_code == 0, result.output
     samples = torch.from_numpy(read_audio(tmp_path / "song_denoised.wav").samples)
 
-    def formulas(spectrogram: torch.Tensor, _gains: torch.Tensor) -> torch.Tensor:
+    def formulas(spectrogram: torch.Tensor, _gains: torch.Tensor, wanted: Frames) -> torch.Tensor:
         state = torch.load(path, weights_only=True)
         batch, channels = spectrogram.shape[:2]
         estimate = reference_estimate(state, spectrogram.flatten(0, 1).unsqueeze(1))
-        return estimate.reshape(batch, channels, *spectrogram.shape[2:])
+        estimate = estimate.reshape(batch, channels, *spectrogram.shape[2:])
+        return estimate[..., wanted.first : wanted.beyond]
 
     stft = StftConfig()
     plan = DenoiseConfig().plan(stft, 0)

@@ -38,6 +38,13 @@ MOST_COMPRESSIONS = 8  # each is one more input as large as the spectrogram
 MASKS: dict[str, Callable[[Tensor], Tensor]] = {"polar": polar_mask, "component": component_mask}
 
 
+class Frames(NamedTuple):
+    """Frames from ``first`` to the one before ``beyond``."""
+
+    first: int
+    beyond: int
+
+
 class _Encoder(NamedTuple):
     width: int  # output channels as a multiple of the complexity C
     kernel: Size  # (freq, time), as all sizes here

@@ -27,6 +27,7 @@ from musicdenoise.core.architecture import (
     NUM_ENCODERS,
     NUM_FREQS,
     DCUNetConfig,
+    Frames,
     decoder_groups,
     encoder_inputs,
     pad_frames_to_fit,
@@ -146,7 +147,11 @@ class DCUNet(nn.Module):
 
 
 def masked_estimate(
-    spectrogram: Tensor, config: DCUNetConfig, mask: Callable[[Tensor], Tensor], gains: Tensor | None = None
+    spectrogram: Tensor,
+    config: DCUNetConfig,
+    mask: Callable[[Tensor], Tensor],
+    gains: Tensor | None = None,
+    wanted: Frames | None = None,
 ) -> Tensor:
     """Scale, pad, find the mask, crop and apply it: all of `DCUNet.forward` except the layers.
 
@@ -158,14 +163,16 @@ def masked_estimate(
         The network's configuration.
     mask
         Maps features ``(batch * channels, 2 C, 1025, frames')`` of ``C`` inputs to a mask
-        ``(batch * channels, 2, 1025, frames')``.
+        ``(batch * channels, 2, 1025, frames')``, or to that of the wanted frames.
     gains
         Level factors ``(batch, frames)``; by default those of the spectrogram itself.
+    wanted
+        The frames to which the mask belongs; all by default.
 
     Returns
     -------
     Tensor
-        Complex, same shape as the spectrogram.
+        Complex, the estimate of the wanted frames.
     """
     batch, channels, freqs, frames = spectrogram.shape
     if freqs != NUM_FREQS:
@@ -180,6 +187,9 @@ def masked_estimate(
     features = torch.view_as_real(_inputs(scaled.flatten(0, 1), config.compressions))
     features = features.permute(0, 4, 1, 2, 3).flatten(1, 2)  # (batch * channels, 2 C, freqs, frames)
     features = F.pad(features, (0, pad_frames_to_fit(frames) - frames))
+    if wanted is not None:
+        spectrogram = spectrogram[..., wanted.first : wanted.beyond]
+    frames = spectrogram.shape[-1]
     bounded = mask(features.contiguous(memory_format=torch.channels_last))[..., :frames].float()
     bounded = bounded.reshape(batch, channels, 2, freqs, frames)
     mask_re, mask_im = bounded[:, :, 0], bounded[:, :, 1]

@@ -3,26 +3,30 @@
 A batch norm in evaluation mode is ``s y + t`` per channel, so that ``s (W x + b) + t`` is a
 convolution with the kernel ``s W`` and the bias ``s b + t``. The result is that of the network up to
 rounding; `DCUNet` builds its block kernels in every pass, because training changes them.
+
+The decoders compute only what the wanted frames need. The context around a segment is a quarter of the
+frames, and the last decoders, with the largest maps, take more than half of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicdenoise.core.architecture import MASKS, NUM_DECODERS, NUM_ENCODERS
+from musicdenoise.core.architecture import MASKS, NUM_DECODERS, NUM_ENCODERS, Frames
 from musicdenoise.core.complex_layers import ComplexBatchNorm2d, ComplexConv2d, ComplexConvTranspose2d
 from musicdenoise.core.dcunet import LEAKY_SLOPE, DCUNet, masked_estimate
 from musicdenoise.core.fast_layers import Size, conv_transpose2d, join_channels
 from musicdenoise.errors import ConfigurationError, DeviceError
 from musicdenoise.runtime.precision import PRECISIONS
 
-_Layers = Callable[[Tensor], Tensor]
+_Layers = Callable[[Tensor, Frames | None], Tensor]
 
 
 class _Sizes(NamedTuple):
@@ -80,25 +84,25 @@ class FusedDCUNet(nn.Module):
             self.register_buffer(f"kernel{i}", kernel.to(self._type, memory_format=torch.channels_last))
             self.register_buffer(f"bias{i}", bias.to(self._type))
 
-    def mask(self, features: Tensor) -> Tensor:
-        """Mask for scaled input whose number of frames fits; see `DCUNet.mask`."""
+    def mask(self, features: Tensor, wanted: Frames | None = None) -> Tensor:
+        """Mask of the wanted frames for scaled input whose number of frames fits; see `DCUNet.mask`."""
         is_whole = features.shape[-1] == self._compiled_frames
         layers = self._compiled_layers if is_whole else self.map_features
         # One after another on the CPU: several at once are not faster there, and each needs memory.
         parts = features.chunk(len(features)) if features.device.type == "cpu" else [features]
         with _convolutions_in(self._precision, features.device):
-            output = torch.cat([layers(part.to(self._type)) for part in parts])
+            output = torch.cat([layers(part.to(self._type), wanted) for part in parts])
         return MASKS[self.config.mask](output.float())
 
-    def _compiled_layers(self, x: Tensor) -> Tensor:
+    def _compiled_layers(self, x: Tensor, wanted: Frames | None) -> Tensor:
         if self._compiled is not None:
-            return self._compiled(x)
+            return self._compiled(x, wanted)
         # Only the layers: around them the spectrograms are complex, which the compiler leaves alone.
         compiled = torch.compile(
             self.map_features, mode="reduce-overhead" if x.is_cuda else None, dynamic=False
         )
         try:
-            output = compiled(x)
+            output = compiled(x, wanted)
         except RuntimeError as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DeviceError(
@@ -107,26 +111,52 @@ class FusedDCUNet(nn.Module):
         self._compiled = compiled
         return output
 
-    def map_features(self, x: Tensor) -> Tensor:
+    def map_features(self, x: Tensor, wanted: Frames | None = None) -> Tensor:
         """Output of the last layer, which `MASKS` bounds, for input as of `mask`."""
+        wanted = wanted or Frames(0, x.shape[-1])
         inputs: list[Tensor] = []
         for i in range(NUM_ENCODERS):
             inputs.append(x)
             kernel, bias, sizes = self._layer(i)
             x = F.leaky_relu_(F.conv2d(x, kernel, bias, sizes.stride, sizes.padding), LEAKY_SLOPE)
-        for i in range(NUM_DECODERS):
+        needed = self._needed(wanted, [x.shape[-1], *(skip.shape[-1] for skip in reversed(inputs[1:]))])
+        start = 0  # frame of the first column of x
+        for i, (first, beyond) in enumerate(needed):
+            x = x[..., first - start : beyond - start]
             if i:
                 # The last of the list is no longer needed once it is joined.
-                x = join_channels(x, inputs.pop())
+                x = join_channels(x, inputs.pop()[..., first:beyond])
             kernel, bias, sizes = self._layer(NUM_ENCODERS + i)
             x = conv_transpose2d(x, kernel, bias, sizes.stride, sizes.padding, sizes.output_padding)
+            start = first * sizes.stride[1]
             if i < NUM_DECODERS - 1:
                 x = F.leaky_relu_(x, LEAKY_SLOPE)
-        return x
+        return x[..., wanted.first - start : wanted.beyond - start]
 
-    def forward(self, spectrogram: Tensor, gains: Tensor | None = None) -> Tensor:
-        """Estimate of the twenty layers; see `DCUNet.forward`, which a profile filter may refine further."""
-        return masked_estimate(spectrogram, self.config, self.mask, gains)
+    def _needed(self, wanted: Frames, lengths: list[int]) -> list[Frames]:
+        """Frames of each decoder's input, of which there are so many, that the wanted frames depend on.
+
+        Output ``t`` is the sum of ``x[m] kernel[t + padding - stride m]`` over ``m``.
+        """
+        found: list[Frames] = []
+        for i in reversed(range(NUM_DECODERS)):
+            kernel, _, sizes = self._layer(NUM_ENCODERS + i)
+            taps, stride, padding = kernel.shape[-1], sizes.stride[1], sizes.padding[1]
+            first = -((taps - 1 - padding - wanted.first) // stride)
+            beyond = (wanted.beyond - 1 + padding) // stride + 1
+            wanted = Frames(max(0, first), min(lengths[i], beyond))
+            found.append(wanted)
+        return found[::-1]
+
+    def forward(
+        self, spectrogram: Tensor, gains: Tensor | None = None, wanted: Frames | None = None
+    ) -> Tensor:
+        """Estimate of the twenty layers; see `DCUNet.forward`, which a profile filter may refine further.
+
+        Only the wanted frames are returned; all of them by default.
+        """
+        mask = self.mask if wanted is None else partial(self.mask, wanted=wanted)
+        return masked_estimate(spectrogram, self.config, mask, gains, wanted)
 
     def _layer(self, index: int) -> tuple[Tensor, Tensor, _Sizes]:
         kernel, bias = self.get_buffer(f"kernel{index}"), self.get_buffer(f"bias{index}")

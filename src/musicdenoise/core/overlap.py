@@ -17,7 +17,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from musicdenoise.core.architecture import SEEN_FRAMES, TIME_STRIDE
+from musicdenoise.core.architecture import SEEN_FRAMES, TIME_STRIDE, Frames
 from musicdenoise.core.level import frame_gains, frame_powers
 from musicdenoise.core.overlap_add import OverlapAdd
 from musicdenoise.core.profile import ProfileFilter
@@ -25,8 +25,9 @@ from musicdenoise.core.profile_stream import ProfileStream
 from musicdenoise.core.stft import StftConfig, stft
 from musicdenoise.errors import ConfigurationError
 
-# Maps a spectrogram (batch, channels, freqs, frames) and its level gains (batch, frames) to an estimate.
-Estimator = Callable[[Tensor, Tensor], Tensor]
+# Maps a spectrogram (batch, channels, freqs, frames), its level gains (batch, frames) and the frames that are
+# wanted to an estimate of these.
+Estimator = Callable[[Tensor, Tensor, Frames], Tensor]
 
 # How far below the network's level a channel may be, as an amplitude: -15 dB. At -20 dB one gains as much as
 # the others; at -30 dB its music was removed.
@@ -154,7 +155,7 @@ class SpectralStream:
         frames = self.plan.segment_frames
         while self._received >= self._last_sample_needed(self.batch_size * frames):
             self._gather()
-            done.append(self._run_segments([frames] * self.batch_size))
+            done.append(self._run_segments(frames, self.batch_size))
         return torch.cat(done, dim=-1)
 
     def flush(self) -> Tensor:
@@ -170,7 +171,7 @@ class SpectralStream:
             frames = min(self.plan.segment_frames, ceil(missing / TIME_STRIDE) * TIME_STRIDE)
             end = self._buffer_start + self._buffer.shape[-1]
             self._extend_right(max(0, self._last_sample_needed(frames) - end))
-            done.append(self._run_segments([frames]))
+            done.append(self._run_segments(frames))
         if self._profile is not None:
             done.append(self._adder.push(self._profile.flush().cpu()))
         rest = torch.cat(done, dim=-1)
@@ -192,40 +193,37 @@ class SpectralStream:
         have = self._buffer.shape[-1] - real
         self._buffer = mirror(self._buffer[:, :real], 0, have + num_samples)
 
-    def _run_segments(self, lengths: list[int]) -> Tensor:
+    def _run_segments(self, frames: int, count: int = 1) -> Tensor:
         """Estimate the next segments, each of this many frames, at once."""
         plan = self.plan
         pieces = []
-        for frames in lengths:
+        for _ in range(count):
             pieces.append(self._piece(frames))
             self._next_frame += frames
         sounding = torch.cat([piece.any(1) for piece in pieces])
         if not sounding.any():
             self._forget()
-            return self._silence(sum(lengths))
-        spectrograms = [
-            stft(piece.to(self.device), self.config, center=False).unsqueeze(1) for piece in pieces
-        ]
-        spectrogram = torch.cat(spectrograms)
-        gains = self._gains(frame_powers(spectrogram), len(lengths))
+            return self._silence(count * frames)
+        spectrogram = torch.cat(
+            [stft(piece.to(self.device), self.config, center=False).unsqueeze(1) for piece in pieces]
+        )
+        gains = self._gains(frame_powers(spectrogram), count)
         inner = slice(plan.level_reach, spectrogram.shape[-1] - plan.level_reach)
-        estimates = self._estimate(spectrogram[..., inner], gains[:, inner], sounding)
+        spectrogram, gains = spectrogram[..., inner], gains[:, inner]
         self._forget()
-        done = []
-        first = plan.context_frames
-        pairs = (part.chunk(len(lengths)) for part in (spectrogram[..., inner], estimates))
-        for frames, *pair in zip(lengths, *pairs, strict=True):
-            noisy, estimate = (part.squeeze(1)[..., first : first + frames] for part in pair)
-            done.append(self._settle(noisy, estimate))
-        return torch.cat(done, dim=-1)
+        wanted = Frames(plan.context_frames, plan.context_frames + frames)
+        estimates = self._estimate(spectrogram, gains, wanted, sounding)
+        noisy = spectrogram[..., wanted.first : wanted.beyond]
+        pairs = zip(noisy.squeeze(1).chunk(count), estimates.squeeze(1).chunk(count), strict=True)
+        return torch.cat([self._settle(*pair) for pair in pairs], dim=-1)
 
-    def _estimate(self, spectrogram: Tensor, gains: Tensor, sounding: Tensor) -> Tensor:
+    def _estimate(self, spectrogram: Tensor, gains: Tensor, wanted: Frames, sounding: Tensor) -> Tensor:
         """Estimates of channels ``(batch, 1, freqs, frames)``; those that are silent cost nothing."""
         # Elsewhere than on a processor, a batch of another size would be compiled anew.
         if self.device.type != "cpu" or sounding.all():
-            return self.estimator(spectrogram, gains)
-        estimates = torch.zeros_like(spectrogram)
-        estimates[sounding] = self.estimator(spectrogram[sounding], gains[sounding])
+            return self.estimator(spectrogram, gains, wanted)
+        estimates = torch.zeros_like(spectrogram[..., wanted.first : wanted.beyond])
+        estimates[sounding] = self.estimator(spectrogram[sounding], gains[sounding], wanted)
         return estimates
 
     def _gains(self, powers: Tensor, count: int) -> Tensor:
