@@ -82,9 +82,9 @@ class Remembering(Denoiser):
         super().__init__(weights, device="cpu")
         self._cache = cache
 
-    def _network_stream(self, network, sample_rate: int, channels: int, refined=None):
+    def _network_stream(self, sample_rate: int, channels: int, refined=None, *, as_mid_side: bool):
         def compute(wave: Tensor) -> Tensor:
-            stream = super(Remembering, self)._network_stream(network, sample_rate, channels)
+            stream = super(Remembering, self)._network_stream(sample_rate, channels, as_mid_side=as_mid_side)
             return torch.cat([stream.push(wave), stream.flush()], dim=-1)
 
         whole = Whole(lambda wave: self._cache.get(self.weights_name, [wave], lambda: compute(wave)))

@@ -125,7 +125,7 @@ def test_silent_segments_are_not_computed() -> None:
     assert not calls
 
 
-def test_a_silent_channel_is_not_computed() -> None:
+def test_channels_that_are_silent_or_copies_are_not_computed() -> None:
     batches: list[int] = []
 
     def estimator(spectrogram: Tensor, gains: Tensor) -> Tensor:
@@ -138,3 +138,7 @@ def test_a_silent_channel_is_not_computed() -> None:
     torch.testing.assert_close(y, 0.5 * x, atol=1e-6, rtol=0)
     assert not y[1, :55_000].any()
     assert batches[0] == 1 and batches[-1] == 2
+    batches.clear()
+    x[1] = x[0]
+    torch.testing.assert_close(run(estimator, x, SegmentPlan()), 0.5 * x, atol=1e-6, rtol=0)
+    assert set(batches) == {1}

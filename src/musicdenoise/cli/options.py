@@ -169,7 +169,7 @@ class DenoiserRequest:
         typer.Option(
             metavar="MODE",
             help="linked: all at one level; independent: each at its own; mid-side: stereo as middle and "
-            "side. auto is mid-side for the published networks, else linked.",
+            "side. auto is mid-side for white noise and with a noise sample, else linked.",
         ),
     ] = ChannelMode.AUTO
     segment_seconds: Annotated[

@@ -200,6 +200,8 @@ class SpectralStream:
         for _ in range(count):
             pieces.append(self._piece(frames))
             self._next_frame += frames
+        if copies := self._are_copies(pieces):
+            pieces = [piece[:1] for piece in pieces]
         sounding = torch.cat([piece.any(1) for piece in pieces])
         if not sounding.any():
             self._forget()
@@ -214,12 +216,20 @@ class SpectralStream:
         wanted = Frames(plan.context_frames, plan.context_frames + frames)
         estimates = self._estimate(spectrogram, gains, wanted, sounding)
         noisy = spectrogram[..., wanted.first : wanted.beyond]
+        if copies:
+            channels = self._buffer.shape[0]
+            noisy, estimates = (part.repeat_interleave(channels, 0) for part in (noisy, estimates))
         pairs = zip(noisy.squeeze(1).chunk(count), estimates.squeeze(1).chunk(count), strict=True)
         return torch.cat([self._settle(*pair) for pair in pairs], dim=-1)
 
+    def _are_copies(self, pieces: list[Tensor]) -> bool:
+        """Whether the first channel is enough, as of mono music in a stereo file."""
+        if self.device.type != "cpu" or len(pieces[0]) == 1:  # on GPUs another batch is compiled anew
+            return False
+        return all(torch.equal(piece, piece[:1].expand_as(piece)) for piece in pieces)
+
     def _estimate(self, spectrogram: Tensor, gains: Tensor, wanted: Frames, sounding: Tensor) -> Tensor:
         """Estimates of channels ``(batch, 1, freqs, frames)``; those that are silent cost nothing."""
-        # Elsewhere than on a processor, a batch of another size would be compiled anew.
         if self.device.type != "cpu" or sounding.all():
             return self.estimator(spectrogram, gains, wanted)
         estimates = torch.zeros_like(spectrogram[..., wanted.first : wanted.beyond])

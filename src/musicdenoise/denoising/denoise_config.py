@@ -44,7 +44,7 @@ class DenoiseConfig:
         ``"mid-side"`` denoises middle and side of a stereo song, each at its own level. That is better if
         the noise differs between left and right. Songs that are not stereo are linked then, and those whose
         noise sample does not say what is in the side, as it is mono. ``"auto"`` is mid-side for networks for
-        white noise and for those with a refiner, and linked for others.
+        white noise, and for those with a refiner if the noise is known. It is linked otherwise.
     batch_size
         Stretches that are computed at once. None for 1 on processors and 8 on other devices. The output of a
         stream comes later by as many stretches.

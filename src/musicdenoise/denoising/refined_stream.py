@@ -103,7 +103,9 @@ def _refine(
         done = song.clone()
         with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
             for i in range(len(song)):  # one channel after the other: memory is that of one
-                if song[i].any() and (sample is None or power[i].any()):
+                if i and all(torch.equal(part[i], part[0]) for part in (song, estimate, power)):
+                    done[i] = done[0]
+                elif song[i].any() and (sample is None or power[i].any()):
                     done[i] = refiner(song[i, None], estimate[i, None], power[i, None], seconds)[0]
         if sample is None:
             done = torch.lerp(estimate, done, _BLIND_SHARE)
