@@ -42,9 +42,10 @@ class DenoiseConfig:
     channels
         ``"linked"`` uses one gain to the network's level for all channels, ``"independent"`` one for each.
         ``"mid-side"`` denoises middle and side of a stereo song, each at its own level. That is better if
-        the noise differs between left and right. Songs that are not stereo are linked then, and those whose
-        noise sample does not say what is in the side, as it is mono. ``"auto"`` is mid-side for networks for
-        white noise, and for those with a refiner if the noise is known. It is linked otherwise.
+        the noise differs between left and right. Songs that are not stereo are linked then, and, with a
+        refiner, those with a mono noise sample, which does not say what is in the side. ``"auto"`` is
+        mid-side for networks for white noise, and for those with a refiner if the noise is known. It is
+        linked otherwise.
     batch_size
         Stretches that are computed at once. None for 1 on processors and 8 on other devices. The output of a
         stream comes later by as many stretches.

@@ -216,8 +216,8 @@ class Denoiser(SongDenoiser):
     def _is_mid_side(self, channels: int, known: KnownNoise | None) -> bool:
         """Whether a song is denoised as middle and side.
 
-        A refiner that knows the noise of both does better. Without a sample, it takes wide music for noise
-        as often as it finds noise that differs between left and right.
+        A refiner does better that way if it knows the noise of both. Without a sample, recorded noise gains
+        nothing, because some wide music is taken for noise.
         """
         mode = self.config.channels
         knows_side = known is not None and known.mid_side_power is not None
