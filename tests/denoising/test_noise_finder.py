@@ -72,6 +72,13 @@ def test_hiss_behind_the_song() -> None:
     assert_inside(find(song), (11.8, 14.0))
 
 
+def test_hiss_that_sinks_behind_the_song_belongs_to_it() -> None:
+    """A fade has steps that are steady for a second."""
+    song = np.pad(notes(12.0), ((0, 0), (0, 4 * RATE))) + hiss(16.0, -37.0)
+    song[:, 12 * RATE : round(14.8 * RATE)] *= 1.4
+    assert find(song) is None
+
+
 def test_hiss_in_short_pauses() -> None:
     parts = [notes(5.0, seed=1), notes(5.0, seed=2), notes(5.0, seed=3)]
     song = np.concatenate([parts[0], after(0.6, parts[1]), after(0.6, parts[2])], axis=1)
