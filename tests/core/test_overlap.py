@@ -119,26 +119,32 @@ def test_silent_segments_are_not_computed() -> None:
     y = run(estimator, x, plan)
     assert float((y - x).abs().max()) < 1e-6
     assert not y[:, :250_000].any()
-    assert 1 <= len(calls) <= 5
+    assert 1 <= len(calls) <= 10  # of two channels
     calls.clear()
     assert not run(estimator, torch.zeros(1, 100_000), plan).any()
     assert not calls
 
 
 def test_channels_that_are_silent_or_copies_are_not_computed() -> None:
-    batches: list[int] = []
+    computed = 0
 
     def estimator(spectrogram: Tensor, gains: Tensor) -> Tensor:
-        batches.append(len(spectrogram))
+        nonlocal computed
+        computed += spectrogram[..., 0, 0].numel()
         return 0.5 * spectrogram
 
-    x = noise(2, 100_000)
-    x[1, :60_000] = 0.0
-    y = run(estimator, x, SegmentPlan(segment_frames=16, context_frames=16))
-    torch.testing.assert_close(y, 0.5 * x, atol=1e-6, rtol=0)
-    assert not y[1, :55_000].any()
-    assert batches[0] == 1 and batches[-1] == 2
-    batches.clear()
-    x[1] = x[0]
-    torch.testing.assert_close(run(estimator, x, SegmentPlan()), 0.5 * x, atol=1e-6, rtol=0)
-    assert set(batches) == {1}
+    def channels_computed(x: Tensor) -> int:
+        nonlocal computed
+        computed = 0
+        y = run(estimator, x, SegmentPlan(segment_frames=16, context_frames=16))
+        torch.testing.assert_close(y, 0.5 * x, atol=1e-6, rtol=0)
+        return computed
+
+    x = noise(2, 300_000)
+    both = channels_computed(x)
+    silent_at_first = x.clone()
+    silent_at_first[1, :200_000] = 0.0
+    plan = SegmentPlan(segment_frames=16, context_frames=16)
+    assert not run(estimator, silent_at_first, plan)[1, :195_000].any()
+    assert both / 2 < channels_computed(silent_at_first) < 0.85 * both
+    assert channels_computed(x[:1].repeat(2, 1)) == both / 2

@@ -229,11 +229,15 @@ class SpectralStream:
         return all(torch.equal(piece, piece[:1].expand_as(piece)) for piece in pieces)
 
     def _estimate(self, spectrogram: Tensor, gains: Tensor, wanted: Frames, sounding: Tensor) -> Tensor:
-        """Estimates of channels ``(batch, 1, freqs, frames)``; those that are silent cost nothing."""
-        if self.device.type != "cpu" or sounding.all():
+        """Estimates of channels ``(batch, 1, freqs, frames)``.
+
+        On processors one after the other, which takes less memory; those that are silent cost nothing.
+        """
+        if self.device.type != "cpu":
             return self.estimator(spectrogram, gains, wanted)
         estimates = torch.zeros_like(spectrogram[..., wanted.first : wanted.beyond])
-        estimates[sounding] = self.estimator(spectrogram[sounding], gains[sounding], wanted)
+        for i in sounding.nonzero()[:, 0].tolist():
+            estimates[i] = self.estimator(spectrogram[i : i + 1], gains[i : i + 1], wanted)[0]
         return estimates
 
     def _gains(self, powers: Tensor, count: int) -> Tensor:
