@@ -77,7 +77,7 @@ def test_a_preview_is_a_part_of_the_whole(song: Path, tmp_path: Path) -> None:
     [
         (
             ["--noise-sample", "0:05-0:20"],
-            r"song.wav is 7.00 s long; the noise sample 5-20 s is not in it",
+            r"song.wav: the song is 7.00 s long; the noise sample 5-20 s is not in it",
             1,
         ),
         (["--noise-sample", "missing.wav"], "missing.wav", 1),

@@ -120,7 +120,7 @@ def test_music_in_a_sample_is_told() -> None:
 
 def test_a_stretch_must_lie_in_the_song(noisy: np.ndarray) -> None:
     song = SongSamples(noisy, RATE, "song.wav")
-    with pytest.raises(AudioError, match=r"song.wav is 8.00 s long; the noise sample 7-9 s is not in it"):
+    with pytest.raises(AudioError, match=r"the song is 8.00 s long; the noise sample 7-9 s is not in it"):
         learn_noise(song, [SampleStretch(start_seconds=7.0, end_seconds=9.0)])
 
 

@@ -221,7 +221,7 @@ def _stretch(song: SongSource, start_seconds: float, end_seconds: float) -> Samp
     first, last = (round(seconds * song.sample_rate) for seconds in (start_seconds, end_seconds))
     if last > song.num_samples + 1:
         raise AudioError(
-            f"{song.name} is {song.num_samples / song.sample_rate:.2f} s long; the noise sample "
+            f"the song is {song.num_samples / song.sample_rate:.2f} s long; the noise sample "
             f"{start_seconds:g}-{end_seconds:g} s is not in it"
         )
     return song.read(first, last - first)
