@@ -17,7 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from musicdenoise.denoising.band_levels import BandLevels, Bands
-from musicdenoise.denoising.noise_evidence import Evidence, collect, evidence_of, runs_of
+from musicdenoise.denoising.noise_evidence import (
+    MOST_MEASURED_FRAMES,
+    Evidence,
+    collect,
+    evidence_of,
+    runs_of,
+)
 from musicdenoise.denoising.noise_likeness import noise_likeness
 from musicdenoise.denoising.voicing import (
     MOST_WINDOWS,
@@ -68,7 +74,6 @@ LEAST_LOW_QUIET_FLOOR_DB = -2.5
 NEAR_FRAMES = 43  # 4 s. Chosen
 LOUDER_DB = 2.0
 MOST_LOUDER_FRAMES = 12  # 1.1 s
-MOST_MEASURED_FRAMES = 2000  # three minutes. Chosen, to bound memory
 
 
 @dataclass(frozen=True)
