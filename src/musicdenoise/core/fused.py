@@ -136,22 +136,21 @@ class FusedDCUNet(nn.Module):
         return output
 
     def map_features(self, x: Tensor, wanted: Frames | None = None) -> Tensor:
-        """Output of the last layer, which `MASKS` bounds, for input as of `mask`."""
-        wanted = wanted or Frames(0, x.shape[-1])
+        """Output of the last layer, which `MASKS` bounds, for input as of `mask`; all frames by default."""
+        # An exporter that records a run must not see a loop, whose length would be that of this run.
+        whole = Frames(0, x.shape[-1])
+        wanted_parts = [whole] if wanted is None else _parts(wanted, x.device)
         maps: list[_Map] = []  # in the order of the decoders that they go into
         for i in range(NUM_ENCODERS):
             kernel, bias, sizes = self._layer(i)
             x = F.leaky_relu_(F.conv2d(x, kernel, bias, sizes.stride, sizes.padding), LEAKY_SLOPE)
             maps.insert(0, _Map(x))
         lengths = [map_.columns.shape[-1] for map_ in maps]
-        first_late = NUM_DECODERS - _NUM_LATE
-        decoded = self._decode(maps[0], range(first_late), self._needed(wanted, lengths), maps)
-        at_once = _PART_FRAMES if x.device.type == "cpu" else wanted.beyond - wanted.first
-        parts = []
-        for first in range(wanted.first, wanted.beyond, at_once):
-            part = Frames(first, min(first + at_once, wanted.beyond))
-            late = range(first_late, NUM_DECODERS)
-            parts.append(self._decode(decoded, late, self._needed(part, lengths), maps).of(part))
+        early, late = range(NUM_DECODERS - _NUM_LATE), range(NUM_DECODERS - _NUM_LATE, NUM_DECODERS)
+        x_early = self._decode(maps[0], early, self._needed(wanted or whole, lengths), maps)
+        parts = [
+            self._decode(x_early, late, self._needed(part, lengths), maps).of(part) for part in wanted_parts
+        ]
         return torch.cat(parts, -1)
 
     def _decode(self, x: _Map, decoders: range, needed: list[Frames], maps: list[_Map]) -> _Map:
@@ -198,6 +197,15 @@ class FusedDCUNet(nn.Module):
     def _layer(self, index: int) -> tuple[Tensor, Tensor, _Sizes]:
         kernel, bias = self.get_buffer(f"kernel{index}"), self.get_buffer(f"bias{index}")
         return kernel, bias, self._sizes[index]
+
+
+def _parts(frames: Frames, device: torch.device) -> list[Frames]:
+    """The frames, some at a time on processors."""
+    at_once = _PART_FRAMES if device.type == "cpu" else frames.beyond - frames.first
+    return [
+        Frames(first, min(first + at_once, frames.beyond))
+        for first in range(frames.first, frames.beyond, at_once)
+    ]
 
 
 @contextmanager
